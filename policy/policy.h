@@ -1,0 +1,70 @@
+/*
+ * The policy: who may run what, within which bounds. A pure library: a
+ * decision is a function of policy, principal, request and clock. No policy,
+ * an empty one or a broken one means no task.
+ */
+#ifndef POLICY_POLICY_H
+#define POLICY_POLICY_H
+
+#include "lib/digest.h"
+#include "lib/err.h"
+#include "policy/request.h"
+
+#define POLICY_FILE_MAX (64 * 1024 * 1024)
+
+struct policy;
+
+/* A file, or a directory whose *.json are read in the order of their names.
+ * ERR_UNPROCESSABLE: "FILE:LINE:COLUMN: reason". */
+struct policy *policy_load(const char *path, struct err *err);
+/* `name` stands for the file in errors. */
+struct policy *policy_parse(const char *name, const char *text, size_t len,
+    struct err *err);
+void policy_free(struct policy *policy);
+/* Of the bytes of the file (of all of them in order, for a directory). */
+const char *policy_sha256(const struct policy *policy);
+size_t policy_rule_count(const struct policy *policy);
+
+/* All borrowed. */
+struct policy_principal {
+	const char *subject;
+	const char *const *roles;
+	size_t nroles;
+};
+
+/* One candidate rule that named the image and did not let it pass. */
+struct policy_denial {
+	const char *rule;	/* borrowed from the policy */
+	bool names_caller;	/* its subjects match: the caller may be told */
+	const char *condition;	/* "subjects", "args[1]", "limits.memory" */
+	char *detail;		/* what failed and what would pass; owned */
+};
+
+struct policy_verdict {
+	bool allowed;
+	/* allowed: */
+	const char *rule; /* its id; borrowed from the policy */
+	int64_t limits[LIMIT_COUNT]; /* as granted */
+	int64_t uid, gid; /* -1: the runner's default pair */
+	const char *network; /* NULL: none */
+	/* denied: */
+	struct policy_denial *denials;
+	size_t ndenials;
+};
+
+/* Never fails: what cannot be decided is denied. */
+void policy_decide(const struct policy *policy,
+    const struct policy_principal *principal, const struct request *request,
+    int64_t now_ms, struct policy_verdict *ret);
+void policy_verdict_done(struct policy_verdict *verdict);
+
+/*
+ * What a denied caller may be told: ERR_DENIED with the first denial of a rule
+ * that names it ("rule demo: args[0]: ..."), else that no rule lets it run
+ * this image. *ret_rule (borrowed) is that rule or NULL.
+ */
+void policy_explain_to_caller(const struct policy_verdict *verdict,
+    const struct request *request, const char **ret_rule,
+    const char **ret_condition, struct err *err);
+
+#endif

@@ -1,0 +1,58 @@
+/*
+ * What a client asks for: the body of POST /v1/tasks, read strictly. Gateway,
+ * runner and operator's tools read it with this one reader.
+ */
+#ifndef POLICY_REQUEST_H
+#define POLICY_REQUEST_H
+
+#include <jansson.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "lib/err.h"
+
+#define REQUEST_BODY_MAX (1024 * 1024)
+#define REQUEST_IMAGE_MAX 255
+#define REQUEST_ARGS_MAX 1024
+#define REQUEST_ARG_MAX (128 * 1024) /* Linux: MAX_ARG_STRLEN */
+#define REQUEST_ENV_MAX 256
+#define REQUEST_NAME_MAX 64
+
+enum limit {
+#define LIMIT(name, text, kind, least, most) LIMIT_##name,
+#include "policy/limits.def"
+#undef LIMIT
+	LIMIT_COUNT
+};
+
+#define LIMIT_UNSET (-1)
+
+const char *limit_name(enum limit limit);
+/* A JSON integer or string with a unit; false: not one, or out of the range
+ * that any limit of this kind can have. */
+bool limit_read(enum limit limit, const json_t *json, int64_t *ret);
+/* As JSON that limit_read() reads back. */
+json_t *limit_write(enum limit limit, int64_t value);
+
+struct request_env {
+	const char *name; /* [A-Za-z_][A-Za-z0-9_]* */
+	const char *value;
+};
+
+/* Strings are borrowed from `body`, which the request owns. */
+struct request {
+	json_t *body;
+	const char *image;
+	const char **args;
+	size_t nargs;
+	struct request_env *env; /* sorted by name */
+	size_t nenv;
+	int64_t limits[LIMIT_COUNT]; /* LIMIT_UNSET where not asked for */
+};
+
+/* ERR_MALFORMED: not JSON. ERR_UNPROCESSABLE: with the member's path. */
+int request_parse(const char *text, size_t len, struct request *ret,
+    struct err *err);
+void request_done(struct request *request);
+
+#endif
