@@ -9,15 +9,15 @@
 #include <stddef.h>
 
 /* Prints one line to standard error and aborts. A programmer's error. */
-_Noreturn void die(const char *format, ...)
-    __attribute__((format(printf, 1, 2)));
+_Noreturn void
+die(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 void *alloc_zero(size_t count, size_t size);
 void *alloc_resize(void *old, size_t count, size_t size);
 char *alloc_string(const char *s);
 /* A copy of len bytes with a NUL behind them. */
 char *alloc_bytes(const void *data, size_t len);
-char *alloc_printf(const char *format, ...)
-    __attribute__((format(printf, 1, 2)));
+char *
+alloc_printf(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

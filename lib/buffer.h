@@ -16,9 +16,9 @@ struct buffer {
 	bool full;
 };
 
-#define BUFFER_INIT(bound)                                                     \
-	{                                                                      \
-		.max = (bound)                                                 \
+#define BUFFER_INIT(bound)     \
+	{                      \
+		.max = (bound) \
 	}
 
 void buffer_append(struct buffer *buffer, const void *data, size_t len);

@@ -11,7 +11,8 @@
 
 #include "lib/message.h"
 
-#define CHANNEL_QUEUE_MAX 4096
+#define CHANNEL_QUEUE_MAX 4096 /* messages */
+#define CHANNEL_QUEUE_BYTES_MAX (64 * 1024 * 1024)
 
 struct channel;
 
@@ -27,8 +28,8 @@ struct channel_events {
 };
 
 /* Takes the descriptor over in every case. */
-struct channel *channel_open_take(uv_loop_t *loop, int fd,
-    const struct channel_events *events, void *arg);
+struct channel *channel_open_take(
+    uv_loop_t *loop, int fd, const struct channel_events *events, void *arg);
 /* Descriptors stay the caller's. -1 only when it does not fit into a packet
  * or the channel is closed or full. */
 int channel_send(struct channel *channel, enum message_type type,

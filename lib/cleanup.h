@@ -37,30 +37,30 @@ cleanup_file(FILE **file)
 #define auto_fd AUTO(cleanup_fd)
 #define auto_file AUTO(cleanup_file)
 
-#define take(pointer)                                                          \
-	(__extension__({                                                       \
-		__typeof__(pointer) taken_ = (pointer);                        \
-		(pointer) = NULL;                                              \
-		taken_;                                                        \
+#define take(pointer)                                   \
+	(__extension__({                                \
+		__typeof__(pointer) taken_ = (pointer); \
+		(pointer) = NULL;                       \
+		taken_;                                 \
 	}))
 
-#define take_fd(fd)                                                            \
-	(__extension__({                                                       \
-		int taken_ = (fd);                                             \
-		(fd) = -1;                                                     \
-		taken_;                                                        \
+#define take_fd(fd)                \
+	(__extension__({           \
+		int taken_ = (fd); \
+		(fd) = -1;         \
+		taken_;            \
 	}))
 
 /*
  * DEFINE_CLEANUP(struct thing, thing_free) makes thing_freep for
  * AUTO(thing_freep) struct thing *t = NULL;
  */
-#define DEFINE_CLEANUP(type, fn)                                               \
-	static inline void fn##p(type **p)                                     \
-	{                                                                      \
-		if (*p != NULL)                                                \
-			fn(*p);                                                \
-	}                                                                      \
+#define DEFINE_CLEANUP(type, fn)           \
+	static inline void fn##p(type **p) \
+	{                                  \
+		if (*p != NULL)            \
+			fn(*p);            \
+	}                                  \
 	struct fn##p_is_defined
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))

@@ -12,9 +12,9 @@
 #include "lib/err.h"
 
 struct option_spec {
-	const char *name;	 /* "memory": --memory VALUE */
-	char letter;		 /* 'm', or 0 */
-	const char *argument;	 /* "SIZE"; NULL: a flag */
+	const char *name; /* "memory": --memory VALUE */
+	char letter; /* 'm', or 0 */
+	const char *argument; /* "SIZE"; NULL: a flag */
 	const char *environment; /* "TASKGATE_MEMORY", or NULL */
 	const char *help;
 	bool repeats;
@@ -23,14 +23,14 @@ struct option_spec {
 struct invocation;
 
 struct command_spec {
-	const char *name;    /* "run", "token issue" */
+	const char *name; /* "run", "token issue" */
 	const char *operands; /* "IMAGE [-- ARG...]" */
 	const char *summary; /* one line */
-	const char *help;    /* paragraphs, or NULL */
+	const char *help; /* paragraphs, or NULL */
 	const struct option_spec *options;
 	size_t noptions;
 	int least; /* operands */
-	int most;  /* -1: any number */
+	int most; /* -1: any number */
 	int (*run)(struct invocation *invocation); /* the exit code */
 };
 
@@ -60,12 +60,11 @@ struct invocation {
 int command_main(const struct program_spec *program, int argc, char **argv);
 
 /* The option's value, else its environment variable's, else NULL. */
-const char *option_value(const struct invocation *invocation,
-    const char *name);
+const char *option_value(const struct invocation *invocation, const char *name);
 bool option_flag(const struct invocation *invocation, const char *name);
 /* The k-th value of a repeated option, or NULL past the last. */
-const char *option_each(const struct invocation *invocation, const char *name,
-    size_t k);
+const char *
+option_each(const struct invocation *invocation, const char *name, size_t k);
 /* A decimal integer within min..max. ERR_UNPROCESSABLE names the option. */
 int option_integer(const struct invocation *invocation, const char *name,
     long long fallback, long long min, long long max, long long *ret,

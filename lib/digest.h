@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #define SHA256_BYTES 32
-#define SHA256_HEX 65	    /* with the NUL */
+#define SHA256_HEX 65 /* with the NUL */
 #define SHA256_BASE64URL 44 /* with the NUL */
 
 void digest_sha256(const void *data, size_t len, uint8_t ret[SHA256_BYTES]);
@@ -25,8 +25,8 @@ char *base64url_encode(const void *data, size_t len);
  * Strict: no padding, no blanks, the unused bits of the last character zero.
  * *ret (the caller frees, a NUL stands behind it) and *ret_len on true.
  */
-bool base64url_decode(const char *text, size_t len, uint8_t **ret,
-    size_t *ret_len);
+bool
+base64url_decode(const char *text, size_t len, uint8_t **ret, size_t *ret_len);
 
 /* Random bytes of the kernel's; dies if there are none. */
 void random_bytes(void *ret, size_t len);

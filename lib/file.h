@@ -12,16 +12,15 @@
 
 /* The content of a regular file of at most `max` bytes, a NUL behind it. The
  * caller frees. *ret_len may be NULL. */
-char *file_read(const char *path, size_t max, size_t *ret_len,
-    struct err *err);
+char *file_read(const char *path, size_t max, size_t *ret_len, struct err *err);
 
 /*
  * As file_read(), for keys and tokens: refused unless the file is regular,
  * belongs to the effective user or to root, and grants nothing to group or
  * others.
  */
-char *file_read_secret(const char *path, size_t max, size_t *ret_len,
-    struct err *err);
+char *file_read_secret(
+    const char *path, size_t max, size_t *ret_len, struct err *err);
 
 /* Writes beside, syncs, renames, syncs the directory. */
 int file_write(const char *path, const void *data, size_t len, mode_t mode,

@@ -20,11 +20,7 @@
 
 #define JSON_DEPTH_MAX 32
 
-static inline void
-json_decrefp(json_t **json)
-{
-	json_decref(*json);
-}
+/* json_decrefp() is jansson's own. */
 #define auto_json __attribute__((cleanup(json_decrefp))) json_t
 
 /*
@@ -40,12 +36,12 @@ void json_locate(const char *text, size_t len, const char *path,
     size_t *ret_line, size_t *ret_column);
 
 enum json_kind {
-	JSON_KIND_STRING,  /* const char *, borrowed from the object */
+	JSON_KIND_STRING, /* const char *, borrowed from the object */
 	JSON_KIND_INTEGER, /* int64_t, within min..max */
 	JSON_KIND_BOOLEAN, /* bool */
-	JSON_KIND_OBJECT,  /* json_t *, borrowed */
-	JSON_KIND_ARRAY,   /* json_t *, borrowed */
-	JSON_KIND_ANY      /* json_t *, borrowed */
+	JSON_KIND_OBJECT, /* json_t *, borrowed */
+	JSON_KIND_ARRAY, /* json_t *, borrowed */
+	JSON_KIND_ANY /* json_t *, borrowed */
 };
 
 struct json_field {
@@ -53,13 +49,13 @@ struct json_field {
 	enum json_kind kind;
 	bool required;
 	size_t offset; /* of the member of the struct that receives it */
-	int64_t min;   /* integer: smallest; string, array: fewest bytes, items*/
-	int64_t max;   /* likewise; 0 and 0: no bound of its own */
+	int64_t min; /* integer: smallest; string, array: fewest bytes, items*/
+	int64_t max; /* likewise; 0 and 0: no bound of its own */
 };
 
-#define JSON_FIELD(type, member, label, kind, required, min, max)              \
-	{                                                                      \
-		label, kind, required, offsetof(type, member), min, max        \
+#define JSON_FIELD(type, member, label, kind, required, min, max)       \
+	{                                                               \
+		label, kind, required, offsetof(type, member), min, max \
 	}
 
 /*

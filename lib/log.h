@@ -16,13 +16,17 @@
 
 #include "lib/err.h"
 
-enum log_level { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARNING,
-	LOG_LEVEL_ERROR };
+enum log_level {
+	LOG_LEVEL_DEBUG,
+	LOG_LEVEL_INFO,
+	LOG_LEVEL_WARNING,
+	LOG_LEVEL_ERROR
+};
 enum log_format { LOG_FORMAT_LOGFMT, LOG_FORMAT_JSON };
 
 /* Before any thread is started. `program` is not copied. */
-void log_init(const char *program, enum log_format format,
-    enum log_level least);
+void
+log_init(const char *program, enum log_format format, enum log_level least);
 /* "logfmt", "json"; "debug", "info", "warning", "error". */
 bool log_format_parse(const char *text, enum log_format *ret);
 bool log_level_parse(const char *text, enum log_level *ret);
@@ -30,8 +34,8 @@ bool log_level_parse(const char *text, enum log_level *ret);
 void log_event(enum log_level level, const char *event, ...)
     __attribute__((sentinel));
 /* As log_event(), with the members error= and detail= of *err in front. */
-void log_failure(enum log_level level, const char *event,
-    const struct err *err, ...) __attribute__((sentinel));
+void log_failure(enum log_level level, const char *event, const struct err *err,
+    ...) __attribute__((sentinel));
 
 #define log_debug(...) log_event(LOG_LEVEL_DEBUG, __VA_ARGS__)
 #define log_info(...) log_event(LOG_LEVEL_INFO, __VA_ARGS__)

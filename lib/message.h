@@ -33,8 +33,7 @@ struct message {
 const char *message_name(enum message_type type);
 /* Takes the packet's descriptors over; ERR_MALFORMED: not strict JSON, no
  * type or an unknown one. */
-int message_decode(struct packet *packet, struct message *ret,
-    struct err *err);
+int message_decode(struct packet *packet, struct message *ret, struct err *err);
 /* The text of a message: `members` with "type" added. The caller frees.
  * ERR_TOO_LARGE above PACKET_MAX. */
 int message_encode(enum message_type type, json_t *members, char **ret,

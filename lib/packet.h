@@ -32,8 +32,8 @@ enum packet_result { PACKET_OK, PACKET_AGAIN, PACKET_END, PACKET_FAILED };
  * sent. The descriptors stay the caller's. */
 enum packet_result packet_send(int sock, const void *data, size_t len,
     const int *fds, size_t nfds, struct err *err);
-enum packet_result packet_receive(int sock, struct packet *ret,
-    struct err *err);
+enum packet_result
+packet_receive(int sock, struct packet *ret, struct err *err);
 
 /*
  * A listening socket `name` in the directory `directory` (which exists), bound
@@ -53,7 +53,7 @@ int packet_peer(int sock, uid_t *ret_uid, pid_t *ret_pid, struct err *err);
 int packet_seal(const void *data, size_t len, int *ret_fd, struct err *err);
 /* ERR_MALFORMED unless fd is a memfd with all four seals of at most `max`
  * bytes. The caller frees *ret (a NUL stands behind it). */
-int packet_read_sealed(int fd, size_t max, char **ret, size_t *ret_len,
-    struct err *err);
+int packet_read_sealed(
+    int fd, size_t max, char **ret, size_t *ret_len, struct err *err);
 
 #endif

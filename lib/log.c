@@ -1,0 +1,259 @@
+/*
+ * The log of a program. Values may come from a stranger: they are neutralised
+ * and bounded here, so that no line can be forged or made endless.
+ */
+#include "lib/log.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/buffer.h"
+#include "lib/cleanup.h"
+#include "lib/clock.h"
+#include "lib/utf8.h"
+
+#define VALUE_MAX 2048
+#define LINE_MAX_BYTES 16384
+
+/* Set once, before any thread is started. */
+static struct {
+	const char *program;
+	enum log_format format;
+	enum log_level least;
+	bool journal;
+} settings = {"taskgate", LOG_FORMAT_LOGFMT, LOG_LEVEL_INFO, false};
+
+static const struct {
+	const char *name;
+	int priority; /* syslog's */
+} levels[] = {
+    [LOG_LEVEL_DEBUG] = {"debug", 7},
+    [LOG_LEVEL_INFO] = {"info", 6},
+    [LOG_LEVEL_WARNING] = {"warning", 4},
+    [LOG_LEVEL_ERROR] = {"error", 3},
+};
+
+static const char *const formats[] = {
+    [LOG_FORMAT_LOGFMT] = "logfmt",
+    [LOG_FORMAT_JSON] = "json",
+};
+
+bool
+log_format_parse(const char *text, enum log_format *ret)
+{
+	for (size_t i = 0; i < COUNT(formats); i++) {
+		if (strcmp(text, formats[i]) == 0) {
+			*ret = (enum log_format)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+bool
+log_level_parse(const char *text, enum log_level *ret)
+{
+	for (size_t i = 0; i < COUNT(levels); i++) {
+		if (strcmp(text, levels[i].name) == 0) {
+			*ret = (enum log_level)i;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* systemd.exec(5): JOURNAL_STREAM is the device and inode of the journal's
+ * end; a program started with its standard error elsewhere inherits it too. */
+static bool
+writes_to_journal(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	unsigned long long device, inode;
+	struct stat st;
+	char *end = NULL;
+
+	if (stream == NULL || fstat(STDERR_FILENO, &st) != 0)
+		return false;
+	device = strtoull(stream, &end, 10);
+	if (*end != ':')
+		return false;
+	inode = strtoull(end + 1, &end, 10);
+	return *end == '\0' && device == st.st_dev && inode == st.st_ino;
+}
+
+void
+log_init(const char *program, enum log_format format, enum log_level least)
+{
+	settings.program = program;
+	settings.format = format;
+	settings.least = least;
+	settings.journal = writes_to_journal();
+}
+
+static bool
+needs_quotes(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len; i++) {
+		unsigned char c = (unsigned char)text[i];
+
+		if (c <= ' ' || c >= 0x7f || c == '"' || c == '=' || c == '\\')
+			return true;
+	}
+	return len == 0;
+}
+
+/* Both formats escape quote and backslash in the same way. */
+static void
+add_quoted(struct buffer *line, const char *text, size_t len)
+{
+	size_t from = 0;
+
+	buffer_append(line, "\"", 1);
+	for (size_t i = 0; i < len; i++) {
+		if (text[i] != '"' && text[i] != '\\')
+			continue;
+		buffer_append(line, text + from, i - from);
+		buffer_append(line, "\\", 1);
+		from = i;
+	}
+	buffer_append(line, text + from, len - from);
+	buffer_append(line, "\"", 1);
+}
+
+static void
+add_neutral(struct buffer *line, const char *value)
+{
+	auto_buffer text = BUFFER_INIT(4 * VALUE_MAX + 8);
+	size_t len = strlen(value);
+	bool cut = len > VALUE_MAX;
+
+	/* The cut must not go through a character. */
+	if (cut) {
+		len = VALUE_MAX;
+		while (len > VALUE_MAX - 3 && (value[len] & 0xc0) == 0x80)
+			len--;
+	}
+	utf8_append_neutral(&text, value, len);
+	if (cut)
+		buffer_append_string(&text, "...");
+	add_quoted(line, text.len > 0 ? text.data : "", text.len);
+}
+
+static void
+add_logfmt(struct buffer *line, const char *key, const char *value)
+{
+	size_t len = strlen(value);
+
+	buffer_printf(line, "%s%s=", line->len > 0 ? " " : "", key);
+	if (len > VALUE_MAX || needs_quotes(value, len))
+		add_neutral(line, value);
+	else
+		buffer_append(line, value, len);
+}
+
+static void
+add_json(struct buffer *line, const char *key, const char *value)
+{
+	buffer_printf(line, "%s\"%s\":", line->len > 0 ? "," : "{", key);
+	add_neutral(line, value);
+}
+
+static void
+add(struct buffer *line, const char *key, const char *value)
+{
+	static void (*const writers[])(
+	    struct buffer *, const char *, const char *) = {
+	    [LOG_FORMAT_LOGFMT] = add_logfmt,
+	    [LOG_FORMAT_JSON] = add_json,
+	};
+
+	writers[settings.format](line, key, value != NULL ? value : "");
+}
+
+static void
+begin_line(struct buffer *line, enum log_level level, const char *event)
+{
+	char now[CLOCK_TEXT];
+
+	if (!settings.journal) {
+		clock_format(clock_wall_ms(), now);
+		add(line, "time", now);
+	}
+	add(line, "level", levels[level].name);
+	add(line, "program", settings.program);
+	add(line, "event", event);
+}
+
+static void
+add_pairs(struct buffer *line, va_list ap)
+{
+	const char *key = NULL;
+
+	while ((key = va_arg(ap, const char *)) != NULL)
+		add(line, key, va_arg(ap, const char *));
+}
+
+/* One write(2), so that lines of several threads do not mix. A log that
+ * cannot be written must not stop the program. */
+static void
+write_line(struct buffer *line, enum log_level level)
+{
+	auto_buffer whole = BUFFER_INIT(LINE_MAX_BYTES + 16);
+	size_t at = 0;
+
+	if (settings.journal)
+		buffer_printf(&whole, "<%d>", levels[level].priority);
+	buffer_append(&whole, line->data, line->len);
+	buffer_append_string(
+	    &whole, settings.format == LOG_FORMAT_JSON ? "}\n" : "\n");
+	while (at < whole.len) {
+		ssize_t n =
+		    write(STDERR_FILENO, whole.data + at, whole.len - at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return;
+		at += (size_t)n;
+	}
+}
+
+void
+log_event(enum log_level level, const char *event, ...)
+{
+	auto_buffer line = BUFFER_INIT(LINE_MAX_BYTES);
+	int errnum = errno;
+	va_list ap;
+
+	if (level < settings.least)
+		return;
+	begin_line(&line, level, event);
+	va_start(ap, event);
+	add_pairs(&line, ap);
+	va_end(ap);
+	write_line(&line, level);
+	errno = errnum;
+}
+
+void
+log_failure(enum log_level level, const char *event, const struct err *err, ...)
+{
+	auto_buffer line = BUFFER_INIT(LINE_MAX_BYTES);
+	int errnum = errno;
+	va_list ap;
+
+	if (level < settings.least)
+		return;
+	begin_line(&line, level, event);
+	add(&line, "error", err_slug(err->code));
+	add(&line, "detail", err->detail);
+	va_start(ap, err);
+	add_pairs(&line, ap);
+	va_end(ap);
+	write_line(&line, level);
+	errno = errnum;
+}

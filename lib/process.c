@@ -1,0 +1,68 @@
+/*
+ * What every long-running program does to itself first: it gives up what it
+ * will not need before it reads a byte of anybody's.
+ */
+#include "lib/process.h"
+
+#include <errno.h>
+#include <jansson.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "lib/cleanup.h"
+
+int
+process_harden(struct err *err)
+{
+	static const struct rlimit none = {0, 0};
+
+	if (geteuid() == 0 || getuid() == 0)
+		return err_set(err, ERR_INTERNAL,
+		    "refuses to run as root; give it a user of its own");
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+		return err_errno(err, "no_new_privs");
+	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+		return err_errno(err, "not dumpable");
+	if (setrlimit(RLIMIT_CORE, &none) != 0)
+		return err_errno(err, "no core files");
+	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)
+		return err_errno(err, "ignore SIGPIPE");
+	if (close_range(STDERR_FILENO + 1, ~0U, 0) != 0)
+		return err_errno(err, "close_range");
+	umask(077);
+	/* Before threads and seccomp: it reads the kernel's randomness. */
+	json_object_seed(0);
+	return 0;
+}
+
+void
+process_notify(const char *state)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	auto_fd int fd = -1;
+	size_t len = path != NULL ? strlen(path) : 0;
+
+	if (len < 2 || len >= sizeof(address.sun_path) ||
+	    (*path != '/' && *path != '@'))
+		return;
+	memcpy(address.sun_path, path, len);
+	/* sd_notify(3): "@" stands for the NUL of an abstract name. */
+	if (*path == '@')
+		address.sun_path[0] = '\0';
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return;
+	/* Supervision that does not listen is no reason to stop. */
+	(void)sendto(fd, state, strlen(state), MSG_NOSIGNAL,
+	    (struct sockaddr *)&address,
+	    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
+}
