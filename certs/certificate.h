@@ -9,6 +9,7 @@
 #define CERTS_CERTIFICATE_H
 
 #include <openssl/x509.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/digest.h"
@@ -28,10 +29,15 @@ struct certificate {
 struct trust;
 struct trust *trust_load(const char *bundle_path, struct err *err);
 void trust_free(struct trust *trust);
-/* For SSL_CTX_set1_cert_store(); borrowed. */
+/* For SSL_CTX_set1_cert_store(); borrowed. Flags, depth and security level are
+ * set in it; no purpose is. */
 X509_STORE *trust_store(const struct trust *trust);
 
 bool subject_is_valid(const char *subject);
+
+/* P-256, P-384, Ed25519 or RSA of 2048 bits and more: whether a certificate
+ * may have this public key. ERR_UNAUTHENTICATED. */
+int certificate_check_key(EVP_PKEY *key, struct err *err);
 
 /*
  * Requirement list (docs/security.md): chain of at most two to `trust` with
@@ -46,5 +52,10 @@ int certificate_verify(const struct trust *trust, X509 *leaf, int64_t now_s,
 /* The same from DER with nothing behind it. */
 int certificate_verify_der(const struct trust *trust, const uint8_t *der,
     size_t len, int64_t now_s, struct certificate *ret, struct err *err);
+
+/* Of a certificate verified before: whether it still holds. For every request
+ * on a connection that stays open. ERR_UNAUTHENTICATED. */
+int certificate_check_time(const struct certificate *certificate,
+    int64_t now_s, struct err *err);
 
 #endif

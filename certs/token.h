@@ -6,6 +6,7 @@
 #ifndef CERTS_TOKEN_H
 #define CERTS_TOKEN_H
 
+#include <jansson.h>
 #include <stdint.h>
 
 #include "certs/certificate.h"
@@ -39,11 +40,27 @@ struct token_claims {
 	size_t nroles;
 };
 
+/* [A-Za-z0-9_-], 1 to TOKEN_ID_MAX of them: `kid` and `jti`. */
+bool token_id_is_valid(const char *id);
+/* [a-z0-9][a-z0-9_-]*, TOKEN_ROLE_MAX at most. */
+bool token_role_is_valid(const char *role);
+
 /* Public keys by `kid`: the files KID.pem of a directory. An empty directory,
  * an empty file or a key that is not P-256 is a failure to start. */
 struct token_keys;
 struct token_keys *token_keys_load(const char *directory, struct err *err);
 void token_keys_free(struct token_keys *keys);
+/* The PEM of one key, or NULL; borrowed. */
+const char *token_keys_find(const struct token_keys *keys, const char *key_id);
+
+/*
+ * The compact form taken apart: exactly three parts of strict base64url,
+ * header and payload JSON objects without duplicate members, a header of
+ * nothing but alg, typ and kid with the values that we accept. Nothing is
+ * verified yet. The caller owns both objects. ERR_UNAUTHENTICATED.
+ */
+int token_read(const char *token, size_t len, json_t **ret_header,
+    json_t **ret_payload, struct err *err);
 
 struct token_expectation {
 	const char *issuer;
@@ -56,5 +73,9 @@ struct token_expectation {
 int token_verify(const struct token_keys *keys,
     const struct token_expectation *expected, const char *token, size_t len,
     int64_t now_s, struct token_claims *ret, struct err *err);
+
+/* Of claims verified before: whether they hold now. ERR_UNAUTHENTICATED. */
+int token_check_time(const struct token_claims *claims, int64_t now_s,
+    struct err *err);
 
 #endif
