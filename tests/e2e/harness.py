@@ -200,6 +200,8 @@ class Member:
 class Site:
     """One installation."""
 
+    standing = []  # those that are not torn down
+
     def __init__(self, engine=None, state_size=None):
         self.folder = reachable_folder()
         self.engine = engine or Engine.of_the_suite()
@@ -215,6 +217,7 @@ class Site:
         self.mounted = []
         self.gateway = self.runner = None
         self.state_size = state_size
+        Site.standing.append(self)
 
     # -- building up and tearing down
 
@@ -304,6 +307,7 @@ class Site:
                 process.stop()
 
     def tear_down(self):
+        Site.standing.remove(self)
         problems = []
         for process in (self.gateway, self.runner):
             try:
@@ -560,8 +564,16 @@ class Case(unittest.TestCase):
             self.assertTrue(process.alive, f"{process.name} ended by itself")
 
 
+def interrupt(*_):
+    raise KeyboardInterrupt
+
+
 def main():
     """For `if __name__ == "__main__"` of each test file."""
-    # A stop from outside still tears everything down.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    unittest.main(verbosity=2)
+    # unittest runs no class cleanups when it is interrupted.
+    signal.signal(signal.SIGTERM, interrupt)
+    try:
+        unittest.main(verbosity=2)
+    finally:
+        for site in list(Site.standing):
+            site.tear_down()

@@ -1,0 +1,129 @@
+#!/bin/bash
+#
+# Builds taskgate and runs all its tests, against a Docker Engine of the
+# suite's own. Run as root, because the end-to-end tests start processes as
+# other users.
+#
+#	sudo ./test.sh			everything but the label soak
+#	sudo ./test.sh -L unit		arguments are ctest's
+#	sudo PRESET=asan ./test.sh	another of CMakePresets.json
+#
+# Leaves nothing behind but build/PRESET, also when it is interrupted.
+set -u
+
+source_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P) || exit
+preset=${PRESET:-dev}
+build_dir=$source_dir/build/$preset
+# shellcheck source=packages.sh
+. "$source_dir/packages.sh"
+# shellcheck source=tests/engine.sh
+. "$source_dir/tests/engine.sh"
+
+work=
+job=
+
+fail() {
+	printf 'test.sh: %s\n' "$*" >&2
+	exit 1
+}
+
+# What a killed test could not end itself: processes of programs in $work.
+end_leftovers() {
+	local entry program pids=()
+	for entry in /proc/[0-9]*; do
+		program=$(readlink "$entry/exe" 2>/dev/null) || continue
+		case $program in
+		"$work"/*) pids+=("${entry#/proc/}") ;;
+		esac
+	done
+	engine_end 10 "${pids[@]}"
+}
+
+# Engines that tests started for themselves lie below $work too.
+end_engines() {
+	local run
+	for run in "$work"/*/engine/run; do
+		[ -d "$run" ] && engine_stop "${run%/run}/state" "$run"
+	done
+	engine_stop "$work/engine/state" "$work/engine/run"
+}
+
+clean_up() {
+	trap '' INT TERM HUP
+	if [ -n "$job" ]; then
+		kill -TERM -- "-$job" 2>/dev/null
+		wait "$job" 2>/dev/null
+	fi
+	[ -n "$work" ] || return
+	end_leftovers
+	end_engines
+	engine_unmount "$work"
+	rm -rf --one-file-system "$work"
+}
+
+# promtool comes with a server that would start at every boot: its program is
+# taken out of the package instead.
+provide_promtool() {
+	local tools=$source_dir/build/tools
+	PATH=$PATH:$tools
+	command -v promtool >/dev/null && return
+	mkdir -p "$tools" || return
+	(
+		cd "$work" && apt-get download --quiet=2 prometheus &&
+			dpkg-deb --fsys-tarfile prometheus_*.deb |
+			tar -xO ./usr/bin/promtool >"$tools/promtool.new"
+	) && chmod 0755 "$tools/promtool.new" &&
+		mv "$tools/promtool.new" "$tools/promtool"
+}
+
+build() {
+	(
+		cd "$source_dir" &&
+			cmake --preset "$preset" >"$work/cmake.log" &&
+			cmake --build --preset "$preset"
+	) || {
+		cat "$work/cmake.log"
+		return 1
+	}
+}
+
+run_tests() { # CTEST ARGUMENT...
+	local labels=(--label-exclude '^soak$') word
+	for word; do
+		case $word in
+		-L* | --label-*) labels=() ;;
+		esac
+	done
+	# A job of its own: an interruption reaches this shell first, which
+	# then ends the tests and cleans up after them.
+	set -m
+	ctest --test-dir "$build_dir" --output-on-failure \
+		--no-tests=error --parallel "$(nproc)" \
+		"${labels[@]}" "$@" </dev/null &
+	job=$!
+	set +m
+	wait "$job"
+	result=$?
+	job=
+	return "$result"
+}
+
+[ "$(id -u)" -eq 0 ] || fail 'must be run as root: sudo ./test.sh'
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM
+trap 'exit 129' HUP
+
+packages_install "${packages_build[@]}" "${packages_run[@]}" \
+	"${packages_test[@]}" || fail 'packages could not be installed'
+work=$(mktemp -d /tmp/taskgate-test-XXXXXX) || exit
+chmod 0755 "$work"
+provide_promtool || fail 'promtool could not be provided'
+build || fail 'the build failed'
+# A group that is nobody's: only processes that are given it get in.
+engine_start "$work/engine/state" "$work/engine/run" 59999 ||
+	fail 'no Docker Engine'
+export TMPDIR=$work PATH
+export TASKGATE_TEST_ENGINE=unix://$work/engine/run/docker.sock
+export TASKGATE_BIN=$build_dir/bin
+run_tests "$@"
