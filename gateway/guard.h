@@ -29,6 +29,7 @@ struct guard {
 	char method[16];
 	/* the reader's own: */
 	size_t seen; /* bytes that need not be looked at again */
+	size_t line; /* where the line begins that is being read */
 	unsigned fields;
 	unsigned once; /* bits of fields that may come once and came */
 };

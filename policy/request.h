@@ -10,9 +10,11 @@
 #include <stdint.h>
 
 #include "lib/err.h"
+#include "lib/quantity.h"
+#include "policy/image.h"
 
 #define REQUEST_BODY_MAX (1024 * 1024)
-#define REQUEST_IMAGE_MAX 255
+#define REQUEST_IMAGE_MAX IMAGE_MAX
 #define REQUEST_ARGS_MAX 1024
 #define REQUEST_ARG_MAX (128 * 1024) /* Linux: MAX_ARG_STRLEN */
 #define REQUEST_ENV_MAX 256
@@ -33,6 +35,11 @@ const char *limit_name(enum limit limit);
 bool limit_read(enum limit limit, const json_t *json, int64_t *ret);
 /* As JSON that limit_read() reads back. */
 json_t *limit_write(enum limit limit, int64_t value);
+/* As people write it: "64MiB". */
+void limit_format(enum limit limit, int64_t value, char ret[QUANTITY_TEXT]);
+/* As limit_read(); ERR_UNPROCESSABLE says at which path what was wanted. */
+int limit_check(enum limit limit, const json_t *json, const char *path,
+    int64_t *ret, struct err *err);
 
 struct request_env {
 	const char *name; /* [A-Za-z_][A-Za-z0-9_]* */
@@ -42,7 +49,11 @@ struct request_env {
 /* Strings are borrowed from `body`, which the request owns. */
 struct request {
 	json_t *body;
-	const char *image;
+	const char *image; /* as the client wrote it */
+	/* The same, always with tag or digest: what policy compares and the
+	 * engine is asked for. */
+	char reference[IMAGE_REFERENCE];
+	enum image_kind image_kind;
 	const char **args;
 	size_t nargs;
 	struct request_env *env; /* sorted by name */
@@ -50,9 +61,12 @@ struct request {
 	int64_t limits[LIMIT_COUNT]; /* LIMIT_UNSET where not asked for */
 };
 
-/* ERR_MALFORMED: not JSON. ERR_UNPROCESSABLE: with the member's path. */
-int request_parse(const char *text, size_t len, struct request *ret,
-    struct err *err);
+/* Whether the name is [A-Za-z_][A-Za-z0-9_]* and short enough. */
+bool request_env_name_is_valid(const char *name);
+/* ERR_MALFORMED: not JSON. ERR_UNPROCESSABLE: with the member's path.
+ * ERR_TOO_LARGE: more than REQUEST_BODY_MAX. */
+int request_parse(
+    const char *text, size_t len, struct request *ret, struct err *err);
 void request_done(struct request *request);
 
 #endif
