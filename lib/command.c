@@ -1,124 +1,18 @@
 /*
- * The command line, out of one table. Arguments are the user's own, but may
- * have been pasted from anywhere: what is repeated of them is neutralised.
+ * The command line, out of one table: which command it is, and its operands.
  */
 #include "lib/command.h"
 
 #include <errno.h>
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/alloc.h"
-#include "lib/buffer.h"
 #include "lib/cleanup.h"
 #include "lib/command_help.h"
-#include "lib/terminal.h"
-
-struct given {
-	const struct option_spec *spec;
-	const char *value; /* borrowed from argv; "" for a flag */
-};
-
-struct parsed {
-	struct given *given;
-	size_t count;
-};
-
-struct parser {
-	struct invocation *invocation;
-	int argc, at;
-	char **argv;
-	bool wants_help, wants_version;
-};
-
-__attribute__((format(printf, 2, 3))) static int
-usage_error(const struct invocation *invocation, const char *format, ...)
-{
-	const char *name = invocation->program->name;
-	auto_free char *raw = NULL;
-	auto_free char *text = NULL;
-	va_list ap;
-
-	va_start(ap, format);
-	if (vasprintf(&raw, format, ap) < 0)
-		die("out of memory");
-	va_end(ap);
-	text = terminal_neutralise(raw);
-	fprintf(stderr, "%s: %s\n", name, text);
-	if (invocation->command != NULL)
-		fprintf(stderr, "Try '%s %s --help'.\n", name,
-		    invocation->command->name);
-	else
-		fprintf(stderr, "Try '%s --help'.\n", name);
-	return EXIT_USAGE;
-}
-
-/* Edit distance with neighbours swapped counting one; words beyond 63 bytes
- * are not like any of ours. */
-static size_t
-distance(const char *a, const char *b)
-{
-	size_t rows[3][64];
-	size_t n = strlen(a), m = strlen(b);
-
-	if (n > 63 || m > 63)
-		return SIZE_MAX;
-	for (size_t j = 0; j <= m; j++)
-		rows[0][j] = j;
-	for (size_t i = 1; i <= n; i++) {
-		size_t *row = rows[i % 3];
-		const size_t *above = rows[(i + 2) % 3];
-
-		row[0] = i;
-		for (size_t j = 1; j <= m; j++) {
-			size_t least = above[j - 1] + (a[i - 1] != b[j - 1]);
-
-			if (above[j] + 1 < least)
-				least = above[j] + 1;
-			if (row[j - 1] + 1 < least)
-				least = row[j - 1] + 1;
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] &&
-			    a[i - 2] == b[j - 1] &&
-			    rows[(i + 1) % 3][j - 2] + 1 < least)
-				least = rows[(i + 1) % 3][j - 2] + 1;
-			row[j] = least;
-		}
-	}
-	return rows[n % 3][m];
-}
-
-struct suggestion {
-	const char *wrong;
-	const char *best;
-	size_t distance;
-};
-
-static void
-consider(struct suggestion *suggestion, const char *name)
-{
-	size_t d = distance(suggestion->wrong, name);
-	/* A third of the word, and never more than three letters. */
-	size_t most = strlen(name) / 3 + 1;
-
-	if (d <= (most > 3 ? 3 : most) && d < suggestion->distance) {
-		suggestion->best = name;
-		suggestion->distance = d;
-	}
-}
-
-static int
-refuse_with_suggestion(const struct invocation *invocation, const char *what,
-    const struct suggestion *suggestion, const char *prefix)
-{
-	if (suggestion->best == NULL)
-		return usage_error(
-		    invocation, "%s \"%s%s\"", what, prefix, suggestion->wrong);
-	return usage_error(invocation, "%s \"%s%s\"; did you mean \"%s%s\"?",
-	    what, prefix, suggestion->wrong, prefix, suggestion->best);
-}
+#include "lib/command_parse.h"
 
 static int
 refuse_command(const struct invocation *invocation, const char *word)
@@ -128,174 +22,11 @@ refuse_command(const struct invocation *invocation, const char *word)
 	struct suggestion suggestion = {word, NULL, SIZE_MAX};
 
 	for (size_t i = 0; i < program->ncommands; i++)
-		consider(&suggestion, program->commands[i].name);
+		suggestion_consider(&suggestion, program->commands[i].name);
 	for (size_t i = 0; i < COUNT(built_in); i++)
-		consider(&suggestion, built_in[i]);
-	return refuse_with_suggestion(
+		suggestion_consider(&suggestion, built_in[i]);
+	return command_refuse_name(
 	    invocation, "no such command:", &suggestion, "");
-}
-
-/* The tables in which an option may stand. */
-struct option_table {
-	const struct option_spec *options;
-	size_t count;
-};
-
-static size_t
-list_tables(const struct invocation *invocation, struct option_table ret[3])
-{
-	const struct program_spec *program = invocation->program;
-	const struct command_spec *command = invocation->command;
-	size_t n = 0;
-
-	if (command != NULL)
-		ret[n++] =
-		    (struct option_table){command->options, command->noptions};
-	ret[n++] = (struct option_table){program->options, program->noptions};
-	ret[n++] = (struct option_table){
-	    command_standard_options, command_nstandard_options};
-	return n;
-}
-
-static const struct option_spec *
-find_option(const struct invocation *invocation, const char *name, size_t len,
-    char letter)
-{
-	struct option_table tables[3];
-	size_t n = list_tables(invocation, tables);
-
-	for (size_t i = 0; i < n; i++) {
-		for (size_t k = 0; k < tables[i].count; k++) {
-			const struct option_spec *option =
-			    &tables[i].options[k];
-
-			if (letter != 0 ? option->letter == letter
-					: strlen(option->name) == len &&
-				    memcmp(option->name, name, len) == 0)
-				return option;
-		}
-	}
-	return NULL;
-}
-
-static int
-refuse_option(const struct parser *parser, const char *name, size_t len)
-{
-	auto_free char *word = alloc_bytes(name, len);
-	struct suggestion suggestion = {word, NULL, SIZE_MAX};
-	struct option_table tables[3];
-	size_t n = list_tables(parser->invocation, tables);
-
-	for (size_t i = 0; i < n; i++) {
-		for (size_t k = 0; k < tables[i].count; k++)
-			consider(&suggestion, tables[i].options[k].name);
-	}
-	return refuse_with_suggestion(
-	    parser->invocation, "no such option:", &suggestion, "--");
-}
-
-static int
-keep_option(
-    struct parser *parser, const struct option_spec *option, const char *value)
-{
-	struct parsed *parsed = parser->invocation->parsed;
-
-	if (strcmp(option->name, "help") == 0 && option->argument == NULL)
-		parser->wants_help = true;
-	if (strcmp(option->name, "version") == 0 && option->argument == NULL)
-		parser->wants_version = true;
-	for (size_t i = 0; i < parsed->count; i++) {
-		if (parsed->given[i].spec == option && !option->repeats &&
-		    option->argument != NULL)
-			return usage_error(parser->invocation,
-			    "--%s is given twice", option->name);
-	}
-	parsed->given = alloc_resize(
-	    parsed->given, parsed->count + 1, sizeof(*parsed->given));
-	parsed->given[parsed->count++] = (struct given){option, value};
-	return 0;
-}
-
-/* The value that stands in the next argument. */
-static int
-keep_with_next(struct parser *parser, const struct option_spec *option)
-{
-	if (parser->at >= parser->argc)
-		return usage_error(parser->invocation, "--%s wants %s",
-		    option->name, option->argument);
-	return keep_option(parser, option, parser->argv[parser->at++]);
-}
-
-static int
-parse_long(struct parser *parser, const char *name)
-{
-	size_t len = strcspn(name, "=");
-	const struct option_spec *option =
-	    find_option(parser->invocation, name, len, 0);
-
-	if (option == NULL)
-		return refuse_option(parser, name, len);
-	if (option->argument == NULL && name[len] == '=')
-		return usage_error(
-		    parser->invocation, "--%s takes no value", option->name);
-	if (option->argument == NULL)
-		return keep_option(parser, option, "");
-	if (name[len] == '=')
-		return keep_option(parser, option, name + len + 1);
-	return keep_with_next(parser, option);
-}
-
-static int
-refuse_letter(const struct parser *parser, char letter)
-{
-	const struct command_spec *command = parser->invocation->command;
-
-	/* "run IMAGE sh -c ..." without the "--" is a natural slip. */
-	if (command != NULL && command->most < 0 &&
-	    parser->invocation->noperands > 0)
-		return usage_error(parser->invocation,
-		    "no such option: \"-%c\"; if it belongs to the operands, "
-		    "put \"--\" before them",
-		    letter);
-	return usage_error(
-	    parser->invocation, "no such option: \"-%c\"", letter);
-}
-
-/* "-it", "-mVALUE", "-m VALUE". */
-static int
-parse_letters(struct parser *parser, const char *letters)
-{
-	for (; *letters != '\0'; letters++) {
-		const struct option_spec *option =
-		    find_option(parser->invocation, NULL, 0, *letters);
-		int code;
-
-		if (option == NULL)
-			return refuse_letter(parser, *letters);
-		if (option->argument != NULL)
-			return letters[1] != '\0'
-			    ? keep_option(parser, option, letters + 1)
-			    : keep_with_next(parser, option);
-		code = keep_option(parser, option, "");
-		if (code != 0)
-			return code;
-	}
-	return 0;
-}
-
-static bool
-is_option(const char *arg)
-{
-	return arg[0] == '-' && arg[1] != '\0';
-}
-
-static int
-parse_option(struct parser *parser)
-{
-	const char *arg = parser->argv[parser->at++];
-
-	return arg[1] == '-' ? parse_long(parser, arg + 2)
-			     : parse_letters(parser, arg + 1);
 }
 
 static bool
@@ -335,11 +66,11 @@ parse_command(struct parser *parser)
 	const char *second = NULL;
 	int code;
 
-	while (
-	    parser->at < parser->argc && is_option(parser->argv[parser->at])) {
+	while (parser->at < parser->argc &&
+	    command_is_option(parser->argv[parser->at])) {
 		if (strcmp(parser->argv[parser->at], "--") == 0)
 			break;
-		code = parse_option(parser);
+		code = command_parse_option(parser);
 		if (code != 0)
 			return code;
 	}
@@ -376,12 +107,12 @@ parse_rest(struct parser *parser)
 			parser->at++;
 			continue;
 		}
-		if (options_end || !is_option(arg)) {
+		if (options_end || !command_is_option(arg)) {
 			invocation->operands[invocation->noperands++] = arg;
 			parser->at++;
 			continue;
 		}
-		code = parse_option(parser);
+		code = command_parse_option(parser);
 		if (code != 0)
 			return code;
 	}
@@ -394,11 +125,11 @@ check_operands(const struct invocation *invocation)
 	const struct command_spec *command = invocation->command;
 
 	if (invocation->noperands < command->least)
-		return usage_error(invocation, "%s wants %s", command->name,
+		return command_refuse(invocation, "%s wants %s", command->name,
 		    command->operands != NULL ? command->operands
 					      : "more operands");
 	if (command->most >= 0 && invocation->noperands > command->most)
-		return usage_error(invocation,
+		return command_refuse(invocation,
 		    "%s: one operand too many: "
 		    "\"%s\"",
 		    command->name, invocation->operands[command->most]);
@@ -439,7 +170,7 @@ run_completion(const struct invocation *invocation, char **words, int count)
 {
 	if (count != 1 ||
 	    !command_completion_print(invocation->program, words[0], stdout))
-		return usage_error(
+		return command_refuse(
 		    invocation, "completion wants bash, zsh or fish");
 	return 0;
 }
@@ -449,7 +180,7 @@ run_man(const struct invocation *invocation, char **words, int count)
 {
 	(void)words;
 	if (count != 0)
-		return usage_error(invocation, "man takes no operands");
+		return command_refuse(invocation, "man takes no operands");
 	command_help_man(invocation->program, stdout);
 	return 0;
 }
@@ -549,82 +280,4 @@ command_main(const struct program_spec *program, int argc, char **argv)
 		return 1;
 	}
 	return code;
-}
-
-static const struct option_spec *
-require_option(const struct invocation *invocation, const char *name)
-{
-	const struct option_spec *option =
-	    find_option(invocation, name, strlen(name), 0);
-
-	if (option == NULL)
-		die("an option that is in no table: --%s", name);
-	return option;
-}
-
-static const char *
-read_environment(const struct option_spec *option)
-{
-	const char *value =
-	    option->environment != NULL ? getenv(option->environment) : NULL;
-
-	return value != NULL && *value != '\0' ? value : NULL;
-}
-
-const char *
-option_each(const struct invocation *invocation, const char *name, size_t k)
-{
-	const struct option_spec *option = require_option(invocation, name);
-	const struct parsed *parsed = invocation->parsed;
-	size_t seen = 0;
-
-	for (size_t i = 0; i < parsed->count; i++) {
-		if (parsed->given[i].spec == option && seen++ == k)
-			return parsed->given[i].value;
-	}
-	return seen == 0 && k == 0 ? read_environment(option) : NULL;
-}
-
-const char *
-option_value(const struct invocation *invocation, const char *name)
-{
-	return option_each(invocation, name, 0);
-}
-
-bool
-option_flag(const struct invocation *invocation, const char *name)
-{
-	static const char *const off[] = {"0", "no", "false", "off"};
-	const char *value = option_each(invocation, name, 0);
-
-	for (size_t i = 0; value != NULL && i < COUNT(off); i++) {
-		if (strcmp(value, off[i]) == 0)
-			return false;
-	}
-	return value != NULL;
-}
-
-int
-option_integer(const struct invocation *invocation, const char *name,
-    long long fallback, long long min, long long max, long long *ret,
-    struct err *err)
-{
-	const char *text = option_value(invocation, name);
-	long long value;
-	char *end = NULL;
-
-	if (text == NULL) {
-		*ret = fallback;
-		return 0;
-	}
-	errno = 0;
-	value = strtoll(text, &end, 10);
-	/* strtoll() passes over blanks and takes a plus. */
-	if (strspn(text, "-0123456789") != strlen(text) || end == text ||
-	    *end != '\0' || errno != 0 || value < min || value > max)
-		return err_set(err, ERR_UNPROCESSABLE,
-		    "--%s: must be an integer from %lld to %lld, not \"%s\"",
-		    name, min, max, text);
-	*ret = value;
-	return 0;
 }

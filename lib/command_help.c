@@ -74,7 +74,7 @@ print_option(FILE *stream, const struct option_spec *option)
 		option->argument != NULL ? option->argument : "");
 	auto_free char *text =
 	    alloc_printf("%s%s%s%s%s", option->help != NULL ? option->help : "",
-		option->repeats ? " (may be repeated)" : "",
+		option->repeats ? "; may be repeated" : "",
 		option->environment != NULL ? " [" : "",
 		option->environment != NULL ? option->environment : "",
 		option->environment != NULL ? "]" : "");

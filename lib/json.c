@@ -14,17 +14,27 @@
 #include "lib/file.h"
 #include "lib/json_scan.h"
 
+/* What the scanner leaves to jansson: members that are there twice, and real
+ * numbers that no double holds. */
 static void
-report_duplicate(const char *text, size_t len, size_t offset, struct err *err)
+explain(
+    const char *text, size_t len, const json_error_t *error, struct err *err)
 {
+	bool twice = json_error_code(error) == json_error_duplicate_key;
 	auto_buffer path = BUFFER_INIT(SIZE_MAX);
 	size_t line, column;
+	size_t start = 0;
 
-	json_scan_path(text, len, offset, &path);
-	json_scan_place(text, offset, &line, &column);
-	err_set(err, ERR_UNPROCESSABLE,
-	    "%.*s: line %zu, column %zu: a member that is there twice",
-	    JSON_PATH_MAX / 2, path.len > 0 ? path.data : "", line, column);
+	json_scan_path(text, len, (size_t)error->position, &path, &start);
+	json_scan_place(text, start, &line, &column);
+	if (twice)
+		err_set(err, ERR_UNPROCESSABLE,
+		    "%.*s: line %zu, column %zu: a member that is there twice",
+		    JSON_PATH_MAX / 2, path.data, line, column);
+	else
+		err_set(err, ERR_MALFORMED,
+		    "line %zu, column %zu: a number that is too large", line,
+		    column);
 }
 
 json_t *
@@ -33,6 +43,7 @@ json_parse_strict(const char *text, size_t len, struct err *err)
 	json_error_t error;
 	json_t *json = NULL;
 
+	/* jansson counts bytes in an int. */
 	if (len > INT_MAX) {
 		err_set(err, ERR_TOO_LARGE, "JSON of %zu bytes", len);
 		return NULL;
@@ -40,14 +51,9 @@ json_parse_strict(const char *text, size_t len, struct err *err)
 	if (json_scan_check(text, len, err) != 0)
 		return NULL;
 	json = json_loadb(text, len, JSON_REJECT_DUPLICATES, &error);
-	if (json != NULL)
-		return json;
-	if (json_error_code(&error) == json_error_duplicate_key)
-		report_duplicate(text, len, (size_t)error.position, err);
-	else
-		err_set(err, ERR_MALFORMED, "line %d, column %d: %s",
-		    error.line, error.column, error.text);
-	return NULL;
+	if (json == NULL)
+		explain(text, len, &error, err);
+	return json;
 }
 
 json_t *

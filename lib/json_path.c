@@ -115,41 +115,44 @@ next_member(struct walk *walk)
 		json_path_add_index(&walk->path, ++top->index);
 }
 
+static void
+leave(struct walk *walk)
+{
+	walk->depth--;
+	cut_path(&walk->path, walk->frames[walk->depth].path_len);
+}
+
+/* A member's name is taken into the path: true. */
+static bool
+take_key(struct walk *walk)
+{
+	struct frame *top = NULL;
+
+	if (walk->depth == 0)
+		return false;
+	top = &walk->frames[walk->depth - 1];
+	if (!top->wants_key)
+		return false;
+	add_key(walk);
+	top->wants_key = false;
+	return true;
+}
+
 /* One token; *ret_is_value: it is, or begins, the value that path names. */
 static enum json_token
 walk_step(struct walk *walk, bool *ret_is_value)
 {
-	enum json_token token;
-	struct frame *top =
-	    walk->depth > 0 ? &walk->frames[walk->depth - 1] : NULL;
+	enum json_token token = json_scan_token(&walk->scanner);
+	bool closes =
+	    token == JSON_TOKEN_OBJECT_END || token == JSON_TOKEN_ARRAY_END;
 
-	/* An array's frame names its first item before one is seen. */
-	token = json_scan_token(&walk->scanner);
-	*ret_is_value = false;
-	switch (token) {
-	case JSON_TOKEN_OBJECT_END:
-	case JSON_TOKEN_ARRAY_END:
-		cut_path(&walk->path, top->path_len);
-		walk->depth--;
-		break;
-	case JSON_TOKEN_COMMA:
+	if (closes && walk->depth > 0)
+		leave(walk);
+	else if (token == JSON_TOKEN_COMMA && walk->depth > 0)
 		next_member(walk);
-		break;
-	case JSON_TOKEN_STRING:
-	case JSON_TOKEN_NUMBER:
-	case JSON_TOKEN_WORD:
-	case JSON_TOKEN_OBJECT_BEGIN:
-	case JSON_TOKEN_ARRAY_BEGIN:
-		*ret_is_value = true;
-		break;
-	default:
-		break;
-	}
-	if (*ret_is_value && top != NULL && top->wants_key) {
-		add_key(walk);
-		top->wants_key = false;
-		*ret_is_value = false;
-	}
+	*ret_is_value = !closes && token != JSON_TOKEN_COMMA &&
+	    token != JSON_TOKEN_COLON && token != JSON_TOKEN_END &&
+	    token != JSON_TOKEN_FAULT && !take_key(walk);
 	return token;
 }
 
@@ -161,7 +164,8 @@ walk_into(struct walk *walk, enum json_token token)
 }
 
 void
-json_scan_path(const char *text, size_t len, size_t offset, struct buffer *ret)
+json_scan_path(const char *text, size_t len, size_t offset,
+    struct buffer *ret_path, size_t *ret_start)
 {
 	struct walk walk = WALK_INIT(text, len);
 	enum json_token token;
@@ -171,9 +175,10 @@ json_scan_path(const char *text, size_t len, size_t offset, struct buffer *ret)
 		token = walk_step(&walk, &is_value);
 		if (walk.scanner.at >= offset)
 			break;
-		walk_into(&walk, token);
+		walk_into(&walk, is_value ? token : JSON_TOKEN_COLON);
 	} while (token != JSON_TOKEN_END && token != JSON_TOKEN_FAULT);
-	buffer_append(ret, walk.path.data, walk.path.len);
+	buffer_append(ret_path, walk.path.data, walk.path.len);
+	*ret_start = walk.scanner.start;
 	buffer_done(&walk.path);
 }
 

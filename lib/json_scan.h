@@ -46,9 +46,10 @@ void json_scan_place(
     const char *text, size_t offset, size_t *ret_line, size_t *ret_column);
 
 /* The path of the member or item whose key or value ends at `offset` or is
- * the first to end behind it. The text must have passed json_scan_check(). */
-void
-json_scan_path(const char *text, size_t len, size_t offset, struct buffer *ret);
+ * the first to end behind it, and where that key or value begins. The text
+ * must have passed json_scan_check(). */
+void json_scan_path(const char *text, size_t len, size_t offset,
+    struct buffer *ret_path, size_t *ret_start);
 
 /* Appends ".key" ("key" to an empty path; ["..."] where it is no plain word,
  * controls neutralised), or "[index]". */

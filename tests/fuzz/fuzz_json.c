@@ -1,0 +1,93 @@
+/*
+ * Any bytes as JSON: what is accepted can be written canonically, is read back
+ * as the same value, and every place in it can be found.
+ */
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/buffer.h"
+#include "lib/cleanup.h"
+#include "lib/json.h"
+#include "lib/json_scan.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void
+require(bool condition)
+{
+	if (!condition)
+		abort();
+}
+
+static bool
+has_real(const json_t *json)
+{
+	const char *name = NULL;
+	json_t *value = NULL;
+	size_t i;
+
+	json_array_foreach(json, i, value)
+	{
+		if (has_real(value))
+			return true;
+	}
+	json_object_foreach((json_t *)json, name, value)
+	{
+		if (has_real(value))
+			return true;
+	}
+	return json_is_real(json);
+}
+
+static void
+check_canonical(const json_t *json)
+{
+	struct err err = {0};
+	size_t len = 0;
+	auto_free char *text = json_encode_canonical(json, &len);
+	auto_json *again = json_parse_strict(text, len, &err);
+	auto_free char *second = NULL;
+
+	require(again != NULL && json_equal(json, again));
+	second = json_encode_canonical(again, NULL);
+	require(strcmp(text, second) == 0);
+}
+
+static void
+check_places(const char *text, size_t len)
+{
+	for (size_t offset = 0; offset <= len; offset += 1 + len / 16) {
+		auto_buffer path = BUFFER_INIT(1 << 20);
+		size_t start = 0;
+		size_t line = 0, column = 0;
+
+		json_scan_path(text, len, offset, &path, &start);
+		require(start <= len);
+		json_locate(text, len, path.data != NULL ? path.data : "",
+		    &line, &column);
+		require(line >= 1 && column >= 1);
+	}
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	/* A copy without a NUL behind it, so that ASan sees every step too
+	 * far. */
+	auto_free char *text = malloc(size > 0 ? size : 1);
+	struct err err = {0};
+	auto_json *json = NULL;
+
+	if (size > 0)
+		memcpy(text, data, size);
+	json = json_parse_strict(text, size, &err);
+	require((json == NULL) == (err.code != ERR_NONE));
+	if (json == NULL)
+		return 0;
+	require(json_is_object(json) || json_is_array(json));
+	check_places(text, size);
+	if (!has_real(json))
+		check_canonical(json);
+	return 0;
+}
