@@ -36,15 +36,28 @@ PROGRAMS = ("taskgate", "taskgate-admin", "taskgate-gateway",
             "taskgate-runner", "task-init")
 ALL_SCOPES = ("tasks:run", "tasks:read", "tasks:cancel")
 
-POLICY = {
-    "version": 1,
-    "rules": [{
-        "id": "test",
-        "subjects": ["alice", "bob"],
-        "image": IMAGE,
-        "args": {"any": True},
-    }],
-}
+ANYTHING = {"pattern": "**"}
+
+
+def rule(name, subjects, **members):
+    """A rule that allows any arguments within generous limits."""
+    return {
+        "id": name, "subjects": subjects, "image": IMAGE,
+        "args": [{"rest": ANYTHING}],
+        "env": {"LANG": ANYTHING, "GREETING": ANYTHING,
+                "PASSWORD": ANYTHING},
+        "limits": {
+            "memory": {"default": "64MiB", "max": "256MiB"},
+            "cpus": {"default": "1", "max": "2"},
+            "pids": {"default": 64, "max": 128},
+            "timeout": {"default": "60s", "max": "10m"},
+            "output": {"default": "10MiB", "max": "64MiB"},
+            "tmp": {"default": "16MiB", "max": "32MiB"},
+        },
+        **members}
+
+
+POLICY = {"version": 1, "rules": [rule("test", ["alice", "bob"])]}
 
 
 def many(count):

@@ -1,0 +1,58 @@
+"""Many tasks, several at a time: each its own output, and nothing left."""
+
+import concurrent.futures
+
+from harness import SOAK, Case, main, many, wait_until
+
+TASKS = many(200) if SOAK else 40
+AT_A_TIME = 8
+
+
+class TestManyTasks(Case):
+    def counts(self):
+        """Open descriptors of both processes, by what they lead to."""
+        return {process.name: len(process.descriptors())
+                for process in (self.site.runner, self.site.gateway)}
+
+    def one(self, number):
+        task = self.site.submit(
+            "sh", "-c", f"echo task {number}; seq 1 {number} >&2; "
+            f"exit {number % 100}", wait=60)
+        return number, task
+
+    def test_each_has_its_own_output_and_nothing_is_left(self):
+        # The first ones open what stays open: worker connections, files of
+        # the store.
+        with concurrent.futures.ThreadPoolExecutor(AT_A_TIME) as pool:
+            list(pool.map(self.one, range(AT_A_TIME)))
+        self.site.wait_tidy(60)
+        before = self.settled_counts()
+        with concurrent.futures.ThreadPoolExecutor(AT_A_TIME) as pool:
+            done = list(pool.map(self.one, range(1, TASKS + 1)))
+        for number, task in done:
+            self.assertEqual(task["state"], "finished", task)
+            self.assertEqual(task.get("exit_code"), number % 100, task)
+            self.assertEqual(task["stdout"], f"task {number}\n")
+            self.assertEqual(
+                task["stderr"],
+                "".join(f"{n}\n" for n in range(1, number + 1)))
+        self.assertEqual(len({task["id"] for _, task in done}), TASKS)
+        self.site.wait_tidy(60)
+        wait_until(lambda: all(
+            self.counts()[name] <= count for name, count in before.items()),
+            30, f"no more descriptors than {before}")
+
+    def settled_counts(self):
+        """Once connections of earlier requests are closed."""
+        last = None
+
+        def settled():
+            nonlocal last
+            previous, last = last, self.counts()
+            return previous == last
+        wait_until(settled, 30, "descriptors that stay the same")
+        return last
+
+
+if __name__ == "__main__":
+    main()
