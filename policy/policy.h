@@ -18,8 +18,8 @@ struct policy;
  * ERR_UNPROCESSABLE: "FILE:LINE:COLUMN: reason". */
 struct policy *policy_load(const char *path, struct err *err);
 /* `name` stands for the file in errors. */
-struct policy *policy_parse(const char *name, const char *text, size_t len,
-    struct err *err);
+struct policy *
+policy_parse(const char *name, const char *text, size_t len, struct err *err);
 void policy_free(struct policy *policy);
 /* Of the bytes of the file (of all of them in order, for a directory). */
 const char *policy_sha256(const struct policy *policy);
@@ -34,10 +34,12 @@ struct policy_principal {
 
 /* One candidate rule that named the image and did not let it pass. */
 struct policy_denial {
-	const char *rule;	/* borrowed from the policy */
-	bool names_caller;	/* its subjects match: the caller may be told */
-	const char *condition;	/* "subjects", "args[1]", "limits.memory" */
-	char *detail;		/* what failed and what would pass; owned */
+	const char *rule; /* borrowed from the policy */
+	bool names_caller; /* its subjects match: the caller may be told */
+	/* What failed ("subjects", "args", "args[1]", "env.LANG",
+	 * "limits.memory"), and what would pass; owned. */
+	char *condition;
+	char *detail;
 };
 
 struct policy_verdict {

@@ -1,0 +1,17 @@
+/* What a policy is made of. Private to the policy library. */
+#ifndef POLICY_POLICY_DATA_H
+#define POLICY_POLICY_DATA_H
+
+#include "policy/index.h"
+#include "policy/rule.h"
+
+struct policy {
+	json_t **files; /* rules borrow from them */
+	size_t nfiles;
+	struct rule *rules;
+	size_t nrules;
+	struct index index;
+	char sha256[SHA256_HEX];
+};
+
+#endif

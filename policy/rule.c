@@ -1,0 +1,199 @@
+/*
+ * What a rule says of a request: pure, and in the order in which a person
+ * would ask. Detail that goes to the caller repeats arguments, which it sent
+ * itself, but never the value of a variable, which may be a secret.
+ */
+#include "policy/rule.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/alloc.h"
+#include "lib/cleanup.h"
+
+#define DETAIL_MAX 1024
+
+/* Fills *ret where somebody wants to know; always false. */
+static bool
+fail(struct policy_denial *ret, char *condition_take, struct buffer *detail)
+{
+	if (ret == NULL) {
+		free(condition_take);
+		return false;
+	}
+	ret->condition = condition_take;
+	ret->detail = buffer_take(detail);
+	return false;
+}
+
+bool
+rule_names_image(const struct rule *rule, const struct request *request)
+{
+	if (rule->image_kind != request->image_kind)
+		return false;
+	if (rule->image_pattern == NULL)
+		return strcmp(rule->image, request->reference) == 0;
+	return pattern_is_match(rule->image_pattern, request->reference,
+	    strlen(request->reference));
+}
+
+static bool
+is_subject(const struct rule_subject *subject, const char *name)
+{
+	if (subject->pattern == NULL)
+		return strcmp(subject->name, name) == 0;
+	return pattern_is_match(subject->pattern, name, strlen(name));
+}
+
+static bool
+is_any_role(const struct rule_subject *subject,
+    const struct policy_principal *principal)
+{
+	for (size_t k = 0; k < principal->nroles; k++) {
+		if (is_subject(subject, principal->roles[k]))
+			return true;
+	}
+	return false;
+}
+
+bool
+rule_names_caller(
+    const struct rule *rule, const struct policy_principal *principal)
+{
+	for (size_t k = 0; k < rule->nsubjects; k++) {
+		const struct rule_subject *subject = &rule->subjects[k];
+
+		if (subject->is_role ? is_any_role(subject, principal)
+				     : is_subject(subject, principal->subject))
+			return true;
+	}
+	return false;
+}
+
+static bool
+check_count(const struct rule *rule, const struct request *request,
+    struct policy_denial *ret)
+{
+	size_t least = rule->nargs;
+	size_t most = rule->nargs;
+	auto_buffer detail = BUFFER_INIT(DETAIL_MAX);
+
+	if (rule->has_rest) {
+		least += (size_t)rule->rest_min;
+		most += (size_t)rule->rest_max;
+	}
+	if (request->nargs >= least && request->nargs <= most)
+		return true;
+	if (most == 0)
+		buffer_printf(&detail,
+		    "%zu given, but only the image's own command may run",
+		    request->nargs);
+	else if (least == most)
+		buffer_printf(
+		    &detail, "%zu given, not %zu", request->nargs, least);
+	else
+		buffer_printf(&detail, "%zu given, not %zu to %zu",
+		    request->nargs, least, most);
+	return fail(ret, alloc_string("args"), &detail);
+}
+
+static bool
+check_args(const struct rule *rule, const struct request *request,
+    struct policy_denial *ret)
+{
+	for (size_t k = 0; k < request->nargs; k++) {
+		/* What comes too many is the count's to refuse. */
+		if (k >= rule->nargs && !rule->has_rest)
+			break;
+		const struct template *template =
+		    k < rule->nargs ? &rule->args[k] : &rule->rest;
+
+		if (template_is_match(template, request->args[k]))
+			continue;
+		auto_buffer detail = BUFFER_INIT(DETAIL_MAX);
+
+		template_quote(request->args[k], &detail);
+		buffer_append_string(&detail, " ");
+		template_explain(template, &detail);
+		return fail(ret, alloc_printf("args[%zu]", k), &detail);
+	}
+	return check_count(rule, request, ret);
+}
+
+static const struct template *
+find_variable(const struct rule *rule, const char *name)
+{
+	for (size_t k = 0; k < rule->nenv; k++) {
+		if (strcmp(rule->env[k].name, name) == 0)
+			return &rule->env[k].value;
+	}
+	return NULL;
+}
+
+static bool
+fail_unknown_variable(
+    const struct rule *rule, const char *name, struct policy_denial *ret)
+{
+	auto_buffer detail = BUFFER_INIT(DETAIL_MAX);
+
+	if (rule->nenv == 0)
+		buffer_append_string(&detail, "no variable may be set");
+	else
+		buffer_append_string(&detail, "may not be set, only ");
+	for (size_t k = 0; k < rule->nenv; k++)
+		buffer_printf(
+		    &detail, "%s%s", k > 0 ? ", " : "", rule->env[k].name);
+	return fail(ret, alloc_printf("env.%s", name), &detail);
+}
+
+static bool
+check_env(const struct rule *rule, const struct request *request,
+    struct policy_denial *ret)
+{
+	for (size_t k = 0; k < request->nenv; k++) {
+		const struct request_env *variable = &request->env[k];
+		const struct template *template =
+		    find_variable(rule, variable->name);
+
+		if (template == NULL)
+			return fail_unknown_variable(rule, variable->name, ret);
+		if (template_is_match(template, variable->value))
+			continue;
+		auto_buffer detail = BUFFER_INIT(DETAIL_MAX);
+
+		buffer_append_string(&detail, "the value ");
+		template_explain(template, &detail);
+		return fail(
+		    ret, alloc_printf("env.%s", variable->name), &detail);
+	}
+	return true;
+}
+
+static bool
+check_limits(const struct rule *rule, const struct request *request,
+    struct policy_denial *ret)
+{
+	for (size_t k = 0; k < LIMIT_COUNT; k++) {
+		char asked[QUANTITY_TEXT], most[QUANTITY_TEXT];
+		auto_buffer detail = BUFFER_INIT(DETAIL_MAX);
+
+		if (request->limits[k] <= rule->limits[k].most)
+			continue;
+		limit_format((enum limit)k, request->limits[k], asked);
+		limit_format((enum limit)k, rule->limits[k].most, most);
+		buffer_printf(&detail, "%s is more than %s", asked, most);
+		return fail(ret,
+		    alloc_printf("limits.%s", limit_name((enum limit)k)),
+		    &detail);
+	}
+	return true;
+}
+
+bool
+rule_allows(const struct rule *rule, const struct request *request,
+    struct policy_denial *ret)
+{
+	return check_args(rule, request, ret) &&
+	    check_env(rule, request, ret) && check_limits(rule, request, ret);
+}

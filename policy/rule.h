@@ -1,0 +1,70 @@
+/*
+ * One rule: whom it is for, which image, and within which bounds. Private to
+ * the policy library.
+ */
+#ifndef POLICY_RULE_H
+#define POLICY_RULE_H
+
+#include <jansson.h>
+
+#include "policy/image.h"
+#include "policy/policy.h"
+#include "policy/template.h"
+
+#define RULE_ID_MAX 64 /* bytes, [a-z0-9][a-z0-9._-]* */
+#define RULE_SUBJECTS_MAX 1024
+#define RULE_UID_MAX INT32_MAX /* as container runtimes take it */
+
+/* "alice", "ci-*", "role:dev" */
+struct rule_subject {
+	bool is_role;
+	const char *name; /* exact; NULL where it is a pattern */
+	struct pattern *pattern; /* owned */
+};
+
+struct rule_variable {
+	const char *name;
+	struct template value;
+};
+
+struct rule_limit {
+	int64_t standard; /* what a request gets that does not ask */
+	int64_t most;
+};
+
+/* Strings are borrowed from the JSON it was read from. */
+struct rule {
+	const char *id;
+	enum image_kind image_kind;
+	struct pattern *image_pattern; /* NULL: exactly `image` */
+	char image[IMAGE_REFERENCE];
+	struct rule_subject *subjects;
+	size_t nsubjects;
+	struct template *args;
+	size_t nargs;
+	bool has_rest; /* from..to more arguments behind `args` */
+	struct template rest;
+	int64_t rest_min, rest_max;
+	struct rule_variable *env;
+	size_t nenv;
+	struct rule_limit limits[LIMIT_COUNT];
+	int64_t uid, gid; /* -1: the runner's default pair */
+};
+
+/* ERR_UNPROCESSABLE, "path: reason". */
+int rule_read(
+    const json_t *json, const char *path, struct rule *ret, struct err *err);
+void rule_done(struct rule *rule);
+
+/* Whether the rule is about this image. */
+bool rule_names_image(const struct rule *rule, const struct request *request);
+bool rule_names_caller(
+    const struct rule *rule, const struct policy_principal *principal);
+/*
+ * Whether arguments, environment and limits are within the rule's. If not and
+ * ret is not NULL, ret->condition and ret->detail say what failed first.
+ */
+bool rule_allows(const struct rule *rule, const struct request *request,
+    struct policy_denial *ret);
+
+#endif
