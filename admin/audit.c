@@ -1,0 +1,371 @@
+/*
+ * Role: `audit`: reads the log of what was asked for and done.
+ * Trusts the runner; what clients wrote stands in records too.
+ * Must never print a control byte of a record to a terminal.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "admin/runner_link.h"
+#include "admin/tool.h"
+#include "admin/verbs.h"
+#include "lib/alloc.h"
+#include "lib/buffer.h"
+#include "lib/cleanup.h"
+#include "lib/clock.h"
+#include "lib/json.h"
+#include "lib/packet.h"
+#include "lib/terminal.h"
+
+#define PAGE 1000
+#define PAGE_BYTES_MAX (64 * 1024 * 1024)
+#define SHOWN 20
+#define FOLLOW_MS 500
+
+struct query {
+	json_int_t after; /* -1: from the beginning */
+	json_int_t limit;
+	const char *task; /* NULL: of all */
+	bool newest;
+};
+
+struct page {
+	json_t *records; /* array, oldest first */
+	json_int_t last; /* sequence number; -1: no record */
+};
+
+static const struct {
+	const char *code;
+	const char *severity;
+	const char *sentence;
+} events[] = {
+#define EVENT(name, code, severity, sentence) {code, #severity, sentence},
+#include "lib/events.def"
+#undef EVENT
+};
+
+static const struct view id_view = {.id = "seq"};
+
+static int
+read_lines(const char *text, size_t len, json_t *records, struct err *err)
+{
+	while (len > 0) {
+		const char *end = memchr(text, '\n', len);
+		size_t line = end != NULL ? (size_t)(end - text) : len;
+		if (line > 0) {
+			json_t *record = json_parse_strict(text, line, err);
+			if (record == NULL)
+				return err_prefix(err, "a record");
+			json_array_append_new(records, record);
+		}
+		size_t used = line + (end != NULL);
+		text += used;
+		len -= used;
+	}
+	return 0;
+}
+
+static json_t *
+compose(const struct query *query)
+{
+	json_t *members = json_pack("{s:I, s:b}", "limit", query->limit,
+	    "newest", query->newest ? 1 : 0);
+
+	if (query->after >= 0)
+		json_object_set_new(
+		    members, "after", json_integer(query->after));
+	if (query->task != NULL)
+		json_object_set_new(members, "task", json_string(query->task));
+	return members;
+}
+
+static json_int_t
+sequence(const json_t *record)
+{
+	return json_integer_value(json_object_get(record, "seq"));
+}
+
+/* Whatever order the runner gives them in. */
+static void
+sort_oldest_first(json_t *records)
+{
+	size_t n = json_array_size(records);
+
+	if (n < 2 ||
+	    sequence(json_array_get(records, 0)) <
+		sequence(json_array_get(records, n - 1)))
+		return;
+	for (size_t k = 0; k < n / 2; k++) {
+		json_t *low = json_incref(json_array_get(records, k));
+		json_t *high = json_incref(json_array_get(records, n - 1 - k));
+		json_array_set_new(records, k, high);
+		json_array_set_new(records, n - 1 - k, low);
+	}
+}
+
+static int
+read_page(struct runner_link *link, const struct query *query, struct page *ret,
+    struct err *err)
+{
+	auto_json *body = NULL;
+	auto_fd int fd = -1;
+	auto_free char *text = NULL;
+	size_t len;
+
+	if (runner_link_call_take(
+		link, MESSAGE_audit_read, compose(query), &body, &fd, err) != 0)
+		return -1;
+	if (fd < 0)
+		return err_set(err, ERR_UNAVAILABLE,
+		    "the runner's answer came without the records");
+	if (packet_read_sealed(fd, PAGE_BYTES_MAX, &text, &len, err) != 0)
+		return -1;
+	auto_json *records = json_array();
+	if (read_lines(text, len, records, err) != 0)
+		return -1;
+	sort_oldest_first(records);
+	size_t n = json_array_size(records);
+	ret->last = n > 0 ? sequence(json_array_get(records, n - 1)) : -1;
+	ret->records = take(records);
+	return 0;
+}
+
+static const char *
+text_of(const json_t *record, const char *member)
+{
+	const char *text = json_string_value(json_object_get(record, member));
+
+	return text != NULL ? text : "";
+}
+
+static void
+append(struct buffer *line, const char *label, const char *text)
+{
+	if (*text != '\0')
+		buffer_printf(line, "  %s%s", label, text);
+}
+
+/* The sentence is the table's, or the record's own where a later version
+ * wrote it. */
+static void
+append_event(struct buffer *line, const json_t *record)
+{
+	const char *code = text_of(record, "code");
+	const char *message = text_of(record, "message");
+	const char *severity = text_of(record, "severity");
+	const char *sentence = "";
+
+	for (size_t k = 0; k < COUNT(events); k++) {
+		if (strcmp(events[k].code, code) != 0)
+			continue;
+		sentence = events[k].sentence;
+		if (*severity == '\0')
+			severity = events[k].severity;
+	}
+	buffer_printf(line, "%-7s %-18s", severity, code);
+	append(line, "", *message != '\0' ? message : sentence);
+}
+
+/* One record on one line. The caller frees. */
+static char *
+show_record(const json_t *record)
+{
+	auto_buffer line = BUFFER_INIT(65536);
+	const char *task = text_of(record, "task");
+
+	buffer_printf(&line, "%6lld  %s  ", (long long)sequence(record),
+	    text_of(record, "time"));
+	append_event(&line, record);
+	append(&line, "subject=", text_of(record, "subject"));
+	append(&line, "address=", text_of(record, "address"));
+	append(
+	    &line, "task=", *task != '\0' ? task : text_of(record, "object"));
+	append(&line, "rule=", text_of(record, "rule"));
+	append(&line, "outcome=", text_of(record, "outcome"));
+	return buffer_take(&line);
+}
+
+static void
+print_records(const json_t *records)
+{
+	size_t k;
+	const json_t *record;
+
+	json_array_foreach(records, k, record)
+	{
+		auto_free char *line = show_record(record);
+		auto_free char *safe = terminal_neutralise(line);
+		puts(safe);
+	}
+}
+
+static int
+print_page(const struct invocation *invocation, const struct page *page,
+    struct err *err)
+{
+	enum tool_format format;
+
+	if (tool_format(invocation, &format, err) != 0)
+		return -1;
+	if (format == FORMAT_TABLE)
+		print_records(page->records);
+	else if (tool_print_list(invocation, &id_view, page->records, err) != 0)
+		return -1;
+	if (fflush(stdout) != 0)
+		return err_errno(err, "write to standard output");
+	return 0;
+}
+
+static void
+pause_ms(long ms)
+{
+	const struct timespec time = {ms / 1000, ms % 1000 * 1000000};
+
+	nanosleep(&time, NULL);
+}
+
+/* Until the operator or the runner ends it. */
+static int
+follow(const struct invocation *invocation, struct runner_link *link,
+    json_int_t last, const char *task, struct err *err)
+{
+	for (;;) {
+		const struct query query = {
+		    .after = last, .limit = PAGE, .task = task};
+		struct page page;
+		if (read_page(link, &query, &page, err) != 0)
+			return -1;
+		int result = 0;
+		if (json_array_size(page.records) > 0) {
+			last = page.last;
+			result = print_page(invocation, &page, err);
+		}
+		size_t count = json_array_size(page.records);
+		json_decref(page.records);
+		if (result != 0)
+			return -1;
+		if (count < PAGE)
+			pause_ms(FOLLOW_MS);
+	}
+}
+
+static int
+check_follow(const struct invocation *invocation, struct err *err)
+{
+	enum tool_format format;
+
+	if (tool_format(invocation, &format, err) != 0)
+		return -1;
+	if (format == FORMAT_JSON && option_flag(invocation, "follow"))
+		return err_set(err, ERR_UNPROCESSABLE,
+		    "-o json has an end, and --follow has none: take -o jsonl");
+	return 0;
+}
+
+static int
+tail(const struct invocation *invocation, struct err *err)
+{
+	AUTO(runner_link_close) struct runner_link link = {.sock = -1};
+	const char *task = option_value(invocation, "task");
+	struct page page;
+	long long limit;
+
+	if (check_follow(invocation, err) != 0 ||
+	    option_integer(invocation, "limit", SHOWN, 1, PAGE, &limit, err) !=
+		0 ||
+	    runner_link_open(invocation, &link, err) != 0)
+		return -1;
+	const struct query query = {
+	    .after = -1, .limit = limit, .task = task, .newest = true};
+	if (read_page(&link, &query, &page, err) != 0)
+		return -1;
+	int result = print_page(invocation, &page, err);
+	json_decref(page.records);
+	if (result != 0 || !option_flag(invocation, "follow"))
+		return result;
+	return follow(invocation, &link, page.last, task, err);
+}
+
+int
+verb_audit_tail(struct invocation *invocation)
+{
+	struct err err;
+
+	return tail(invocation, &err) == 0 ? 0 : tool_fail(&err);
+}
+
+/* A sequence number or a task's id. */
+static int
+read_operand(const char *text, struct query *ret, struct err *err)
+{
+	size_t digits = strspn(text, "0123456789");
+
+	*ret = (struct query){.after = -1, .limit = PAGE};
+	if (uuid_is_valid(text)) {
+		ret->task = text;
+		return 0;
+	}
+	if (digits == 0 || digits > 18 || text[digits] != '\0')
+		return err_set(err, ERR_UNPROCESSABLE,
+		    "\"%s\" is neither a sequence number nor a task's id",
+		    text);
+	ret->after = strtoll(text, NULL, 10) - 1;
+	ret->limit = 1;
+	return 0;
+}
+
+static int
+print_whole(const struct invocation *invocation, const struct query *query,
+    const struct page *page, struct err *err)
+{
+	enum tool_format format;
+
+	if (tool_format(invocation, &format, err) != 0)
+		return -1;
+	if (format != FORMAT_TABLE || query->task != NULL)
+		return print_page(invocation, page, err);
+	/* One record, with all that is in it. jansson escapes C0; what is
+	 * left is neutralised line by line. */
+	auto_free char *text =
+	    json_dumps(json_array_get(page->records, 0), JSON_INDENT(2));
+	for (char *line = text; line != NULL;) {
+		char *end = strchr(line, '\n');
+		if (end != NULL)
+			*end++ = '\0';
+		auto_free char *safe = terminal_neutralise(line);
+		puts(safe);
+		line = end;
+	}
+	return 0;
+}
+
+static int
+show(const struct invocation *invocation, struct err *err)
+{
+	AUTO(runner_link_close) struct runner_link link = {.sock = -1};
+	struct query query;
+	struct page page;
+
+	if (read_operand(invocation->operands[0], &query, err) != 0 ||
+	    runner_link_open(invocation, &link, err) != 0 ||
+	    read_page(&link, &query, &page, err) != 0)
+		return -1;
+	auto_json *records = page.records;
+	bool found = json_array_size(records) > 0 &&
+	    (query.task != NULL ||
+		sequence(json_array_get(records, 0)) == query.after + 1);
+	if (!found)
+		return err_set(err, ERR_NOT_FOUND, "there is no record of %s",
+		    invocation->operands[0]);
+	return print_whole(invocation, &query, &page, err);
+}
+
+int
+verb_audit_show(struct invocation *invocation)
+{
+	struct err err;
+
+	return show(invocation, &err) == 0 ? 0 : tool_fail(&err);
+}

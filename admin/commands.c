@@ -1,0 +1,149 @@
+/* The verbs and options of the operator's tool, declared once. */
+#include "admin/commands.h"
+
+#include "admin/tool.h"
+#include "admin/verbs.h"
+#include "lib/cleanup.h"
+
+static const struct option_spec common_options[] = {
+    {"dir", 'd', "DIR", "TASKGATE_DIR",
+	"The installation's folder (" TOOL_DIRECTORY ")", false},
+    {"output", 'o', "FORMAT", "TASKGATE_OUTPUT",
+	"table, json, jsonl or id (table)", false},
+    {"socket", 0, "PATH", "TASKGATE_ADMIN_SOCKET",
+	"The runner's admin socket (of runner.json)", false},
+};
+
+static const struct option_spec init_options[] = {
+    {"gateway-uid", 0, "UID", "TASKGATE_GATEWAY_UID",
+	"Who runs the gateway (the account taskgate-gateway)", false},
+    {"runner-uid", 0, "UID", "TASKGATE_RUNNER_UID",
+	"Who runs the runner (the account taskgate-runner)", false},
+    {"task-uid", 0, "UID", "TASKGATE_TASK_UID",
+	"Whom tasks run as: no account's uid of this host (64123)", false},
+    {"task-gid", 0, "GID", "TASKGATE_TASK_GID", "Their group (the same number)",
+	false},
+    {"listen", 0, "ADDRESS:PORT", "TASKGATE_LISTEN",
+	"Where the gateway listens (127.0.0.1:8443)", false},
+    {"operations", 0, "ADDRESS:PORT", "TASKGATE_OPERATIONS",
+	"Where health and metrics are served (127.0.0.1:8444)", false},
+    {"server-name", 0, "NAME", "TASKGATE_SERVER_NAME",
+	"A DNS name or IP address that clients call the server by, besides "
+	"localhost and --listen",
+	true},
+    {"engine", 0, "URL", "TASKGATE_ENGINE",
+	"Docker's socket (unix:///run/docker.sock)", false},
+    {"state", 0, "DIR", "TASKGATE_STATE",
+	"The runner's own folder (/var/lib/taskgate)", false},
+    {"run", 0, "DIR", "TASKGATE_RUN",
+	"The folder of the sockets (/run/taskgate)", false},
+    {"task-init", 0, "PATH", "TASKGATE_TASK_INIT",
+	"The program that is PID 1 in each container", false},
+    {"seccomp", 0, "PATH", "TASKGATE_SECCOMP",
+	"The seccomp profile of the containers", false},
+    {"issuer", 0, "TEXT", "TASKGATE_ISSUER",
+	"What tokens say of who issued them (taskgate-admin)", false},
+    {"audience", 0, "TEXT", "TASKGATE_AUDIENCE",
+	"What tokens say of whom they are for (a new urn:uuid:)", false},
+    {"token-lifetime-max", 0, "DURATION", "TASKGATE_TOKEN_LIFETIME_MAX",
+	"The longest lifetime of a token (24h)", false},
+};
+
+static const struct option_spec cert_sign_options[] = {
+    {"name", 'n', "NAME", "TASKGATE_NAME",
+	"Whose certificate it is: a client's name, or the server's DNS names "
+	"and IP addresses",
+	true},
+    {"profile", 0, "PROFILE", "TASKGATE_PROFILE", "client or server (client)",
+	false},
+    {"days", 0, "N", "TASKGATE_DAYS", "Valid for N days (90)", false},
+    {"out", 0, "FILE", "TASKGATE_OUT", "Write it to FILE", false},
+};
+
+#define GRANT_OPTIONS                                                        \
+	{"role", 0, "ROLE", "TASKGATE_ROLE", "A role that rules may name",   \
+	    true},                                                           \
+	    {"scope", 0, "SCOPE", "TASKGATE_SCOPE",                          \
+		"What it is good for (tasks:run, tasks:read, tasks:cancel)", \
+		true},                                                       \
+	{                                                                    \
+		"ttl", 0, "DURATION", "TASKGATE_TTL",                        \
+		    "How long the token is valid (1h)", false                \
+	}
+
+static const struct option_spec token_issue_options[] = {
+    {"cert", 'c', "FILE", "TASKGATE_CERT",
+	"The client's certificate, to which the token is bound", false},
+    GRANT_OPTIONS,
+    {"out", 0, "FILE", "TASKGATE_OUT",
+	"Write it to FILE, mode 0600, instead of standard output", false},
+};
+
+static const struct option_spec enroll_options[] = {
+    GRANT_OPTIONS,
+    {"days", 0, "N", "TASKGATE_DAYS",
+	"The certificate is valid for N days (90)", false},
+    {"out", 0, "FOLDER", "TASKGATE_OUT", "The folder to make (./NAME)", false},
+    {"bundle", 0, "FILE", "TASKGATE_BUNDLE",
+	"Write one file, mode 0600, instead of a folder", false},
+    {"server", 0, "URL", "TASKGATE_SERVER",
+	"Where the client finds the gateway (of gateway.json)", false},
+};
+
+static const struct option_spec audit_tail_options[] = {
+    {"limit", 'n', "N", "TASKGATE_LIMIT", "The last N records (20)", false},
+    {"follow", 'f', NULL, "TASKGATE_FOLLOW",
+	"Go on with new records as they come", false},
+    {"task", 0, "ID", "TASKGATE_TASK", "Of one task alone", false},
+};
+
+static const struct command_spec commands[] = {
+    {"init", NULL, "Make an installation, or complete one",
+	"Makes CA, server certificate, token key, audit key, a policy that "
+	"lets nobody do anything, and the configuration of gateway and runner. "
+	"What is there is kept: run again, it changes nothing.",
+	init_options, COUNT(init_options), 0, 0, verb_init},
+    {"enroll", "NAME", "Make all that a client needs",
+	"Makes a key, a certificate and a token for NAME, in a folder or one "
+	"file to hand over. A client that makes its own key is enrolled with "
+	"cert sign and token issue instead.",
+	enroll_options, COUNT(enroll_options), 1, 1, verb_enroll},
+    {"cert sign", "CSR", "Sign a certificate request",
+	"CSR is a file in PEM, or - for standard input. Its self-signature is "
+	"verified and its key is taken; names in it are not believed: --name "
+	"says whose certificate it is.",
+	cert_sign_options, COUNT(cert_sign_options), 1, 1, verb_cert_sign},
+    {"cert list", NULL, "List the certificates that were signed", NULL, NULL, 0,
+	0, 0, verb_cert_list},
+    {"cert show", "FILE|SERIAL", "Show a certificate",
+	"Says as well why the gateway would refuse it.", NULL, 0, 1, 1,
+	verb_cert_show},
+    {"token issue", "NAME", "Issue a token",
+	"The token is good only together with the certificate of --cert.",
+	token_issue_options, COUNT(token_issue_options), 1, 1,
+	verb_token_issue},
+    {"token inspect", "[FILE|-]", "Show a token and whether it is valid",
+	"Reads a file or standard input: a token is a secret and no argument. "
+	"Exits 1 where this installation would refuse it.",
+	NULL, 0, 0, 1, verb_token_inspect},
+    {"policy check", "[PATH]", "Check a policy",
+	"PATH is a file or a folder; without it, the installation's own.", NULL,
+	0, 0, 1, verb_policy_check},
+    {"status", NULL, "Show how the runner is",
+	"Exits 1 where it is not ready, 8 where it does not answer.", NULL, 0,
+	0, 0, verb_status},
+    {"audit tail", NULL, "Show the newest audit records", NULL,
+	audit_tail_options, COUNT(audit_tail_options), 0, 0, verb_audit_tail},
+    {"audit show", "SEQ|TASK", "Show one record, or those of a task", NULL,
+	NULL, 0, 1, 1, verb_audit_show},
+};
+
+const struct program_spec admin_program = {
+    .name = "taskgate-admin",
+    .summary = "the operator's tool of taskgate",
+    .options = common_options,
+    .noptions = COUNT(common_options),
+    .commands = commands,
+    .ncommands = COUNT(commands),
+    .footer = "More: docs/configuration.md and docs/operations.md.",
+};

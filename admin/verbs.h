@@ -1,0 +1,19 @@
+/* The verbs of the operator's tool; commands.c has them in a table. */
+#ifndef ADMIN_VERBS_H
+#define ADMIN_VERBS_H
+
+#include "lib/command.h"
+
+int verb_init(struct invocation *invocation);
+int verb_enroll(struct invocation *invocation);
+int verb_cert_sign(struct invocation *invocation);
+int verb_cert_list(struct invocation *invocation);
+int verb_cert_show(struct invocation *invocation);
+int verb_token_issue(struct invocation *invocation);
+int verb_token_inspect(struct invocation *invocation);
+int verb_policy_check(struct invocation *invocation);
+int verb_status(struct invocation *invocation);
+int verb_audit_tail(struct invocation *invocation);
+int verb_audit_show(struct invocation *invocation);
+
+#endif
