@@ -1,0 +1,201 @@
+/*
+ * Configuration: one table of keys, read strictly. Trusts the file's owner,
+ * not his typing: an unknown or misspelt member is refused with its place.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "gateway/config.h"
+#include "lib/alloc.h"
+#include "lib/cleanup.h"
+#include "lib/file.h"
+#include "lib/json.h"
+#include "lib/quantity.h"
+
+#define CONFIG_FILE_MAX 65536
+
+/* The members as they stand in the file. */
+struct raw {
+	const char *listen, *operations;
+	int64_t workers;
+	const char *certificate, *key, *ca, *token_keys;
+	const char *issuer, *audience;
+	json_t *token_lifetime_max;
+	const char *policy, *runner_socket;
+	int64_t runner_uid;
+	const char *log_format, *log_level;
+	int64_t connections_max, connections_per_address;
+	int64_t requests_per_principal, failures_per_address;
+	int64_t head_timeout, body_timeout, idle_timeout, handshake_timeout;
+};
+
+#define STRING(member, required) \
+	JSON_FIELD(              \
+	    struct raw, member, #member, JSON_KIND_STRING, required, 1, 1024)
+#define INTEGER(member, required, min, max)                                  \
+	JSON_FIELD(struct raw, member, #member, JSON_KIND_INTEGER, required, \
+	    min, max)
+
+static const struct json_field fields[] = {
+    STRING(listen, false),
+    STRING(operations, false),
+    INTEGER(workers, false, 0, CONFIG_WORKERS_MAX),
+    STRING(certificate, true),
+    STRING(key, true),
+    STRING(ca, true),
+    STRING(token_keys, true),
+    STRING(issuer, true),
+    STRING(audience, true),
+    JSON_FIELD(struct raw, token_lifetime_max, "token_lifetime_max",
+	JSON_KIND_ANY, false, 0, 0),
+    STRING(policy, true),
+    STRING(runner_socket, true),
+    INTEGER(runner_uid, true, 0, INT64_C(4294967294)),
+    STRING(log_format, false),
+    STRING(log_level, false),
+    INTEGER(connections_max, false, 1, 1000000),
+    INTEGER(connections_per_address, false, 1, 1000000),
+    INTEGER(requests_per_principal, false, 1, 1000000),
+    INTEGER(failures_per_address, false, 1, 1000000),
+    INTEGER(head_timeout, false, 1, 3600),
+    INTEGER(body_timeout, false, 1, 3600),
+    INTEGER(idle_timeout, false, 1, 86400),
+    INTEGER(handshake_timeout, false, 1, 3600),
+};
+
+static const struct raw defaults = {
+    .listen = "127.0.0.1:8443",
+    .operations = "127.0.0.1:8444",
+    .log_format = "logfmt",
+    .log_level = "info",
+    .connections_max = 10000,
+    .connections_per_address = 256,
+    .requests_per_principal = 100,
+    .failures_per_address = 20,
+    .head_timeout = 10,
+    .body_timeout = 30,
+    .idle_timeout = 60,
+    .handshake_timeout = 10,
+};
+
+static char *
+resolve(const char *directory, const char *path)
+{
+	if (path[0] == '/')
+		return alloc_string(path);
+	return alloc_printf("%s/%s", directory, path);
+}
+
+static char *
+directory_of(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	if (slash == NULL)
+		return alloc_string(".");
+	if (slash == path)
+		return alloc_string("/");
+	return alloc_bytes(path, (size_t)(slash - path));
+}
+
+/* 0 in the file: one for each processor. */
+static int64_t
+count_workers(int64_t asked)
+{
+	long online = sysconf(_SC_NPROCESSORS_ONLN);
+
+	if (asked > 0)
+		return asked;
+	if (online < 1)
+		return 1;
+	return online > CONFIG_WORKERS_MAX ? CONFIG_WORKERS_MAX : online;
+}
+
+static int
+read_texts(const struct raw *raw, struct config *config, struct err *err)
+{
+	if (address_parse(raw->listen, &config->listen, err) < 0)
+		return err_prefix(err, "listen");
+	if (address_parse(raw->operations, &config->operations, err) < 0)
+		return err_prefix(err, "operations");
+	if (!log_format_parse(raw->log_format, &config->log_format))
+		return err_set(err, ERR_UNPROCESSABLE,
+		    "log_format: not one of logfmt, json");
+	if (!log_level_parse(raw->log_level, &config->log_level))
+		return err_set(err, ERR_UNPROCESSABLE,
+		    "log_level: not one of debug, info, warning, error");
+	config->token_lifetime_max_s = 24 * 3600;
+	if (raw->token_lifetime_max != NULL &&
+	    (!quantity_read_duration(
+		 raw->token_lifetime_max, &config->token_lifetime_max_s) ||
+		config->token_lifetime_max_s < 1))
+		return err_set(err, ERR_UNPROCESSABLE,
+		    "token_lifetime_max: not a duration such as \"24h\"");
+	return 0;
+}
+
+static void
+read_paths(const struct raw *raw, struct config *config)
+{
+	const char *dir = config->directory;
+
+	config->certificate = resolve(dir, raw->certificate);
+	config->key = resolve(dir, raw->key);
+	config->ca = resolve(dir, raw->ca);
+	config->token_keys = resolve(dir, raw->token_keys);
+	config->policy = resolve(dir, raw->policy);
+	config->runner_socket = resolve(dir, raw->runner_socket);
+}
+
+static void
+read_numbers(const struct raw *raw, struct config *config)
+{
+	config->workers = count_workers(raw->workers);
+	config->issuer = raw->issuer;
+	config->audience = raw->audience;
+	config->runner_uid = raw->runner_uid;
+	config->connections_max = raw->connections_max;
+	config->connections_per_address = raw->connections_per_address;
+	config->requests_per_principal = raw->requests_per_principal;
+	config->failures_per_address = raw->failures_per_address;
+	config->head_timeout_s = raw->head_timeout;
+	config->body_timeout_s = raw->body_timeout;
+	config->idle_timeout_s = raw->idle_timeout;
+	config->handshake_timeout_s = raw->handshake_timeout;
+}
+
+int
+config_load(const char *path, struct config *ret, struct err *err)
+{
+	AUTO(config_done) struct config config = {0};
+	struct raw raw = defaults;
+
+	config.json = json_parse_file(path, CONFIG_FILE_MAX, err);
+	if (config.json == NULL)
+		return -1;
+	if (json_read_fields(
+		config.json, "", fields, COUNT(fields), true, &raw, err) < 0 ||
+	    read_texts(&raw, &config, err) < 0)
+		return err_prefix(err, "%s", path);
+	config.directory = directory_of(path);
+	read_paths(&raw, &config);
+	read_numbers(&raw, &config);
+	*ret = config;
+	config = (struct config){0};
+	return 0;
+}
+
+void
+config_done(struct config *config)
+{
+	json_decref(config->json);
+	free(config->directory);
+	free(config->certificate);
+	free(config->key);
+	free(config->ca);
+	free(config->token_keys);
+	free(config->policy);
+	free(config->runner_socket);
+	*config = (struct config){0};
+}

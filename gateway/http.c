@@ -1,0 +1,323 @@
+/*
+ * Running libmicrohttpd, and its callbacks. It sees only what the guard has
+ * let through; everything it is asked to send was composed here.
+ *
+ * Of 0.9.75 (measured): a resumed connection makes neither its epoll
+ * descriptor readable nor its timeout zero, so it is run by hand; the end of a
+ * chunked answer is reported one run later, so it runs until it has nothing
+ * left; suspended connections notice nothing, so the connection tells them.
+ */
+#include <sys/un.h>
+
+#include "gateway/auth.h"
+#include "gateway/conn.h"
+#include "gateway/exchange.h"
+#include "gateway/http.h"
+#include "gateway/worker.h"
+#include "lib/alloc.h"
+#include "lib/cleanup.h"
+#include "lib/log.h"
+
+#define RUNS_MAX 32
+#define MHD_POOL_BYTES 32768 /* a head of 8 KiB and what MHD makes of it */
+
+static void on_timer(uv_timer_t *timer);
+
+static void
+run(struct worker *worker)
+{
+	struct http *http = &worker->http;
+	MHD_UNSIGNED_LONG_LONG wait_ms;
+
+	for (int i = 0; i < RUNS_MAX; i++) {
+		MHD_run(http->daemon);
+		if (MHD_get_timeout(http->daemon, &wait_ms) != MHD_YES) {
+			uv_timer_stop(&http->timer);
+			return;
+		}
+		if (wait_ms > 0)
+			break;
+	}
+	uv_timer_start(&http->timer, on_timer, wait_ms, 0);
+}
+
+static void
+on_timer(uv_timer_t *timer)
+{
+	run(timer->data);
+}
+
+static void
+on_poll(uv_poll_t *poll, int status, int events)
+{
+	(void)events;
+	if (status < 0)
+		die("libmicrohttpd's descriptor: %s", uv_strerror(status));
+	run(poll->data);
+}
+
+/* ---- a request's way ---- */
+
+static int
+check_body(const struct exchange *x, struct err *err)
+{
+	const struct guard *guard = &x->conn->guard;
+	const char *type = exchange_field(x, MHD_HTTP_HEADER_CONTENT_TYPE);
+
+	if (guard->content_length > x->route->body_max)
+		return err_set(err, ERR_TOO_LARGE,
+		    x->route->body_max == 0
+			? "no body is taken here"
+			: "at most %zu bytes are taken here",
+		    x->route->body_max);
+	if (x->route->body_max == 0)
+		return 0;
+	if (!guard->has_length)
+		return err_set(
+		    err, ERR_LENGTH_REQUIRED, "the Content-Length is missing");
+	if (!exchange_is_json(type))
+		return err_set(err, ERR_MEDIA_TYPE,
+		    "the Content-Type is not application/json");
+	if (exchange_field(x, MHD_HTTP_HEADER_CONTENT_ENCODING) != NULL)
+		return err_set(
+		    err, ERR_MEDIA_TYPE, "no Content-Encoding is taken");
+	return 0;
+}
+
+/* The certificate was verified at the handshake, perhaps against a CA that
+ * has been replaced since. */
+static int
+judge_again(struct exchange *x, struct err *err)
+{
+	struct conn *conn = x->conn;
+
+	if (conn->judge == x->worker->snapshot->serial)
+		return 0;
+	if (certificate_verify(x->worker->snapshot->authority.trust,
+		SSL_get0_peer_certificate(conn->ssl), clock_wall_ms() / 1000,
+		&conn->peer.certificate, err) < 0)
+		return -1;
+	conn->judge = x->worker->snapshot->serial;
+	return 0;
+}
+
+static int
+authorise(struct exchange *x, struct problem *ret_problem)
+{
+	const struct auth_question question = {
+	    .authority = &x->worker->snapshot->authority,
+	    .cache = x->worker->tokens,
+	    .certificate = &x->conn->peer.certificate,
+	    .authorization = exchange_field(x, MHD_HTTP_HEADER_AUTHORIZATION),
+	    .route = x->route,
+	    .now_s = clock_wall_ms() / 1000,
+	};
+	int64_t wait_ms = 0;
+	struct limits_key key;
+
+	if (x->route->access == ACCESS_OPEN)
+		return 0;
+	if (judge_again(x, &ret_problem->err) < 0 ||
+	    auth_check(&question, &x->principal, ret_problem) < 0)
+		return -1;
+	x->authenticated = x->route->access == ACCESS_TOKEN;
+	key = limits_key_of_subject(x->principal.certificate.subject);
+	if (limits_take(x->worker->principals, &key, clock_boot_ms(), &wait_ms))
+		return 0;
+	ret_problem->retry_after_s = (wait_ms + 999) / 1000;
+	return err_set(&ret_problem->err, ERR_BUSY,
+	    "more than %lld requests a second",
+	    (long long)x->worker->config->requests_per_principal);
+}
+
+/* Route, who and how much: before a byte of the body is taken. */
+static void
+begin(struct exchange *x)
+{
+	char allow[ROUTE_ALLOW_MAX];
+	struct problem problem = {.allow = allow};
+
+	x->route = route_find(x->worker->listener, x->method, x->path, x->task,
+	    allow, &problem.err);
+	if (x->route == NULL || authorise(x, &problem) < 0 ||
+	    check_body(x, &problem.err) < 0) {
+		exchange_refuse(x, &problem);
+		return;
+	}
+	x->body.max = x->route->body_max;
+}
+
+static enum MHD_Result
+queue(struct exchange *x)
+{
+	enum MHD_Result result =
+	    MHD_queue_response(x->mhd, x->status, x->response);
+
+	MHD_destroy_response(x->response);
+	x->response = NULL;
+	x->queued = true;
+	return result;
+}
+
+static enum MHD_Result
+on_request(void *arg, struct MHD_Connection *mhd, const char *path,
+    const char *method, const char *version, const char *data, size_t *len,
+    void **context)
+{
+	struct exchange *x = *context;
+
+	(void)arg;
+	(void)version;
+	if (x == NULL) {
+		const union MHD_ConnectionInfo *info = MHD_get_connection_info(
+		    mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+
+		x = exchange_new(info->socket_context, mhd, method, path);
+		*context = x;
+		begin(x);
+		/* An answer before the body's turn ends the connection. */
+		return x->response == NULL || x->conn->guard.content_length == 0
+		    ? MHD_YES
+		    : queue(x);
+	}
+	if (x->conn == NULL) /* the client has gone: MHD gives up too */
+		return MHD_NO;
+	if (*len > 0) {
+		buffer_append(&x->body, data, *len);
+		*len = 0;
+		return MHD_YES;
+	}
+	if (x->response == NULL && !x->handled) {
+		x->handled = true;
+		exchange_handle(x);
+	}
+	if (x->response != NULL)
+		return queue(x);
+	x->suspended = true;
+	MHD_suspend_connection(mhd);
+	return MHD_YES;
+}
+
+static void
+on_completed(void *arg, struct MHD_Connection *mhd, void **context,
+    enum MHD_RequestTerminationCode code)
+{
+	struct exchange *x = *context;
+
+	(void)arg;
+	(void)mhd;
+	if (x == NULL)
+		return;
+	*context = NULL;
+	if (x->conn != NULL) {
+		/* An answer that was cut short must not look complete. */
+		if (code != MHD_REQUEST_TERMINATED_COMPLETED_OK)
+			x->conn->cut = true;
+		conn_completed(x->conn);
+	}
+	exchange_free(x);
+}
+
+static void
+on_connection(void *arg, struct MHD_Connection *mhd, void **context,
+    enum MHD_ConnectionNotificationCode code)
+{
+	struct worker *worker = arg;
+
+	(void)mhd;
+	*context = code == MHD_CONNECTION_NOTIFY_STARTED ? worker->http.arriving
+							 : NULL;
+}
+
+int
+http_open(struct worker *worker, struct err *err)
+{
+	struct http *http = &worker->http;
+	const union MHD_DaemonInfo *info;
+
+	http->daemon = MHD_start_daemon(
+	    MHD_USE_EPOLL | MHD_USE_NO_LISTEN_SOCKET | MHD_ALLOW_SUSPEND_RESUME,
+	    0, NULL, NULL, on_request, worker, MHD_OPTION_NOTIFY_CONNECTION,
+	    on_connection, worker, MHD_OPTION_NOTIFY_COMPLETED, on_completed,
+	    worker, MHD_OPTION_CONNECTION_LIMIT,
+	    (unsigned)worker->conns_max + 64,
+	    MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)MHD_POOL_BYTES,
+	    MHD_OPTION_END);
+	if (http->daemon == NULL)
+		return err_set(
+		    err, ERR_INTERNAL, "libmicrohttpd cannot be started");
+	info = MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
+	if (info == NULL ||
+	    uv_poll_init(worker->loop, &http->poll, info->epoll_fd) != 0)
+		die("libmicrohttpd has no epoll descriptor");
+	uv_timer_init(worker->loop, &http->timer);
+	http->poll.data = worker;
+	http->timer.data = worker;
+	uv_poll_start(&http->poll, UV_READABLE, on_poll);
+	return 0;
+}
+
+void
+http_close(struct worker *worker, uv_close_cb closed)
+{
+	struct http *http = &worker->http;
+
+	/* What was abandoned is still to be taken down. */
+	run(worker);
+	uv_poll_stop(&http->poll);
+	uv_close((uv_handle_t *)&http->poll, closed);
+	uv_close((uv_handle_t *)&http->timer, closed);
+	MHD_stop_daemon(http->daemon);
+	http->daemon = NULL;
+}
+
+int
+http_add_connection_take(struct conn *conn, int fd)
+{
+	/* A name is asked for; that of the client is the connection's. */
+	static const struct sockaddr_un name = {.sun_family = AF_UNIX};
+	struct http *http = &conn->worker->http;
+	enum MHD_Result result;
+
+	http->arriving = conn;
+	result = MHD_add_connection(
+	    http->daemon, fd, (const struct sockaddr *)&name, sizeof(name));
+	http->arriving = NULL;
+	return result == MHD_YES ? 0 : -1;
+}
+
+void
+http_resume(struct exchange *exchange)
+{
+	struct http *http = &exchange->worker->http;
+
+	exchange->suspended = false;
+	MHD_resume_connection(exchange->mhd);
+	uv_timer_start(&http->timer, on_timer, 0, 0);
+}
+
+void
+http_report_refusal(struct conn *conn, const struct problem *problem)
+{
+	struct worker *worker = conn->worker;
+	bool known = conn->peer.verified;
+
+	counter_add(&worker->counters.refusals[problem->err.code], 1);
+	counter_add(
+	    &worker->counters
+		 .answers[ROUTE_COUNT][err_status(problem->err.code) / 100],
+	    1);
+	log_failure(LOG_LEVEL_INFO, "request.refused", &problem->err,
+	    "request_id", conn->request_id, "address", conn->address_text,
+	    "subject", known ? conn->peer.certificate.subject : "", NULL);
+	if (problem->err.code == ERR_INTERNAL ||
+	    problem->err.code == ERR_UNAVAILABLE)
+		return;
+	refusals_report(&worker->refusals,
+	    &(struct refusal){.code = problem->err.code,
+		.address = conn->address_text,
+		.certificate = known ? &conn->peer.certificate : NULL,
+		.method = conn->guard.method,
+		.detail = problem->err.detail},
+	    clock_boot_ms());
+}

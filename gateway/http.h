@@ -1,0 +1,38 @@
+/*
+ * libmicrohttpd on the worker's loop: its epoll descriptor is watched, it runs
+ * when something is there, and never blocks or listens.
+ */
+#ifndef GATEWAY_HTTP_H
+#define GATEWAY_HTTP_H
+
+#include <microhttpd.h>
+#include <stdbool.h>
+#include <uv.h>
+
+#include "lib/err.h"
+
+struct conn;
+struct exchange;
+struct problem;
+struct worker;
+
+struct http {
+	struct MHD_Daemon *daemon;
+	uv_poll_t poll;
+	uv_timer_t timer;
+	struct conn *arriving; /* while MHD_add_connection() runs */
+};
+
+int http_open(struct worker *worker, struct err *err);
+/* No exchange may be left. Both handles are closed with `closed`. */
+void http_close(struct worker *worker, uv_close_cb closed);
+
+/* The MHD side of a pair; taken over in every case. */
+int http_add_connection_take(struct conn *conn, int fd);
+/* MHD goes on with the exchange, which has an answer or has been abandoned. */
+void http_resume(struct exchange *exchange);
+
+/* Counts, logs and reports what the connection itself refused. */
+void http_report_refusal(struct conn *conn, const struct problem *problem);
+
+#endif

@@ -1,0 +1,43 @@
+/*
+ * Readiness, as seen by one worker.
+ */
+#include "gateway/readiness.h"
+#include "lib/clock.h"
+
+/* Red while there is still time to renew it. */
+#define RENEW_S (24 * 3600)
+
+static void
+add(json_t *reasons, const char *reason)
+{
+	json_array_append_new(reasons, json_string(reason));
+}
+
+static void
+add_runner(json_t *reasons, const struct link_state *state)
+{
+	if (!state->connected)
+		add(reasons, "runner: it cannot be reached");
+	else if (state->reasons == NULL)
+		add(reasons, "runner: it has not said yet how it is");
+	else if (!state->ready && json_array_size(state->reasons) == 0)
+		add(reasons, "runner: it is not ready");
+	else
+		json_array_extend(reasons, state->reasons);
+}
+
+json_t *
+readiness_reasons(const struct worker *worker)
+{
+	json_t *reasons = json_array();
+	int64_t left_s = worker->snapshot->not_after_s - clock_wall_ms() / 1000;
+
+	if (worker->draining || worker->stopping)
+		add(reasons, "gateway: it is stopping");
+	if (left_s <= 0)
+		add(reasons, "gateway: its certificate has expired");
+	else if (left_s < RENEW_S)
+		add(reasons, "gateway: its certificate expires within a day");
+	add_runner(reasons, link_state(worker->link));
+	return reasons;
+}

@@ -1,0 +1,82 @@
+/*
+ * What the gateway says of itself and of who is asking.
+ */
+#include <string.h>
+
+#include "gateway/exchange.h"
+#include "gateway/gateway.h"
+#include "gateway/openapi.h"
+#include "gateway/readiness.h"
+#include "lib/cleanup.h"
+#include "lib/json.h"
+
+void
+handle_status(struct exchange *x)
+{
+	const struct worker *worker = x->worker;
+	const struct link_state *state = link_state(worker->link);
+	auto_json *reasons = readiness_reasons(worker);
+	auto_json *body = NULL;
+	int64_t up_ms = clock_boot_ms() - worker->gateway->started_ms;
+
+	body = json_pack("{s:s, s:I, s:b, s:O, s:I, s:I, s:I}", "version",
+	    TASKGATE_VERSION, "uptime_s", (json_int_t)(up_ms / 1000), "ready",
+	    json_array_size(reasons) == 0, "reasons", reasons, "queued",
+	    (json_int_t)state->queued, "running", (json_int_t)state->running,
+	    "capacity", (json_int_t)state->capacity);
+	exchange_answer_json(x, MHD_HTTP_OK, body);
+}
+
+static json_t *
+list_roles(const struct token_claims *token)
+{
+	json_t *roles = json_array();
+
+	for (size_t i = 0; i < token->nroles; i++)
+		json_array_append_new(roles, json_string(token->roles[i]));
+	return roles;
+}
+
+static json_t *
+list_scopes(const struct token_claims *token)
+{
+	static const enum scope all[] = {
+#define SCOPE(name, bit, text) SCOPE_##name,
+#include "certs/scopes.def"
+#undef SCOPE
+	};
+	json_t *scopes = json_array();
+
+	for (size_t i = 0; i < COUNT(all); i++)
+		if ((token->scopes & all[i]) != 0)
+			json_array_append_new(
+			    scopes, json_string(scope_name(all[i])));
+	return scopes;
+}
+
+void
+handle_whoami(struct exchange *x)
+{
+	const struct token_claims *token = &x->principal.token;
+	const struct certificate *certificate = &x->principal.certificate;
+	char token_end[CLOCK_TEXT], certificate_end[CLOCK_TEXT];
+	auto_json *body = NULL;
+
+	clock_format(token->expires_s * 1000, token_end);
+	clock_format(certificate->not_after_s * 1000, certificate_end);
+	body = json_pack("{s:s, s:o, s:o, s:{s:s, s:s}, s:{s:s, s:s, s:s}}",
+	    "subject", token->subject, "roles", list_roles(token), "scopes",
+	    list_scopes(token), "token", "id", token->id, "expires_at",
+	    token_end, "certificate", "thumbprint", certificate->thumbprint,
+	    "serial", certificate->serial, "expires_at", certificate_end);
+	exchange_answer_json(x, MHD_HTTP_OK, body);
+}
+
+void
+handle_openapi(struct exchange *x)
+{
+	exchange_answer_take(x, MHD_HTTP_OK,
+	    MHD_create_response_from_buffer(openapi_json_len,
+		(void *)(uintptr_t)openapi_json, MHD_RESPMEM_PERSISTENT));
+	exchange_header(x, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
+}

@@ -1,0 +1,381 @@
+/*
+ * Workers: accepting, limits on what may connect, and the way a worker ends.
+ * Must never block, and never stop accepting because descriptors ran out.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "gateway/conn.h"
+#include "gateway/gateway.h"
+#include "gateway/worker.h"
+#include "lib/alloc.h"
+#include "lib/cleanup.h"
+#include "lib/log.h"
+
+#define BACKLOG 1024
+#define ACCEPTS_MAX 64 /* in one turn of the loop */
+#define TABLE_ENTRIES 4096
+#define TOKENS_CACHED 1024
+
+static void give_back(struct worker *worker);
+
+/* ---- listening ---- */
+
+int
+worker_listen(
+    const struct address *address, bool shared, int *ret_fd, struct err *err)
+{
+	auto_fd int fd = -1;
+	char text[ADDRESS_TEXT];
+	int on = 1;
+
+	address_format(address, text);
+	fd = socket(address->name.ss_family,
+	    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return err_errno(err, "socket for %s", text);
+	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
+	    (shared &&
+		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) < 0))
+		return err_errno(err, "options of %s", text);
+	if (address->name.ss_family == AF_INET6 &&
+	    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on)) < 0)
+		return err_errno(err, "options of %s", text);
+	if (bind(fd, (const struct sockaddr *)&address->name, address->len) < 0)
+		return err_errno(err, "bind to %s", text);
+	if (listen(fd, BACKLOG) < 0)
+		return err_errno(err, "listen on %s", text);
+	*ret_fd = take_fd(fd);
+	return 0;
+}
+
+static bool
+may_connect(struct worker *worker, const struct address *address)
+{
+	struct limits_key key =
+	    limits_key_of_address((const struct sockaddr *)&address->name);
+	int64_t now_ms = clock_boot_ms();
+
+	return worker->nconns < worker->conns_max &&
+	    limits_has(worker->failures, &key, now_ms, NULL) &&
+	    limits_enter(worker->addresses, &key, now_ms);
+}
+
+/* No descriptor is left: the one kept in reserve lets the next caller be told
+ * so, instead of the loop turning on a connection it cannot take. */
+static void
+shed(struct worker *worker)
+{
+	if (worker->reserve_fd < 0)
+		return;
+	close(worker->reserve_fd);
+	worker->reserve_fd = -1;
+	int fd = accept4(worker->listen_fd, NULL, NULL, SOCK_CLOEXEC);
+
+	if (fd >= 0)
+		close(fd);
+	worker->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	counter_add(&worker->counters.connections_refused, 1);
+}
+
+/* False: there is nobody more for now. */
+static bool
+accept_one(struct worker *worker)
+{
+	struct address address = {.len = sizeof(address.name)};
+	int fd = accept4(worker->listen_fd, (struct sockaddr *)&address.name,
+	    &address.len, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+	if (fd < 0 && (errno == EMFILE || errno == ENFILE)) {
+		log_warning(
+		    "connection.shed", "reason", "no descriptor is left", NULL);
+		shed(worker);
+		return false;
+	}
+	/* accept(2): errors of the connection itself come here too. */
+	if (fd < 0)
+		return errno != EAGAIN && errno != ENOBUFS && errno != ENOMEM;
+	if (!may_connect(worker, &address)) {
+		counter_add(&worker->counters.connections_refused, 1);
+		close(fd);
+		return true;
+	}
+	conn_accept_take(worker, fd, &address);
+	return true;
+}
+
+static void
+on_listen(uv_poll_t *poll, int status, int events)
+{
+	struct worker *worker = poll->data;
+
+	(void)status;
+	(void)events;
+	for (int i = 0; i < ACCEPTS_MAX && accept_one(worker); i++)
+		;
+}
+
+/* ---- what is to be moved on ---- */
+
+static void
+on_turn(uv_timer_t *timer)
+{
+	struct worker *worker = timer->data;
+	struct conn *conn = worker->ready;
+
+	worker->ready = NULL;
+	while (conn != NULL) {
+		struct conn *next = conn->next_ready;
+
+		conn->is_ready = false;
+		conn->next_ready = NULL;
+		conn_advance(conn);
+		conn = next;
+	}
+}
+
+void
+worker_make_ready(struct worker *worker, struct conn *conn)
+{
+	if (conn->is_ready)
+		return;
+	conn->is_ready = true;
+	conn->next_ready = worker->ready;
+	worker->ready = conn;
+	uv_timer_start(&worker->turn, on_turn, 0, 0);
+}
+
+void
+worker_forget_conn(struct worker *worker, struct conn *conn)
+{
+	for (struct conn **at = &worker->ready; *at != NULL;
+	     at = &(*at)->next_ready) {
+		if (*at == conn) {
+			*at = conn->next_ready;
+			break;
+		}
+	}
+	if (conn->prev != NULL)
+		conn->prev->next = conn->next;
+	else
+		worker->conns = conn->next;
+	if (conn->next != NULL)
+		conn->next->prev = conn->prev;
+	worker->nconns--;
+	if (worker->draining && worker->nconns == 0)
+		give_back(worker);
+}
+
+/* ---- orders of the main thread ---- */
+
+static void
+on_drain_end(uv_timer_t *timer)
+{
+	struct worker *worker = timer->data;
+	struct conn *next;
+
+	log_warning("gateway.cut", "reason",
+	    "requests were still under way when the time was up", NULL);
+	for (struct conn *conn = worker->conns; conn != NULL; conn = next) {
+		next = conn->next;
+		conn_abort(conn);
+	}
+}
+
+static void
+begin_drain(struct worker *worker)
+{
+	struct conn *next;
+
+	worker->draining = true;
+	uv_poll_stop(&worker->listen_poll);
+	close(worker->listen_fd);
+	worker->listen_fd = -1;
+	uv_timer_start(&worker->drain, on_drain_end, WORKER_DRAIN_S * 1000, 0);
+	for (struct conn *conn = worker->conns; conn != NULL; conn = next) {
+		next = conn->next;
+		conn_drain(conn);
+	}
+	if (worker->nconns == 0)
+		give_back(worker);
+}
+
+static void
+take_up(struct worker *worker, struct snapshot *snapshot)
+{
+	snapshot_release(worker->snapshot);
+	worker->snapshot = snapshot;
+	token_cache_clear(worker->tokens);
+}
+
+static void
+on_order(uv_async_t *async)
+{
+	struct worker *worker = async->data;
+	struct snapshot *next = atomic_exchange(&worker->next, NULL);
+
+	if (next != NULL)
+		take_up(worker, next);
+	if (atomic_load(&worker->stop) && !worker->draining)
+		begin_drain(worker);
+}
+
+void
+worker_reload(struct worker *worker, struct snapshot *snapshot)
+{
+	snapshot_release(
+	    atomic_exchange(&worker->next, snapshot_hold(snapshot)));
+	uv_async_send(&worker->order);
+}
+
+void
+worker_drain(struct worker *worker)
+{
+	atomic_store(&worker->stop, true);
+	uv_async_send(&worker->order);
+}
+
+/* ---- life ---- */
+
+static void
+nothing(uv_handle_t *handle)
+{
+	(void)handle;
+}
+
+/* The last connection has gone: without handles the loop ends by itself. */
+static void
+give_back(struct worker *worker)
+{
+	if (worker->closed)
+		return;
+	worker->closed = true;
+	refusals_close(&worker->refusals, nothing);
+	http_close(worker, nothing);
+	link_close(worker->link);
+	uv_close((uv_handle_t *)&worker->listen_poll, nothing);
+	uv_close((uv_handle_t *)&worker->order, nothing);
+	uv_close((uv_handle_t *)&worker->drain, nothing);
+	uv_close((uv_handle_t *)&worker->turn, nothing);
+}
+
+/* A limit by address is each worker's share of it. */
+static uint32_t
+share(const struct worker_spec *spec, int64_t limit)
+{
+	int64_t workers = spec->config->workers;
+
+	if (spec->listener == LISTENER_OPERATIONS)
+		return (uint32_t)limit;
+	return (uint32_t)((limit + workers - 1) / workers);
+}
+
+static void
+make_limits(struct worker *worker, const struct worker_spec *spec)
+{
+	const struct config *config = spec->config;
+	uint32_t rate = (uint32_t)config->requests_per_principal;
+	uint32_t failures = share(spec, config->failures_per_address);
+
+	worker->conns_max = share(spec, config->connections_max);
+	worker->addresses = limits_new(
+	    &(struct limits_spec){.entries = worker->conns_max + TABLE_ENTRIES,
+		.active_max = share(spec, config->connections_per_address)});
+	worker->failures = limits_new(
+	    &(struct limits_spec){.entries = worker->conns_max + TABLE_ENTRIES,
+		.rate = failures,
+		.burst = failures});
+	/* A principal's connections may all be one worker's. */
+	worker->principals = limits_new(&(struct limits_spec){
+	    .entries = TABLE_ENTRIES, .rate = rate, .burst = rate * 2});
+}
+
+static void
+open_handles(struct worker *worker)
+{
+	if (uv_poll_init(
+		worker->loop, &worker->listen_poll, worker->listen_fd) != 0 ||
+	    uv_async_init(worker->loop, &worker->order, on_order) != 0 ||
+	    uv_timer_init(worker->loop, &worker->drain) != 0 ||
+	    uv_timer_init(worker->loop, &worker->turn) != 0)
+		die("a worker's loop cannot be set up");
+	worker->listen_poll.data = worker;
+	worker->order.data = worker;
+	worker->drain.data = worker;
+	worker->turn.data = worker;
+	uv_poll_start(&worker->listen_poll, UV_READABLE, on_listen);
+}
+
+static void
+on_runner(void *arg, bool connected)
+{
+	struct worker *worker = arg;
+
+	atomic_store(&worker->counters.runner_connected, connected ? 1 : 0);
+}
+
+struct worker *
+worker_new_take(const struct worker_spec *spec, struct err *err)
+{
+	struct worker *worker = alloc_zero(1, sizeof(*worker));
+
+	worker->gateway = spec->gateway;
+	worker->config = spec->config;
+	worker->listener = spec->listener;
+	worker->transport = spec->listener == LISTENER_PUBLIC
+	    ? &transport_tls
+	    : &transport_plain;
+	worker->snapshot = snapshot_hold(spec->snapshot);
+	worker->listen_fd = spec->listen_fd;
+	worker->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	worker->loop = spec->loop == NULL ? &worker->own_loop : spec->loop;
+	if (spec->loop == NULL && uv_loop_init(&worker->own_loop) != 0)
+		die("a loop cannot be set up");
+	make_limits(worker, spec);
+	worker->tokens = token_cache_new(TOKENS_CACHED);
+	if (http_open(worker, err) < 0)
+		die("%s", err->detail);
+	open_handles(worker);
+	worker->link = link_open(worker->loop, spec->config->runner_socket,
+	    (uid_t)spec->config->runner_uid);
+	link_on_change(worker->link, on_runner, worker);
+	refusals_open(&worker->refusals, worker->loop, worker->link);
+	return worker;
+}
+
+static void
+serve(void *arg)
+{
+	struct worker *worker = arg;
+
+	uv_run(worker->loop, UV_RUN_DEFAULT);
+	atomic_store(&worker->has_ended, true);
+	worker->ended(worker);
+}
+
+int
+worker_start(struct worker *worker, struct err *err)
+{
+	if (uv_thread_create(&worker->thread, serve, worker) != 0)
+		return err_set(err, ERR_INTERNAL, "a thread cannot be started");
+	return 0;
+}
+
+void
+worker_free(struct worker *worker)
+{
+	snapshot_release(atomic_exchange(&worker->next, NULL));
+	snapshot_release(worker->snapshot);
+	limits_free(worker->addresses);
+	limits_free(worker->failures);
+	limits_free(worker->principals);
+	token_cache_free(worker->tokens);
+	if (worker->reserve_fd >= 0)
+		close(worker->reserve_fd);
+	if (worker->loop == &worker->own_loop)
+		uv_loop_close(&worker->own_loop);
+	free(worker);
+}
