@@ -10,7 +10,7 @@ packages_build=(
 )
 # busybox-static is the demo's and the tests' image; curl speaks to engines.
 packages_run=(docker.io busybox-static curl ca-certificates)
-packages_test=(libcmocka-dev python3)
+packages_test=(libcmocka-dev openssl python3)
 
 # Installs those of the given packages that are missing.
 packages_install() { # PACKAGE...

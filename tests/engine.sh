@@ -12,7 +12,9 @@
 #	engine.sh start STATE RUN GID	its socket is RUN/docker.sock
 #	engine.sh stop STATE RUN	orderly; also what a killed one left
 #	engine.sh kill RUN		as a crash would: nothing is tidied
-#	engine.sh import SOCKET IMAGE	an image of busybox-static
+#	engine.sh import SOCKET IMAGE [PROGRAM...]
+#					an image of busybox-static, and of
+#					static programs besides
 #
 # Sourced, it gives the functions engine_* and does nothing.
 
@@ -193,11 +195,12 @@ engine_busybox_tree() { # FOLDER
 	printf 'root:x:0:\n' >"$1/etc/group"
 }
 
-engine_import() ( # SOCKET IMAGE; a subshell: its trap is its own
+engine_import() ( # SOCKET IMAGE [PROGRAM...]; a subshell for its trap
 	work=$(mktemp -d) || exit
 	trap 'rm -rf "$work"' EXIT
 	umask 022
 	engine_busybox_tree "$work/tree" || exit
+	[ $# -le 2 ] || install -m 0755 "${@:3}" "$work/tree/bin/" || exit
 	tar --create --file "$work/layer.tar" --directory "$work/tree" \
 		--sort=name --owner=0 --group=0 --numeric-owner \
 		--mtime=@0 --format=ustar . || exit
@@ -227,12 +230,12 @@ engine_has_layer() { # SOCKET IMAGE SHA256
 
 engine_main() {
 	local usage='usage: engine.sh start STATE RUN GID | stop STATE RUN |
-	kill RUN | import SOCKET IMAGE'
+	kill RUN | import SOCKET IMAGE [PROGRAM...]'
 	case "${1-} $#" in
 	'start 4') engine_start "$2" "$3" "$4" ;;
 	'stop 3') engine_stop "$2" "$3" ;;
 	'kill 2') engine_kill "$2" ;;
-	'import 3') engine_import "$2" "$3" ;;
+	'import '[3-9]) engine_import "${@:2}" ;;
 	*)
 		printf '%s\n' "$usage" >&2
 		return 2
