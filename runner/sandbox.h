@@ -61,18 +61,22 @@ struct sandbox_order {
 
 /* Why a task did not start: the `not_started` outcome's reason. */
 enum sandbox_failure {
-	SANDBOX_FAILURE_IMAGE,	 /* not there, or not usable */
+	SANDBOX_FAILURE_IMAGE, /* not there, or not usable */
 	SANDBOX_FAILURE_COMMAND, /* execve failed: errnum says why */
-	SANDBOX_FAILURE_ENGINE	 /* the engine refused or could not be reached */
+	SANDBOX_FAILURE_ENGINE /* the engine refused or could not be reached */
 };
 
 struct sandbox_end {
-	enum { SANDBOX_EXITED, SANDBOX_KILLED, SANDBOX_NOT_STARTED,
-		SANDBOX_LOST } how;
+	enum {
+		SANDBOX_EXITED,
+		SANDBOX_KILLED,
+		SANDBOX_NOT_STARTED,
+		SANDBOX_LOST
+	} how;
 	int exit_code; /* EXITED */
-	int signal;    /* KILLED */
+	int signal; /* KILLED */
 	enum sandbox_failure failure; /* NOT_STARTED */
-	int errnum;    /* NOT_STARTED by command: ENOENT, EACCES, ... */
+	int errnum; /* NOT_STARTED by command: ENOENT, EACCES, ... */
 	char detail[256]; /* NOT_STARTED, LOST: for people */
 	bool oom_killed; /* as the engine's inspection says */
 	int64_t user_us, system_us, memory_peak_bytes;
@@ -86,17 +90,17 @@ struct sandbox_events {
 	void (*ready)(void *arg, const char *container, const char *image_id);
 	void (*started)(void *arg, int64_t wall_ms);
 	/* Bytes in order; the callee has them when it returns. */
-	void (*output)(void *arg, enum stream stream, const void *data,
-	    size_t len);
+	void (*output)(
+	    void *arg, enum stream stream, const void *data, size_t len);
 	/* The last event, also when it never became ready. */
 	void (*ended)(void *arg, const struct sandbox_end *end);
 };
 
 struct sandbox;
 
-struct sandbox *sandbox_new(struct sandbox_factory *factory,
-    const struct sandbox_order *order, const struct sandbox_events *events,
-    void *arg);
+struct sandbox *
+sandbox_new(struct sandbox_factory *factory, const struct sandbox_order *order,
+    const struct sandbox_events *events, void *arg);
 /* After `ready`: task-init starts the argv given to sandbox_new(). */
 void sandbox_start(struct sandbox *sandbox);
 /* To the task's process group. */

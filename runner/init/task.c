@@ -1,0 +1,269 @@
+/*
+ * Starting, signalling, reaping. Between fork and execve the child has this
+ * process's memory: it opens nothing for others to look into before it has
+ * become the image's program.
+ */
+#include "runner/init/task.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* execvp(3)'s own, where the order has no PATH. */
+#define PATH_DEFAULT \
+	"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+struct failure {
+	uint32_t stage;
+	int errnum;
+};
+
+static const char *
+find_path(const struct control_order *order)
+{
+	for (size_t i = 0; i < order->nenv; i++) {
+		if (strncmp(order->env[i], "PATH=", 5) == 0)
+			return order->env[i] + 5;
+	}
+	return PATH_DEFAULT;
+}
+
+static void
+execute_file(const char *path, const struct control_order *order)
+{
+	/* POSIX: execve() does not change what they point to. */
+	execve(path, (char **)(uintptr_t)order->args,
+	    (char **)(uintptr_t)order->env);
+}
+
+/* execvpe(3), but by the order's PATH and never through a shell. The errno of
+ * what was found but could not be run goes before ENOENT. */
+static int
+execute(const struct control_order *order)
+{
+	const char *name = order->args[0];
+	int worst = ENOENT;
+
+	if (strchr(name, '/') != NULL) {
+		execute_file(name, order);
+		return errno;
+	}
+	if (*name == '\0')
+		return ENOENT;
+	for (const char *at = find_path(order);; at++) {
+		size_t len = strcspn(at, ":");
+		char file[PATH_MAX];
+		int n = snprintf(file, sizeof(file), "%.*s%s%s", (int)len, at,
+		    len > 0 ? "/" : "./", name);
+
+		if (n > 0 && (size_t)n < sizeof(file)) {
+			execute_file(file, order);
+			if (errno != ENOENT && errno != ENOTDIR &&
+			    errno != EACCES)
+				return errno;
+			if (errno == EACCES)
+				worst = EACCES;
+		}
+		at += len;
+		if (*at == '\0')
+			return worst;
+	}
+}
+
+/* Our memory is small and the task's may be too: when the container's limit
+ * is reached, the kernel should take the task, not the one that reports it.
+ * /proc/self belongs to root while we are undumpable. */
+static void
+offer_to_oom_killer(void)
+{
+	int fd;
+
+	/* The first process of the task: there is nobody to look into it. */
+	if (prctl(PR_SET_DUMPABLE, 1) != 0)
+		return;
+	fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	if (fd < 0)
+		return;
+	if (write(fd, "500", 3) < 0)
+		errno = 0; /* a preference, no more */
+	close(fd);
+}
+
+static void
+reset_signals(void)
+{
+	sigset_t none;
+
+	/* Only SIGPIPE was ever changed; SIG_DFL for all that can be. */
+	for (int i = 1; i < NSIG; i++)
+		signal(i, SIG_DFL);
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+static _Noreturn void
+fail_child(int report, enum control_stage stage, int errnum)
+{
+	struct failure failure = {(uint32_t)stage, errnum};
+
+	if (write(report, &failure, sizeof(failure)) < 0)
+		_exit(126);
+	_exit(127);
+}
+
+static _Noreturn void
+become_task(const struct control_order *order, const int streams[3], int report)
+{
+	setsid();
+	offer_to_oom_killer();
+	for (int i = 0; i < 3; i++) {
+		if (dup2(streams[i], i) < 0)
+			fail_child(report, CONTROL_AT_FORK, errno);
+	}
+	/* Everything of ours is close-on-exec from birth; this is for what
+	 * the engine may have left open. */
+	syscall(SYS_close_range, 3U, ~0U, 4U /* CLOSE_RANGE_CLOEXEC */);
+	reset_signals();
+	if (order->folder[0] != '\0' && chdir(order->folder) != 0)
+		fail_child(report, CONTROL_AT_FOLDER, errno);
+	fail_child(report, CONTROL_AT_EXEC, execute(order));
+}
+
+struct plumbing {
+	int input;
+	int output[CONTROL_STREAMS][2];
+	int report[2];
+};
+
+static void
+close_one(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+static void
+close_plumbing(struct plumbing *plumbing)
+{
+	close_one(&plumbing->input);
+	for (int i = 0; i < CONTROL_STREAMS; i++) {
+		close_one(&plumbing->output[i][0]);
+		close_one(&plumbing->output[i][1]);
+	}
+	close_one(&plumbing->report[0]);
+	close_one(&plumbing->report[1]);
+}
+
+static int
+make_plumbing(struct plumbing *ret)
+{
+	ret->input = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	if (ret->input < 0)
+		return -1;
+	for (int i = 0; i < CONTROL_STREAMS; i++) {
+		if (pipe2(ret->output[i], O_CLOEXEC) != 0)
+			return -1;
+		/* The flag is of the reading end's description alone. */
+		if (fcntl(ret->output[i][0], F_SETFL, O_NONBLOCK) != 0)
+			return -1;
+	}
+	return pipe2(ret->report, O_CLOEXEC);
+}
+
+/* The report pipe is closed by execve(2), or brings the failure. */
+static int
+await_execution(int report, enum control_stage *ret_stage)
+{
+	struct failure failure;
+	ssize_t n;
+
+	do
+		n = read(report, &failure, sizeof(failure));
+	while (n < 0 && errno == EINTR);
+	if (n == 0)
+		return 0;
+	if (n != (ssize_t)sizeof(failure)) {
+		*ret_stage = CONTROL_AT_FORK;
+		return EIO;
+	}
+	*ret_stage = (enum control_stage)failure.stage;
+	return failure.errnum;
+}
+
+static int
+fork_task(struct task *task, const struct control_order *order,
+    struct plumbing *plumbing, enum control_stage *ret_stage)
+{
+	int streams[3] = {
+	    plumbing->input, plumbing->output[0][1], plumbing->output[1][1]};
+	pid_t pid = fork();
+	int errnum;
+
+	*ret_stage = CONTROL_AT_FORK;
+	if (pid < 0)
+		return errno;
+	if (pid == 0)
+		become_task(order, streams, plumbing->report[1]);
+	close_one(&plumbing->report[1]);
+	errnum = await_execution(plumbing->report[0], ret_stage);
+	if (errnum != 0)
+		return errnum;
+	task->pid = pid;
+	for (int i = 0; i < CONTROL_STREAMS; i++) {
+		task->pipes[i] = plumbing->output[i][0];
+		plumbing->output[i][0] = -1;
+	}
+	return 0;
+}
+
+int
+task_start(struct task *task, const struct control_order *order,
+    enum control_stage *ret_stage)
+{
+	struct plumbing plumbing = {-1, {{-1, -1}, {-1, -1}}, {-1, -1}};
+	int errnum;
+
+	*ret_stage = CONTROL_AT_FORK;
+	errnum = make_plumbing(&plumbing) != 0
+	    ? errno
+	    : fork_task(task, order, &plumbing, ret_stage);
+	close_plumbing(&plumbing);
+	return errnum;
+}
+
+void
+task_reap(struct task *task)
+{
+	for (;;) {
+		int status;
+		pid_t pid = waitpid(-1, &status, WNOHANG);
+
+		if (pid < 0 && errno == EINTR)
+			continue;
+		if (pid <= 0)
+			return;
+		if (pid != task->pid)
+			continue;
+		task->ended = true;
+		task->status = status;
+	}
+}
+
+void
+task_signal(const struct task *task, enum control_scope scope, int signal)
+{
+	/* kill(-1) never reaches PID 1 itself, and holds the list of
+	 * processes while it works: no fork escapes it. */
+	if (scope == CONTROL_ALL)
+		kill(-1, signal);
+	else if (task->pid > 0 && !task->ended)
+		kill(-task->pid, signal);
+}

@@ -1,0 +1,250 @@
+/*
+ * From nothing to a container that waits: image, folder, create, inspect and
+ * compare, start, hello. Each step begins the next; the first that fails ends
+ * it.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "lib/alloc.h"
+#include "lib/cleanup.h"
+#include "runner/sandbox_folder.h"
+#include "runner/sandbox_state.h"
+
+/* From the start of the container to task-init's hello. */
+#define READY_WITHIN_MS 60000
+
+void
+sandbox_create_cancel(struct sandbox *sandbox)
+{
+	if (sandbox->call != NULL)
+		engine_cancel(sandbox->call);
+	if (sandbox->start_call != NULL)
+		engine_cancel(sandbox->start_call);
+	sandbox->call = NULL;
+	sandbox->start_call = NULL;
+}
+
+static void
+fail_engine(struct sandbox *sandbox, const struct err *err)
+{
+	sandbox_fail(sandbox, SANDBOX_FAILURE_ENGINE, err->detail);
+}
+
+static void
+fail_late(struct sandbox *sandbox)
+{
+	sandbox_fail(sandbox, SANDBOX_FAILURE_ENGINE,
+	    "the container was started, but task-init did not report in time");
+}
+
+/* What the engine says of a failed start matters; that it has succeeded,
+ * task-init has said long before. */
+static void
+on_started(void *arg, json_t *answer, const struct err *err)
+{
+	struct sandbox *sandbox = arg;
+
+	sandbox->start_call = NULL;
+	if (answer == NULL && sandbox->state <= SANDBOX_AWAITED)
+		fail_engine(sandbox, err);
+}
+
+static void
+start_container(struct sandbox *sandbox)
+{
+	struct engine_done done = {on_started, sandbox};
+
+	sandbox->state = SANDBOX_AWAITED;
+	sandbox_expect(sandbox, READY_WITHIN_MS, fail_late);
+	sandbox->start_call =
+	    engine_start(sandbox->factory->engine, sandbox->container, done);
+}
+
+/* Security page, requirement 20. */
+static void
+on_inspected(void *arg, json_t *answer, const struct err *err)
+{
+	struct sandbox *sandbox = arg;
+	struct err failure;
+
+	sandbox->call = NULL;
+	if (answer == NULL)
+		fail_engine(sandbox, err);
+	else if (template_check(
+		     sandbox->body, sandbox->found.id, answer, &failure) != 0)
+		fail_engine(sandbox, &failure);
+	else
+		start_container(sandbox);
+}
+
+static bool
+is_container_id(const char *id)
+{
+	return id != NULL && strlen(id) == 64 &&
+	    strspn(id, "0123456789abcdef") == 64;
+}
+
+static void
+on_created(void *arg, json_t *answer, const struct err *err)
+{
+	struct sandbox *sandbox = arg;
+	struct engine_done done = {on_inspected, sandbox};
+	const char *id = json_string_value(json_object_get(answer, "Id"));
+
+	sandbox->call = NULL;
+	if (answer == NULL) {
+		fail_engine(sandbox, err);
+		return;
+	}
+	if (!is_container_id(id)) {
+		sandbox_fail(sandbox, SANDBOX_FAILURE_ENGINE,
+		    "the engine gives no proper id for the container");
+		return;
+	}
+	sandbox->container = alloc_string(id);
+	sandbox->call =
+	    engine_inspect(sandbox->factory->engine, sandbox->container, done);
+}
+
+static int
+compose(struct sandbox *sandbox, struct err *err)
+{
+	const struct sandbox_factory *factory = sandbox->factory;
+	auto_free char *folder =
+	    alloc_printf("%s/%s", factory->directory, sandbox->id);
+	struct template_input input = {
+	    .image = &sandbox->found,
+	    .runner = factory->runner_id,
+	    .task = sandbox->task,
+	    .sandbox = sandbox->id,
+	    .uid = sandbox->uid,
+	    .gid = sandbox->gid,
+	    .limits = sandbox->limits,
+	    .network = sandbox->network,
+	    .seccomp = factory->seccomp,
+	    .init_path = factory->init_path,
+	    .control_folder = folder,
+	    .hosts_path = factory->hosts_path,
+	    .processors = factory->processors,
+	};
+
+	return template_compose(&input, &sandbox->body, err);
+}
+
+static int
+open_control(struct sandbox *sandbox, struct err *err)
+{
+	static const struct sandbox_control_events events = {
+	    sandbox_run_frame, sandbox_run_closed};
+	int listener;
+
+	if (sandbox_folder_make(
+		sandbox->factory->directory, sandbox->id, &listener, err) != 0)
+		return -1;
+	sandbox->control = sandbox_control_open_take(sandbox->factory->loop,
+	    listener, (uid_t)sandbox->uid, &events, sandbox);
+	return 0;
+}
+
+static void
+create_container(struct sandbox *sandbox)
+{
+	struct engine_done done = {on_created, sandbox};
+	struct err err;
+
+	if (compose(sandbox, &err) != 0 || open_control(sandbox, &err) != 0) {
+		fail_engine(sandbox, &err);
+		return;
+	}
+	/* Named after the sandbox: whatever becomes of the call, what bears
+	 * this name is ours to remove. */
+	sandbox->name = alloc_printf("taskgate-%s", sandbox->id);
+	sandbox->call = engine_create(
+	    sandbox->factory->engine, sandbox->name, sandbox->body, done);
+}
+
+static int
+read_image(struct sandbox *sandbox, json_t *inspection, struct err *err)
+{
+	struct template_command command = {
+	    .args = (const char *const *)sandbox->args,
+	    .nargs = sandbox->nargs,
+	    .env = sandbox->env,
+	    .nenv = sandbox->nenv,
+	};
+
+	if (template_image_read(
+		inspection, sandbox->image, &sandbox->found, err) != 0)
+		return -1;
+	return template_order_encode(
+	    &sandbox->found, &command, &sandbox->order, err);
+}
+
+static void
+fail_image(struct sandbox *sandbox, const struct err *err)
+{
+	auto_free char *detail = err->code == ERR_NOT_FOUND
+	    ? alloc_printf("there is no image \"%s\" here; the operator can "
+			   "pull, load or import it (nothing is pulled for a "
+			   "task)",
+		  sandbox->image)
+	    : alloc_printf("image \"%s\": %s", sandbox->image, err->detail);
+
+	sandbox_fail(sandbox, SANDBOX_FAILURE_IMAGE, detail);
+}
+
+static void
+on_image(void *arg, json_t *answer, const struct err *err)
+{
+	struct sandbox *sandbox = arg;
+	struct err failure;
+
+	sandbox->call = NULL;
+	if (answer == NULL && err->code == ERR_NOT_FOUND)
+		fail_image(sandbox, err);
+	else if (answer == NULL)
+		fail_engine(sandbox, err);
+	else if (read_image(sandbox, answer, &failure) != 0)
+		fail_image(sandbox, &failure);
+	else
+		create_container(sandbox);
+}
+
+/* An image that came from no registry has no repository digest; its id serves
+ * as one in NAME@sha256:... */
+static void
+on_image_by_name(void *arg, json_t *answer, const struct err *err)
+{
+	struct sandbox *sandbox = arg;
+	const char *digest = strstr(sandbox->image, "@sha256:");
+	struct engine_done done = {on_image, sandbox};
+
+	if (answer != NULL || err->code != ERR_NOT_FOUND || digest == NULL) {
+		on_image(sandbox, answer, err);
+		return;
+	}
+	sandbox->call =
+	    engine_inspect_image(sandbox->factory->engine, digest + 1, done);
+}
+
+void
+sandbox_create_begin(struct sandbox *sandbox)
+{
+	struct engine_done done = {on_image_by_name, sandbox};
+
+	if (!sandbox->factory->agreed) {
+		sandbox_fail(sandbox, SANDBOX_FAILURE_ENGINE,
+		    sandbox->factory->told ? sandbox->factory->reason
+					   : "the engine is not connected yet");
+		return;
+	}
+	if (!template_image_name_is_valid(sandbox->image)) {
+		sandbox_fail(sandbox, SANDBOX_FAILURE_IMAGE,
+		    "this is not the name of an image");
+		return;
+	}
+	sandbox->call = engine_inspect_image(
+	    sandbox->factory->engine, sandbox->image, done);
+}

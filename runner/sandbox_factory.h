@@ -1,0 +1,41 @@
+/*
+ * The factory's inside, for the sandboxes it makes.
+ */
+#ifndef RUNNER_SANDBOX_FACTORY_H
+#define RUNNER_SANDBOX_FACTORY_H
+
+#include <stdbool.h>
+
+#include "runner/engine.h"
+#include "runner/sandbox.h"
+#include "runner/sandbox_removal.h"
+
+struct sandbox_factory {
+	uv_loop_t *loop;
+	struct engine *engine;
+	struct sandbox_removals *removals;
+	struct sandbox *sandboxes; /* every one that is not destroyed */
+	char *runner_id;
+	char *directory, *hosts_path, *init_path; /* resolved */
+	char *seccomp; /* one line */
+	uid_t uid;
+	gid_t gid;
+	int64_t processors;
+
+	/* The engine's health. */
+	uv_timer_t *timer;
+	struct engine_call *call;
+	void (*ready)(void *arg, const char *reason);
+	void *arg;
+	bool agreed; /* on an API version, once at least */
+	bool told; /* `ready` was called with `reason` */
+	char reason[ERR_DETAIL_MAX]; /* empty: ready */
+	uint64_t wait_ms;
+	int64_t swept_ms; /* when containers were last listed */
+};
+
+/* Whether a sandbox of this id lives or is being removed. */
+bool sandbox_factory_knows(
+    const struct sandbox_factory *factory, const char *sandbox);
+
+#endif

@@ -1,0 +1,217 @@
+/*
+ * What a container of ours is made of. Security page, requirement 19: each
+ * line here is one of its words.
+ */
+#include "runner/template.h"
+
+#include <string.h>
+
+#include "lib/cleanup.h"
+#include "lib/json.h"
+#include "runner/control.h"
+
+/* Charged to the container's memory like every tmpfs. */
+#define SHM_MAX (64 * 1024 * 1024)
+/* task-init is one process more than the task was granted. */
+#define INIT_PIDS 1
+
+/* NanoCpus is a ceiling, CpuShares the share when all want more. */
+#define NANO_PER_MILLI 1000000
+#define SHARES_PER_CPU 1024
+#define SHARES_LEAST 2
+#define SHARES_MOST 262144
+
+/*
+ * Never nproc: it counts per uid, across containers. core(5): a limit of one
+ * byte also keeps a core_pattern with a pipe from starting its program, which
+ * would run as root on the host; zero does not.
+ */
+static const struct {
+	const char *name;
+	json_int_t soft, hard;
+} ULIMITS[] = {
+    {"nofile", 1024, 65536},
+    {"core", 1, 1},
+    {"memlock", 8 << 20, 8 << 20},
+};
+
+static json_t *
+make_ulimits(void)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < COUNT(ULIMITS); i++)
+		json_array_append_new(list,
+		    json_pack("{s:s, s:I, s:I}", "Name", ULIMITS[i].name,
+			"Soft", ULIMITS[i].soft, "Hard", ULIMITS[i].hard));
+	return list;
+}
+
+static json_t *
+make_tmpfs(const struct template_input *input)
+{
+	json_t *tmpfs = json_object();
+	long long size = input->limits[LIMIT_TMP];
+	const char *path;
+	json_t *value;
+
+	json_object_foreach(
+	    (json_t *)(uintptr_t)input->image->volumes, path, value)
+	{
+		json_object_set_new(tmpfs, path,
+		    json_sprintf("rw,nosuid,nodev,noexec,size=%lld,mode=0755,"
+				 "uid=%lld,gid=%lld",
+			size, (long long)input->uid, (long long)input->gid));
+	}
+	json_object_set_new(tmpfs, "/tmp",
+	    json_sprintf("rw,nosuid,nodev,noexec,size=%lld,mode=1777", size));
+	return tmpfs;
+}
+
+static json_t *
+make_mount(const char *source, const char *target)
+{
+	return json_pack("{s:s, s:s, s:s, s:b, s:{s:s}}", "Type", "bind",
+	    "Source", source, "Target", target, "ReadOnly", 1, "BindOptions",
+	    "Propagation", "rprivate");
+}
+
+/* The targets are on task-init's command line: it says what it finds there. */
+static json_t *
+make_mounts(const struct template_input *input)
+{
+	json_t *mounts = json_array();
+
+	json_array_append_new(
+	    mounts, make_mount(input->control_folder, CONTROL_FOLDER_PATH));
+	json_array_append_new(
+	    mounts, make_mount(input->init_path, CONTROL_INIT_PATH));
+	/* Without a network the engine writes none; with one it does. */
+	if (input->network == NULL)
+		json_array_append_new(
+		    mounts, make_mount(input->hosts_path, "/etc/hosts"));
+	return mounts;
+}
+
+static json_int_t
+limit_processors(const struct template_input *input)
+{
+	json_int_t milli = input->limits[LIMIT_CPUS];
+	json_int_t most = input->processors * 1000;
+
+	/* The engine refuses more than there are. */
+	return milli < most ? milli : most;
+}
+
+static json_int_t
+weigh_processors(json_int_t milli)
+{
+	json_int_t shares = milli * SHARES_PER_CPU / 1000;
+
+	if (shares < SHARES_LEAST)
+		return SHARES_LEAST;
+	return shares > SHARES_MOST ? SHARES_MOST : shares;
+}
+
+static void
+set_resources(json_t *host, const struct template_input *input)
+{
+	json_int_t memory = input->limits[LIMIT_MEMORY];
+	json_int_t milli = limit_processors(input);
+
+	/* Memory and swap together: equal, so there is no swap. */
+	json_object_set_new(host, "Memory", json_integer(memory));
+	json_object_set_new(host, "MemorySwap", json_integer(memory));
+	json_object_set_new(
+	    host, "ShmSize", json_integer(memory < SHM_MAX ? memory : SHM_MAX));
+	json_object_set_new(
+	    host, "NanoCpus", json_integer(milli * NANO_PER_MILLI));
+	json_object_set_new(
+	    host, "CpuShares", json_integer(weigh_processors(milli)));
+	json_object_set_new(host, "PidsLimit",
+	    json_integer(input->limits[LIMIT_PIDS] + INIT_PIDS));
+	json_object_set_new(host, "Ulimits", make_ulimits());
+	json_object_set_new(host, "Tmpfs", make_tmpfs(input));
+}
+
+static json_t *
+make_host(const struct template_input *input)
+{
+	json_t *host = json_pack(
+	    "{s:s, s:{s:s, s:{}}, s:[s], s:[], s:[s, o], s:b, s:b, s:b,"
+	    " s:s, s:s, s:s, s:s, s:b, s:b, s:{s:s, s:i}, s:[]}",
+	    "NetworkMode", input->network != NULL ? input->network : "none",
+	    "LogConfig", "Type", "none", "Config", "CapDrop", "ALL", "CapAdd",
+	    "SecurityOpt", "no-new-privileges",
+	    json_sprintf("seccomp=%s", input->seccomp), "ReadonlyRootfs", 1,
+	    "Privileged", 0, "AutoRemove", 0, "IpcMode", "private",
+	    "CgroupnsMode", "private", "PidMode", "", "UTSMode", "", "Init", 0,
+	    "PublishAllPorts", 0, "RestartPolicy", "Name", "no",
+	    "MaximumRetryCount", 0, "Devices");
+
+	set_resources(host, input);
+	json_object_set_new(host, "Mounts", make_mounts(input));
+	return host;
+}
+
+/* task-init and what it is to look at. */
+static json_t *
+make_command(const struct template_input *input)
+{
+	json_t *command =
+	    json_pack("[s, s]", CONTROL_FOLDER_PATH, CONTROL_INIT_PATH);
+
+	if (input->network == NULL)
+		json_array_append_new(command, json_string("/etc/hosts"));
+	return command;
+}
+
+/* A network of the operator's making: not the host's, not another
+ * container's. */
+static bool
+is_named_network(const char *name)
+{
+	static const char *const reserved[] = {"host", "none", "default"};
+	size_t len = strlen(name);
+
+	for (size_t i = 0; i < COUNT(reserved); i++) {
+		if (strcmp(name, reserved[i]) == 0)
+			return false;
+	}
+	return len >= 1 && len <= 128 && name[0] != '-' && name[0] != '.' &&
+	    strspn(name,
+		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+		"0123456789._-") == len;
+}
+
+int
+template_compose(
+    const struct template_input *input, json_t **ret, struct err *err)
+{
+	auto_json *body = NULL;
+
+	if (input->network != NULL && !is_named_network(input->network))
+		return err_set(err, ERR_UNPROCESSABLE,
+		    "\"%s\" is not a network that a task may have",
+		    input->network);
+	body = json_pack("{s:s, s:o, s:[s], s:o, s:s, s:s, s:b, s:{s:[s]},"
+			 " s:b, s:b, s:b, s:b, s:b, s:b,"
+			 " s:{s:s, s:s, s:s}, s:o}",
+	    "Image", input->image->id, "User",
+	    json_sprintf(
+		"%lld:%lld", (long long)input->uid, (long long)input->gid),
+	    "Entrypoint", CONTROL_INIT_PATH, "Cmd", make_command(input),
+	    "WorkingDir",
+	    *input->image->folder != '\0' ? input->image->folder : "/",
+	    "Hostname", TEMPLATE_HOSTNAME, "NetworkDisabled",
+	    input->network == NULL, "Healthcheck", "Test", "NONE", "Tty", 0,
+	    "OpenStdin", 0, "StdinOnce", 0, "AttachStdin", 0, "AttachStdout", 0,
+	    "AttachStderr", 0, "Labels", TEMPLATE_LABEL_RUNNER, input->runner,
+	    TEMPLATE_LABEL_TASK, input->task, TEMPLATE_LABEL_SANDBOX,
+	    input->sandbox, "HostConfig", make_host(input));
+	if (body == NULL)
+		return err_set(err, ERR_UNPROCESSABLE,
+		    "the container's description is not valid UTF-8");
+	*ret = take(body);
+	return 0;
+}

@@ -1,0 +1,145 @@
+/* The order of task-init: which program, with what around it. */
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/cleanup.h"
+#include "runner/control.h"
+#include "runner/template.h"
+
+/* What every container has (the engine would say the same), the weakest. */
+static const struct request_env USUAL[] = {
+    {"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+    {"HOME", "/"},
+    {"HOSTNAME", TEMPLATE_HOSTNAME},
+};
+
+/* All variables in order of strength: of one name the last holds. */
+struct variables {
+	const struct template_image *image;
+	const struct template_command *command;
+};
+
+static size_t
+count_variables(const struct variables *variables)
+{
+	return COUNT(USUAL) + json_array_size(variables->image->environment) +
+	    variables->command->nenv;
+}
+
+/* The k-th variable's name (its length) and value. */
+static const char *
+get_variable(const struct variables *variables, size_t k, size_t *ret_len,
+    const char **ret_value)
+{
+	size_t nimage = json_array_size(variables->image->environment);
+	const struct request_env *pair;
+	const char *text;
+
+	if (k >= COUNT(USUAL) && k < COUNT(USUAL) + nimage) {
+		text = json_string_value(json_array_get(
+		    variables->image->environment, k - COUNT(USUAL)));
+		*ret_len = strcspn(text, "=");
+		*ret_value = text[*ret_len] == '=' ? text + *ret_len + 1 : "";
+		return text;
+	}
+	pair = k < COUNT(USUAL)
+	    ? &USUAL[k]
+	    : &variables->command->env[k - COUNT(USUAL) - nimage];
+	*ret_len = strlen(pair->name);
+	*ret_value = pair->value;
+	return pair->name;
+}
+
+static bool
+is_overridden(const struct variables *variables, size_t k)
+{
+	const char *value;
+	size_t len, other_len;
+	const char *name = get_variable(variables, k, &len, &value);
+
+	/* An entry without a name sets nothing. */
+	if (len == 0)
+		return true;
+	for (size_t i = k + 1; i < count_variables(variables); i++) {
+		const char *other =
+		    get_variable(variables, i, &other_len, &value);
+
+		if (len == other_len && memcmp(name, other, len) == 0)
+			return true;
+	}
+	return false;
+}
+
+static size_t
+append_variables(const struct variables *variables, struct buffer *buffer)
+{
+	size_t count = 0;
+
+	for (size_t k = 0; k < count_variables(variables); k++) {
+		const char *value;
+		size_t len;
+		const char *name = get_variable(variables, k, &len, &value);
+
+		if (is_overridden(variables, k))
+			continue;
+		buffer_append(buffer, name, len);
+		buffer_append(buffer, "=", 1);
+		buffer_append(buffer, value, strlen(value) + 1);
+		count++;
+	}
+	return count;
+}
+
+static size_t
+append_strings(const json_t *array, struct buffer *buffer)
+{
+	size_t i;
+	json_t *value;
+
+	json_array_foreach(array, i, value) buffer_append(
+	    buffer, json_string_value(value), json_string_length(value) + 1);
+	return json_array_size(array);
+}
+
+static size_t
+append_args(const struct template_image *image,
+    const struct template_command *command, struct buffer *buffer)
+{
+	size_t count = append_strings(image->entrypoint, buffer);
+
+	if (command->nargs == 0)
+		return count + append_strings(image->command, buffer);
+	for (size_t i = 0; i < command->nargs; i++)
+		buffer_append(
+		    buffer, command->args[i], strlen(command->args[i]) + 1);
+	return count + command->nargs;
+}
+
+int
+template_order_encode(const struct template_image *image,
+    const struct template_command *command, struct buffer *ret, struct err *err)
+{
+	struct variables variables = {image, command};
+	uint8_t head[CONTROL_ORDER_HEAD] = {0};
+	auto_buffer body = BUFFER_INIT(CONTROL_ORDER_MAX);
+	size_t nargs, nenv;
+
+	buffer_append(&body, head, sizeof(head));
+	buffer_append(&body, image->folder, strlen(image->folder) + 1);
+	nargs = append_args(image, command, &body);
+	nenv = append_variables(&variables, &body);
+	if (nargs == 0)
+		return err_set(err, ERR_UNPROCESSABLE,
+		    "no command: the image has neither ENTRYPOINT nor CMD, and "
+		    "the request no args");
+	if (body.full || nargs > CONTROL_ARGS_MAX || nenv > CONTROL_ENV_MAX)
+		return err_set(err, ERR_UNPROCESSABLE,
+		    "the command with the image's ENTRYPOINT and ENV is too "
+		    "large");
+	control_put_u32((uint8_t *)body.data, (uint32_t)nargs);
+	control_put_u32((uint8_t *)body.data + 4, (uint32_t)nenv);
+	buffer_done(ret);
+	*ret = body;
+	body = (struct buffer){0};
+	return 0;
+}
