@@ -84,9 +84,10 @@ class TestHttp(Case):
                     + b"0\r\n\r\n" + SMUGGLED, 400, 411)
 
     def test_a_body_without_a_length(self):
-        self.assert_refused(
-            self.head(b"POST /v1/tasks HTTP/1.1",
-                      b"Content-Type: application/json\r\n"), 411)
+        answer = self.site.call(
+            "POST", "/v1/tasks", headers={"Content-Type": "application/json"})
+        self.assertEqual((answer.status, answer.problem),
+                         (411, "length-required"))
 
     def test_a_head_that_is_too_large(self):
         self.assert_refused(
