@@ -197,8 +197,7 @@ print_roff_option(FILE *stream, const struct option_spec *option)
 		fprintf(stream, " \\fI%s\\fR", option->argument);
 	fputc('\n', stream);
 	print_roff(stream, option->help != NULL ? option->help : "");
-	if (option->repeats)
-		fputs(" May be repeated.", stream);
+	fputs(option->repeats ? "; may be repeated." : ".", stream);
 	if (option->environment != NULL)
 		fprintf(
 		    stream, " Environment: \\fB%s\\fR.", option->environment);
@@ -212,8 +211,11 @@ print_roff_command(const struct command_spec *command, FILE *stream)
 	print_roff(stream, command->name);
 	fputs("\"\n\\fB", stream);
 	print_roff(stream, command->name);
-	fputs("\\fR [\\fIoption\\fR...] ", stream);
-	print_roff(stream, command->operands != NULL ? command->operands : "");
+	fputs("\\fR [\\fIoption\\fR...]", stream);
+	if (command->operands != NULL) {
+		fputc(' ', stream);
+		print_roff(stream, command->operands);
+	}
 	fputs("\n.PP\n", stream);
 	print_roff(stream, command->summary);
 	fputs(".\n", stream);

@@ -1,0 +1,266 @@
+/* The log: both formats, and that no value can forge a line. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "lib/alloc.h"
+#include "lib/cleanup.h"
+#include "lib/clock.h"
+#include "lib/json.h"
+#include "lib/log.h"
+#include "lib/utf8.h"
+#include "tests/unit/capture.h"
+
+struct entry {
+	enum log_format format;
+	enum log_level level;
+	const char *value;
+};
+
+static int
+write_entry(void *arg)
+{
+	const struct entry *entry = arg;
+
+	log_init("tester", entry->format, LOG_LEVEL_INFO);
+	log_event(entry->level, "test.happened", "key", entry->value, "last",
+	    "end", NULL);
+	return 0;
+}
+
+static char *
+log_line(enum log_format format, enum log_level level, const char *value)
+{
+	struct entry entry = {format, level, value};
+	AUTO(capture_done)
+	struct capture capture = capture_run(write_entry, &entry);
+
+	return take(capture.err);
+}
+
+/* What stands behind "key=" of a logfmt line. */
+static char *
+logfmt_value(const char *value)
+{
+	auto_free char *line =
+	    log_line(LOG_FORMAT_LOGFMT, LOG_LEVEL_INFO, value);
+	const char *key = strstr(line, " key=");
+	const char *end = strstr(line, " last=end\n");
+
+	assert_non_null(key);
+	assert_non_null(end);
+	assert_ptr_equal(strchr(line, '\n'), end + strlen(" last=end"));
+	return alloc_bytes(key + 5, (size_t)(end - key) - 5);
+}
+
+static void
+test_a_logfmt_line_has_time_level_program_and_event(void **state)
+{
+	auto_free char *line =
+	    log_line(LOG_FORMAT_LOGFMT, LOG_LEVEL_WARNING, "v");
+	int64_t ms = 0;
+	char time[CLOCK_TEXT] = {0};
+
+	(void)state;
+	assert_memory_equal(line, "time=", 5);
+	memcpy(time, line + 5, CLOCK_TEXT - 1);
+	assert_true(clock_parse(time, &ms));
+	assert_string_equal(line + 5 + CLOCK_TEXT - 1,
+	    " level=warning program=tester event=test.happened key=v "
+	    "last=end\n");
+}
+
+static void
+test_logfmt_values_are_quoted_where_needed(void **state)
+{
+	static const struct {
+		const char *value, *written;
+	} cases[] = {{"plain", "plain"}, {"", "\"\""}, {"a b", "\"a b\""},
+	    {"a=b", "\"a=b\""}, {"say \"x\"", "\"say \\\"x\\\"\""},
+	    {"back\\slash", "\"back\\\\slash\""},
+	    {"x\nlevel=error", "\"x\\\\x0alevel=error\""},
+	    {"\x1b[31m", "\"\\\\x1b[31m\""}, {"\xff", "\"\\\\xff\""},
+	    {"\xc3\xa4", "\"\xc3\xa4\""}, {NULL, "\"\""}};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		auto_free char *written = logfmt_value(cases[i].value);
+
+		assert_string_equal(written, cases[i].written);
+	}
+}
+
+static void
+test_no_byte_breaks_a_line(void **state)
+{
+	(void)state;
+	for (int byte = 1; byte < 256; byte++) {
+		const char value[] = {'a', (char)byte, '"', '\0'};
+		auto_free char *text = logfmt_value(value);
+		auto_free char *line =
+		    log_line(LOG_FORMAT_JSON, LOG_LEVEL_INFO, value);
+		struct err err = {0};
+		auto_json *json = json_parse_strict(line, strlen(line), &err);
+
+		assert_true(utf8_is_valid(text, strlen(text)));
+		if (json == NULL)
+			fail_msg("byte %d: %s: %s", byte, err.detail, line);
+		assert_ptr_equal(strchr(line, '\n'), line + strlen(line) - 1);
+	}
+}
+
+static void
+test_a_json_line_is_an_object_of_strings(void **state)
+{
+	auto_free char *line =
+	    log_line(LOG_FORMAT_JSON, LOG_LEVEL_ERROR, "a \"b\" \\ \x01");
+	struct err err = {0};
+	auto_json *json = json_parse_strict(line, strlen(line), &err);
+
+	(void)state;
+	assert_non_null(json);
+	assert_string_equal(
+	    json_string_value(json_object_get(json, "level")), "error");
+	assert_string_equal(
+	    json_string_value(json_object_get(json, "event")), "test.happened");
+	assert_string_equal(json_string_value(json_object_get(json, "key")),
+	    "a \"b\" \\ \\x01");
+	assert_int_equal(json_object_size(json), 6);
+}
+
+static void
+test_endless_values_are_cut_between_characters(void **state)
+{
+	auto_free char *value = alloc_zero(100001, 1);
+
+	(void)state;
+	for (size_t i = 0; i + 3 <= 100000; i += 3)
+		memcpy(value + i, "\xe2\x82\xac", 3);
+	for (size_t lead = 0; lead < 3; lead++) {
+		auto_free char *shifted =
+		    alloc_printf("%.*s%s", (int)lead, "xx", value);
+		auto_free char *text = logfmt_value(shifted);
+
+		assert_true(strlen(text) < 2100);
+		assert_non_null(strstr(text, "..."));
+		assert_true(utf8_is_valid(text, strlen(text)));
+		assert_null(strstr(text, "\\x"));
+	}
+}
+
+static void
+test_lines_below_the_level_are_not_written(void **state)
+{
+	auto_free char *debug =
+	    log_line(LOG_FORMAT_LOGFMT, LOG_LEVEL_DEBUG, "v");
+	auto_free char *info = log_line(LOG_FORMAT_LOGFMT, LOG_LEVEL_INFO, "v");
+
+	(void)state;
+	assert_string_equal(debug, "");
+	assert_string_not_equal(info, "");
+}
+
+static int
+write_failure(void *arg)
+{
+	struct err err = {0};
+
+	(void)arg;
+	log_init("tester", LOG_FORMAT_LOGFMT, LOG_LEVEL_INFO);
+	err_set(&err, ERR_DENIED, "rule x");
+	errno = EXDEV;
+	log_failure(LOG_LEVEL_WARNING, "request.refused", &err, "subject",
+	    "alice", NULL);
+	return errno;
+}
+
+static void
+test_a_failure_says_what_and_keeps_errno(void **state)
+{
+	AUTO(capture_done)
+	struct capture capture = capture_run(write_failure, NULL);
+
+	(void)state;
+	assert_int_equal(capture.result, EXDEV);
+	assert_non_null(strstr(capture.err,
+	    " event=request.refused error=denied detail=\"rule x\" "
+	    "subject=alice\n"));
+	assert_string_equal(capture.out, "");
+}
+
+static int
+write_to_journal(void *arg)
+{
+	struct stat st;
+	auto_free char *stream = NULL;
+	int shift = *(int *)arg;
+
+	fstat(STDERR_FILENO, &st);
+	stream = alloc_printf("%llu:%llu", (unsigned long long)st.st_dev,
+	    (unsigned long long)st.st_ino + (unsigned)shift);
+	setenv("JOURNAL_STREAM", stream, 1);
+	log_init("tester", LOG_FORMAT_LOGFMT, LOG_LEVEL_INFO);
+	unsetenv("JOURNAL_STREAM");
+	log_warning("test.happened", NULL);
+	return 0;
+}
+
+static void
+test_the_journal_gets_a_priority_and_no_time(void **state)
+{
+	int same = 0;
+	int other = 1;
+	AUTO(capture_done)
+	struct capture journal = capture_run(write_to_journal, &same);
+	AUTO(capture_done)
+	struct capture elsewhere = capture_run(write_to_journal, &other);
+
+	(void)state;
+	assert_string_equal(journal.err,
+	    "<4>level=warning program=tester event=test.happened\n");
+	assert_memory_equal(elsewhere.err, "time=", 5);
+}
+
+static void
+test_names_of_levels_and_formats_are_read(void **state)
+{
+	enum log_format format = LOG_FORMAT_LOGFMT;
+	enum log_level level = LOG_LEVEL_DEBUG;
+
+	(void)state;
+	assert_true(log_format_parse("json", &format));
+	assert_int_equal(format, LOG_FORMAT_JSON);
+	assert_true(log_level_parse("error", &level));
+	assert_int_equal(level, LOG_LEVEL_ERROR);
+	assert_false(log_format_parse("JSON", &format));
+	assert_false(log_format_parse("", &format));
+	assert_false(log_level_parse("warn", &level));
+	assert_int_equal(level, LOG_LEVEL_ERROR);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(
+		test_a_logfmt_line_has_time_level_program_and_event),
+	    cmocka_unit_test(test_logfmt_values_are_quoted_where_needed),
+	    cmocka_unit_test(test_no_byte_breaks_a_line),
+	    cmocka_unit_test(test_a_json_line_is_an_object_of_strings),
+	    cmocka_unit_test(test_endless_values_are_cut_between_characters),
+	    cmocka_unit_test(test_lines_below_the_level_are_not_written),
+	    cmocka_unit_test(test_a_failure_says_what_and_keeps_errno),
+	    cmocka_unit_test(test_the_journal_gets_a_priority_and_no_time),
+	    cmocka_unit_test(test_names_of_levels_and_formats_are_read),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
