@@ -22,8 +22,8 @@ import time
 import unittest
 
 from harness_engine import IMAGE, Engine
-from harness_process import (SOAK, Process, environment, free_id, free_port,
-                             many, reachable_folder, wait_until)
+from harness_process import (ROOT, SOAK, Process, environment, free_id,
+                             free_port, many, reachable_folder, wait_until)
 from harness_wire import Answer, Wire, head, tls_context
 
 # What tests import from here.
@@ -31,7 +31,6 @@ __all__ = ["ALL_SCOPES", "ANYTHING", "IMAGE", "POLICY", "SOAK", "Case",
            "Engine", "Member", "Process", "Site", "environment", "free_id",
            "free_port", "main", "many", "rule", "wait_until"]
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
 PROGRAMS = ("taskgate", "taskgate-admin", "taskgate-gateway",
             "taskgate-runner", "task-init")
 ALL_SCOPES = ("tasks:run", "tasks:read", "tasks:cancel")

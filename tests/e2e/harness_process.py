@@ -13,6 +13,7 @@ import subprocess
 import tempfile
 import time
 
+ROOT = pathlib.Path(__file__).resolve().parents[2]
 SOAK = os.environ.get("TASKGATE_SOAK") == "1"
 
 

@@ -1,0 +1,631 @@
+#!/usr/bin/python3
+"""The operator's tool by itself: no engine, no runner, no gateway."""
+
+import json
+import os
+import pathlib
+import shutil
+import socket
+import ssl
+import stat
+import subprocess
+import tempfile
+import threading
+import unittest
+
+BIN = pathlib.Path(os.environ["TASKGATE_BIN"])
+GATEWAY_UID, RUNNER_UID = 41001, 41002
+KEYS = {"operator/ca.key": 0, "operator/token.key": 0,
+        "gateway/server.key": GATEWAY_UID, "runner/audit.key": RUNNER_UID}
+
+
+def openssl(*words, stdin=None):
+    done = subprocess.run(
+        ["openssl", *map(str, words)], input=stdin, capture_output=True,
+        text=True, timeout=60, check=False)
+    assert done.returncode == 0, f"openssl {words}: {done.stderr}"
+    return done.stdout
+
+
+def snapshot(folder):
+    """Path to owner, mode, content and time of change."""
+    found = {}
+    for path in sorted(folder.rglob("*")):
+        status = path.lstat()
+        found[str(path.relative_to(folder))] = (
+            status.st_uid, status.st_mode, status.st_mtime_ns,
+            path.read_bytes() if path.is_file() else None)
+    return found
+
+
+class AdminCase(unittest.TestCase):
+
+    def setUp(self):
+        self.folder = pathlib.Path(tempfile.mkdtemp(prefix="taskgate-admin-"))
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.etc = self.folder / "etc"
+
+    def admin(self, *words, code=0, stdin=None, env=None):
+        done = subprocess.run(
+            [BIN / "taskgate-admin", *map(str, words)], input=stdin,
+            capture_output=True, text=True, timeout=60, check=False,
+            cwd=self.folder, env={"PATH": os.environ["PATH"],
+                                  **(env or {})})
+        self.assertEqual(done.returncode, code,
+                         f"{words}\n{done.stdout}\n{done.stderr}")
+        self.assertNotIn("Sanitizer", done.stderr)
+        return done
+
+    def init(self, *more, code=0):
+        return self.admin("init", "--dir", self.etc, "--gateway-uid",
+                          GATEWAY_UID, "--runner-uid", RUNNER_UID, *more,
+                          code=code)
+
+    def run_json(self, *words, code=0, stdin=None):
+        return json.loads(self.admin(
+            *words, "--dir", self.etc, "-o", "json", code=code,
+            stdin=stdin).stdout)
+
+    def refused(self, *words, saying, code=1, stdin=None):
+        done = self.admin(*words, "--dir", self.etc, code=code, stdin=stdin)
+        self.assertIn(saying, done.stderr)
+        self.assertEqual(done.stdout, "")
+        return done
+
+
+class Init(AdminCase):
+
+    def test_init_writes_exactly_the_layout(self):
+        self.init()
+        kids = [path.stem for path in (self.etc / "token-keys").iterdir()]
+        issued = [path.stem
+                  for path in (self.etc / "operator/issued").iterdir()]
+        self.assertEqual((len(kids), len(issued)), (1, 1))
+        self.assertEqual(set(snapshot(self.etc)), {
+            "gateway.json", "runner.json", "policy.json", "ca.crt",
+            "token-keys", f"token-keys/{kids[0]}.pem", "audit.pub",
+            "gateway", "gateway/server.crt", "gateway/server.key",
+            "runner", "runner/audit.key", "operator", "operator/ca.key",
+            "operator/token.key", "operator/issued",
+            f"operator/issued/{issued[0]}.pem"})
+
+    def test_keys_have_their_owner_and_mode(self):
+        self.init()
+        for name, owner in KEYS.items():
+            status = (self.etc / name).stat()
+            self.assertEqual(
+                (status.st_uid, stat.S_IMODE(status.st_mode)),
+                (owner, 0o600), name)
+        self.assertEqual(
+            stat.S_IMODE((self.etc / "operator").stat().st_mode), 0o700)
+
+    def test_the_two_processes_can_change_nothing(self):
+        self.init()
+        for path in self.etc.rglob("*"):
+            name = str(path.relative_to(self.etc))
+            status = path.stat()
+            self.assertFalse(status.st_mode & 0o022, name)
+            if name not in KEYS:
+                self.assertEqual(status.st_uid, 0, name)
+
+    def test_init_again_changes_nothing_and_says_so(self):
+        self.init()
+        before = snapshot(self.etc)
+        again = self.init()
+        self.assertEqual(snapshot(self.etc), before)
+        self.assertIn("Nothing had to be made", again.stdout)
+        self.assertNotIn("made  ", again.stdout)
+
+    def test_init_again_remembers_its_users(self):
+        self.init()
+        before = snapshot(self.etc)
+        self.admin("init", "--dir", self.etc)
+        self.assertEqual(snapshot(self.etc), before)
+
+    def test_option_without_effect_is_told(self):
+        self.init()
+        before = snapshot(self.etc)
+        again = self.init("--listen", "127.0.0.1:9999", "--engine",
+                          "unix:///elsewhere")
+        self.assertIn("--listen has no effect", again.stderr)
+        self.assertIn("--engine has no effect", again.stderr)
+        other = self.admin("init", "--dir", self.etc, "--gateway-uid", 7777)
+        self.assertIn("--gateway-uid has no effect", other.stderr)
+        self.assertEqual(snapshot(self.etc), before)
+
+    def test_every_partial_state_is_completed(self):
+        self.init()
+        whole = snapshot(self.etc)
+        # What a run that was cut off may not have written yet, last first.
+        order = ["runner.json", "gateway.json", "policy.json",
+                 "gateway/server.crt", "gateway/server.key", "audit.pub",
+                 "runner/audit.key"]
+        for count in range(1, len(order) + 1):
+            for name in order[:count]:
+                (self.etc / name).unlink(missing_ok=True)
+            kept = snapshot(self.etc)
+            self.init()
+            after = snapshot(self.etc)
+            self.assertLessEqual(set(whole), set(after))
+            for name, state in kept.items():
+                if state[3] is not None:
+                    self.assertEqual(after[name], state, name)
+            self.agree()
+
+    def test_key_left_behind_by_a_cut_off_run_gets_its_owner(self):
+        self.init()
+        for name in ("gateway/server.key", "runner/audit.key"):
+            os.chown(self.etc / name, 0, 0)
+        self.init()
+        for name, owner in KEYS.items():
+            self.assertEqual((self.etc / name).stat().st_uid, owner)
+
+    def test_lost_public_halves_come_back(self):
+        self.init()
+        before = snapshot(self.etc)
+        kid = next((self.etc / "token-keys").iterdir())
+        kid.unlink()
+        (self.etc / "audit.pub").unlink()
+        self.init()
+        after = snapshot(self.etc)
+        for name in ("audit.pub", str(kid.relative_to(self.etc))):
+            self.assertEqual(after[name][3], before[name][3])
+
+    def test_ca_key_kept_elsewhere_is_not_made_anew(self):
+        self.init()
+        for name in ("operator/ca.key", "operator/token.key"):
+            (self.etc / name).rename(self.folder / pathlib.Path(name).name)
+        before = snapshot(self.etc)
+        self.init()
+        self.assertEqual(snapshot(self.etc), before)
+        self.refused("enroll", "alice", saying="operator/ca.key is not there",
+                     code=3)
+        (self.etc / "gateway/server.crt").unlink()
+        self.assertIn("bring it back",
+                      self.init(code=6).stderr)
+
+    def test_lost_server_key_is_not_papered_over(self):
+        self.init()
+        (self.etc / "gateway/server.key").unlink()
+        self.assertIn("its key gateway/server.key is not",
+                      self.init(code=6).stderr)
+        self.assertFalse((self.etc / "gateway/server.key").exists())
+
+    def test_swapped_ca_is_noticed(self):
+        self.init()
+        other = self.folder / "other"
+        self.admin("init", "--dir", other, "--gateway-uid", 1,
+                   "--runner-uid", 2)
+        shutil.copy(other / "ca.crt", self.etc / "ca.crt")
+        self.assertIn("does not belong to the CA's certificate",
+                      self.init(code=1).stderr)
+
+    def test_folder_that_others_can_write_is_refused(self):
+        self.etc.mkdir(mode=0o755)
+        self.etc.chmod(0o777)
+        self.assertIn("others can write", self.init(code=6).stderr)
+        self.etc.chmod(0o755)
+        os.chown(self.etc, GATEWAY_UID, 0)
+        self.assertIn("belongs to uid", self.init(code=6).stderr)
+        self.assertEqual(snapshot(self.etc), {})
+
+    def test_key_that_is_a_link_is_refused(self):
+        self.init()
+        key = self.etc / "gateway/server.key"
+        key.rename(self.folder / "server.key")
+        key.symlink_to(self.folder / "server.key")
+        self.assertIn("not a regular file", self.init(code=6).stderr)
+
+    def test_key_that_others_can_read_is_refused(self):
+        self.init()
+        for name in KEYS:
+            (self.etc / name).chmod(0o640)
+            self.assertIn("chmod 600", self.init(code=6).stderr)
+            (self.etc / name).chmod(0o600)
+
+    def test_without_accounts_uids_must_be_named(self):
+        done = self.admin("init", "--dir", self.etc, code=1)
+        self.assertIn("--gateway-uid", done.stderr)
+        self.assertFalse(self.etc.exists())
+
+    def test_fingerprint_and_next_command_are_printed(self):
+        done = self.init()
+        shown = openssl("x509", "-in", self.etc / "ca.crt", "-noout",
+                        "-fingerprint", "-sha256").strip().split("=")[1]
+        self.assertIn(shown, done.stdout)
+        self.assertIn(f"taskgate-admin enroll alice --dir {self.etc}",
+                      done.stdout)
+
+    def test_init_as_an_ordinary_user_serves_himself(self):
+        self.folder.chmod(0o777)
+        subprocess.run(
+            [BIN / "taskgate-admin", "init", "--dir", self.etc], check=True,
+            user=GATEWAY_UID, group=GATEWAY_UID, extra_groups=[],
+            capture_output=True, timeout=60)
+        self.assertEqual((self.etc / "runner/audit.key").stat().st_uid,
+                         GATEWAY_UID)
+        runner = json.loads((self.etc / "runner.json").read_text())
+        self.assertEqual(runner["admin_uids"], [GATEWAY_UID])
+
+    def test_options_come_from_the_environment_too(self):
+        self.admin("init", env={
+            "TASKGATE_DIR": str(self.etc), "TASKGATE_GATEWAY_UID": "41001",
+            "TASKGATE_RUNNER_UID": "41002", "TASKGATE_LISTEN": "[::1]:9443"})
+        gateway = json.loads((self.etc / "gateway.json").read_text())
+        self.assertEqual(gateway["listen"], "[::1]:9443")
+
+    def test_default_policy_is_accepted_and_allows_nothing(self):
+        self.init()
+        shown = self.run_json("policy", "check")
+        self.assertEqual((shown["valid"], shown["rules"]), (True, 0))
+
+    def agree(self):
+        gateway = json.loads((self.etc / "gateway.json").read_text())
+        runner = json.loads((self.etc / "runner.json").read_text())
+        for name in ("issuer", "audience", "ca", "token_keys", "policy"):
+            self.assertEqual(gateway[name], runner[name])
+        self.assertEqual(gateway["runner_uid"], RUNNER_UID)
+        self.assertEqual(runner["gateway_uid"], GATEWAY_UID)
+        self.assertEqual(gateway["runner_socket"],
+                         runner["run"] + "/gateway.sock")
+
+
+class Certificates(AdminCase):
+
+    def setUp(self):
+        super().setUp()
+        self.init("--server-name", "gate.example.org", "--server-name",
+                  "192.0.2.7")
+
+    def request(self, *more, key=("-newkey", "ec", "-pkeyopt",
+                                  "ec_paramgen_curve:P-256")):
+        path = self.folder / "request.pem"
+        openssl("req", "-new", "-nodes", *key, "-keyout",
+                self.folder / "request.key", "-out", path, "-subj",
+                "/CN=root/O=evil", *more)
+        return path
+
+    def test_server_certificate_passes_openssl_strictly(self):
+        for name in (("-verify_hostname", "gate.example.org"),
+                     ("-verify_hostname", "localhost"),
+                     ("-verify_ip", "192.0.2.7"), ("-verify_ip", "::1")):
+            openssl("verify", "-x509_strict", "-purpose", "sslserver",
+                    "-CAfile", self.etc / "ca.crt", *name,
+                    self.etc / "gateway/server.crt")
+
+    def test_request_made_by_openssl_is_signed(self):
+        path = self.request("-addext",
+                            "subjectAltName=URI:taskgate:client:root",
+                            "-addext", "basicConstraints=CA:TRUE")
+        signed = self.admin("cert", "sign", path, "--dir", self.etc,
+                            "--name", "alice", "--days", 7).stdout
+        (self.folder / "alice.crt").write_text(signed)
+        openssl("verify", "-x509_strict", "-purpose", "sslclient", "-CAfile",
+                self.etc / "ca.crt", self.folder / "alice.crt")
+        shown = self.run_json("cert", "show", self.folder / "alice.crt")
+        self.assertEqual(shown["names"], ["URI:taskgate:client:alice"])
+        self.assertEqual(shown["profile"], "client")
+        self.assertNotIn("problem", shown)
+        text = openssl("x509", "-in", self.folder / "alice.crt", "-noout",
+                       "-text")
+        self.assertNotIn("root", text)
+        self.assertNotIn("evil", text)
+        self.assertIn("CA:FALSE", text)
+
+    def test_request_from_standard_input_is_signed(self):
+        text = self.request().read_text()
+        self.admin("cert", "sign", "-", "--dir", self.etc, "--name", "bob",
+                   "--out", self.folder / "bob.crt", stdin=text)
+        self.assertIn("BEGIN CERTIFICATE",
+                      (self.folder / "bob.crt").read_text())
+
+    def test_server_profile_renews_the_server(self):
+        path = self.request()
+        signed = self.admin("cert", "sign", path, "--dir", self.etc,
+                            "--profile", "server", "--name",
+                            "new.example.org").stdout
+        (self.folder / "server.crt").write_text(signed)
+        openssl("verify", "-x509_strict", "-purpose", "sslserver",
+                "-verify_hostname", "new.example.org", "-CAfile",
+                self.etc / "ca.crt", self.folder / "server.crt")
+
+    def test_request_with_a_broken_signature_is_refused(self):
+        path = self.folder / "request.der"
+        openssl("req", "-in", self.request(), "-outform", "DER", "-out", path)
+        data = bytearray(path.read_bytes())
+        data[-1] ^= 1
+        path.write_bytes(data)
+        broken = openssl("req", "-inform", "DER", "-in", path)
+        self.refused("cert", "sign", "-", "--name", "alice", stdin=broken,
+                     saying="not signed by its own key")
+
+    def test_request_with_a_short_key_is_refused(self):
+        path = self.request(key=("-newkey", "rsa:1024"))
+        self.refused("cert", "sign", path, "--name", "alice",
+                     saying="RSA key is too short")
+
+    def test_request_must_be_given_a_name(self):
+        self.refused("cert", "sign", self.request(),
+                     saying="names in the request are not believed")
+
+    def test_names_are_checked(self):
+        path = self.request()
+        for name in ("Alice", "a/b", "", "a,URI:taskgate:client:root",
+                     "a" * 65):
+            self.refused("cert", "sign", path, f"--name={name}",
+                         saying="not a valid name")
+        self.refused("cert", "sign", path, "--name", "a", "--name", "b",
+                     saying="exactly one name")
+        self.refused("cert", "sign", path, "--name", "a b", "--profile",
+                     "server", saying="neither a DNS name")
+
+    def test_list_and_show_know_what_was_signed(self):
+        self.admin("enroll", "alice", "--dir", self.etc)
+        listed = self.run_json("cert", "list")
+        self.assertEqual(sorted(one["profile"] for one in listed),
+                         ["client", "server"])
+        for one in listed:
+            shown = self.run_json("cert", "show", one["serial"])
+            self.assertEqual(shown["serial"], one["serial"])
+            self.assertGreaterEqual(len(one["serial"]), 28)
+        ids = self.admin("cert", "list", "--dir", self.etc, "-o",
+                         "id").stdout.split()
+        self.assertEqual(sorted(ids),
+                         sorted(one["serial"] for one in listed))
+        self.refused("cert", "show", "00ff00ff", code=3,
+                     saying="taskgate-admin cert list")
+
+    def test_certificate_of_another_installation_shows_its_problem(self):
+        other = self.folder / "other"
+        self.admin("init", "--dir", other, "--gateway-uid", 1,
+                   "--runner-uid", 2)
+        self.admin("enroll", "alice", "--dir", other, "--out", "alice")
+        shown = self.run_json("cert", "show", "alice/client.crt")
+        self.assertIn("unable to get local issuer", shown["problem"])
+
+    def test_ca_key_that_others_can_read_signs_nothing(self):
+        (self.etc / "operator/ca.key").chmod(0o604)
+        self.refused("cert", "sign", self.request(), "--name", "alice",
+                     saying="chmod 600")
+        self.refused("enroll", "alice", saying="chmod 600")
+        self.assertFalse((self.folder / "alice").exists())
+
+    def test_ca_key_of_another_user_signs_nothing(self):
+        os.chown(self.etc / "operator/ca.key", GATEWAY_UID, 0)
+        self.refused("enroll", "alice", saying="belongs to uid")
+
+
+class Enrolment(AdminCase):
+
+    def setUp(self):
+        super().setUp()
+        self.init()
+
+    def test_folder_holds_a_whole_context(self):
+        self.admin("enroll", "alice", "--dir", self.etc, "--out", "ctx",
+                   "--server", "https://gate.example.org:1234")
+        folder = self.folder / "ctx"
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode)
+                 for path in folder.iterdir()}
+        self.assertEqual(stat.S_IMODE(folder.stat().st_mode), 0o700)
+        self.assertEqual(modes["client.key"], 0o600)
+        self.assertEqual(modes["token"], 0o600)
+        context = json.loads((folder / "context.json").read_text())
+        self.assertEqual(context["server"], "https://gate.example.org:1234")
+        self.assertEqual(context["subject"], "alice")
+        for member in ("certificate", "key", "ca", "token", "audit_key"):
+            self.assertIn(context[member], modes)
+        self.assertEqual((folder / "token").read_text().count("\n"), 1)
+        self.assertEqual((folder / "ca.crt").read_bytes(),
+                         (self.etc / "ca.crt").read_bytes())
+
+    def test_bundle_is_the_same_in_one_file(self):
+        self.admin("enroll", "alice", "--dir", self.etc, "--bundle", "a.json")
+        path = self.folder / "a.json"
+        self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o600)
+        bundle = json.loads(path.read_text())
+        self.assertEqual(set(bundle), {"context", "files"})
+        self.assertEqual(
+            set(bundle["files"]),
+            {bundle["context"][name] for name in (
+                "certificate", "key", "ca", "token", "audit_key")})
+        self.assertIn("PRIVATE KEY", bundle["files"]["client.key"])
+
+    def test_key_and_certificate_do_a_handshake(self):
+        """With the server's own pair, both sides verifying."""
+        self.admin("enroll", "alice", "--dir", self.etc)
+        ours, theirs = socket.socketpair()
+        server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        server.load_cert_chain(self.etc / "gateway/server.crt",
+                               self.etc / "gateway/server.key")
+        server.load_verify_locations(self.etc / "ca.crt")
+        server.verify_mode = ssl.CERT_REQUIRED
+        client = ssl.create_default_context(cafile=self.etc / "ca.crt")
+        client.load_cert_chain(self.folder / "alice/client.crt",
+                               self.folder / "alice/client.key")
+        seen = []
+
+        def serve():
+            with server.wrap_socket(theirs, server_side=True) as stream:
+                seen.append(stream.getpeercert())
+                stream.sendall(b"hello")
+        thread = threading.Thread(target=serve)
+        thread.start()
+        with client.wrap_socket(ours, server_hostname="localhost") as stream:
+            stream.settimeout(30)
+            self.assertEqual(stream.recv(5), b"hello")
+        thread.join(30)
+        self.assertEqual(seen[0]["subjectAltName"],
+                         (("URI", "taskgate:client:alice"),))
+
+    def test_nothing_is_written_over(self):
+        self.admin("enroll", "alice", "--dir", self.etc)
+        before = snapshot(self.folder / "alice")
+        signed = len(self.run_json("cert", "list"))
+        self.refused("enroll", "alice", code=6, saying="is there already")
+        self.refused("enroll", "bob", "--bundle", "alice/token", code=6,
+                     saying="is there already")
+        self.assertEqual(snapshot(self.folder / "alice"), before)
+        self.assertEqual(len(self.run_json("cert", "list")), signed)
+
+    def test_scopes_roles_and_times_are_as_asked(self):
+        self.admin("enroll", "alice", "--dir", self.etc, "--scope",
+                   "audit:read", "--scope", "tasks:run", "--role", "ops",
+                   "--role", "ci", "--ttl", "5m", "--days", "2")
+        token = self.run_json("token", "inspect", "alice/token")
+        self.assertEqual(token["scope"], "tasks:run audit:read")
+        self.assertEqual(token["roles"], ["ops", "ci"])
+        self.assertEqual(token["subject"], "alice")
+        certificate = self.run_json("cert", "show", "alice/client.crt")
+        self.assertEqual(token["thumbprint"], certificate["thumbprint"])
+
+    def test_default_scopes_are_for_tasks(self):
+        self.admin("enroll", "alice", "--dir", self.etc)
+        token = self.run_json("token", "inspect", "alice/token")
+        self.assertEqual(token["scope"], "tasks:run tasks:read tasks:cancel")
+
+    def test_bad_wishes_are_refused_with_a_reason(self):
+        for words, reason in (
+                (("--scope", "tasks:everything"), "not one of tasks:run"),
+                (("--role", "Ops"), "not a valid role"),
+                (("--ttl", "25h"), "token_lifetime_max"),
+                (("--ttl", "soon"), "not a duration"),
+                (("--days", "0"), "days"),
+                (("--server", "http://x"), "https://"),
+                (("--out", "a", "--bundle", "b"), "not both")):
+            self.refused("enroll", "alice", *words, saying=reason)
+        for name in ("Alice", "a/../b", "", ".a", "a" * 65):
+            self.refused("enroll", "--", name, saying="not a valid name")
+        self.assertEqual(len(self.run_json("cert", "list")), 1)
+
+
+    def test_installation_that_is_not_there_names_the_command(self):
+        self.etc = self.folder / "nowhere"
+        self.refused("enroll", "alice", code=3,
+                     saying="taskgate-admin init --dir")
+
+
+class Tokens(AdminCase):
+
+    def setUp(self):
+        super().setUp()
+        self.init()
+        self.admin("enroll", "alice", "--dir", self.etc)
+        self.admin("enroll", "bob", "--dir", self.etc)
+
+    def test_token_is_bound_to_the_certificate(self):
+        token = self.admin("token", "issue", "alice", "--dir", self.etc,
+                           "--cert", "alice/client.crt").stdout
+        shown = self.run_json("token", "inspect", stdin=token)
+        self.assertTrue(shown["valid"])
+        self.assertNotIn(token.strip(), json.dumps(shown))
+        self.refused("token", "issue", "bob", "--cert", "alice/client.crt",
+                     saying="is alice's, not bob's")
+        self.refused("token", "issue", "alice", saying="--cert is missing")
+
+    def test_token_in_a_file_is_for_its_owner(self):
+        self.admin("token", "issue", "alice", "--dir", self.etc, "--cert",
+                   "alice/client.crt", "--out", "t")
+        path = self.folder / "t"
+        self.assertEqual(stat.S_IMODE(path.stat().st_mode), 0o600)
+        self.assertTrue(self.run_json("token", "inspect", path)["valid"])
+
+    def test_server_certificate_gets_no_token(self):
+        self.refused("token", "issue", "alice", "--cert",
+                     self.etc / "gateway/server.crt", saying="certificate:")
+
+    def test_changed_token_is_told(self):
+        token = (self.folder / "alice/token").read_text().strip()
+        head, body, signature = token.split(".")
+        forged = f"{head}.{body}.{'B' + signature[1:]}"
+        if forged == token:
+            forged = f"{head}.{body}.{'C' + signature[1:]}"
+        shown = self.run_json("token", "inspect", stdin=forged, code=1)
+        self.assertFalse(shown["valid"])
+        self.assertIn("signature does not verify", shown["problem"])
+
+    def test_token_of_another_installation_is_told(self):
+        other = self.folder / "other"
+        self.admin("init", "--dir", other, "--gateway-uid", 1,
+                   "--runner-uid", 2)
+        shown = json.loads(self.admin(
+            "token", "inspect", "alice/token", "--dir", other, "-o", "json",
+            code=1).stdout)
+        self.assertIn("key is not known", shown["problem"])
+
+    def test_what_is_no_token_is_refused(self):
+        for text in ("", "x", "a.b.c", "\0" * 10, "é" * 100):
+            self.refused("token", "inspect", stdin=text, saying="token:")
+
+    def test_unpublished_key_issues_nothing(self):
+        for path in (self.etc / "token-keys").iterdir():
+            path.rename(path.with_name("old.pem"))
+        self.refused("token", "issue", "alice", "--cert", "alice/client.crt",
+                     code=6, saying="no token would be accepted")
+
+    def test_token_key_that_others_can_read_issues_nothing(self):
+        (self.etc / "operator/token.key").chmod(0o644)
+        self.refused("token", "issue", "alice", "--cert", "alice/client.crt",
+                     saying="chmod 600")
+
+
+class Usage(AdminCase):
+
+    def test_help_man_and_completion_know_every_verb(self):
+        verbs = ("init", "enroll", "cert sign", "token inspect",
+                 "policy check", "audit tail", "status")
+        text = self.admin("--help").stdout
+        page = self.admin("man").stdout
+        for verb in verbs:
+            self.assertIn(verb, text)
+            self.assertIn(verb.split()[-1], page)
+        self.assertIn("enroll", self.admin("completion", "bash").stdout)
+
+    def test_man_page_has_no_complaint(self):
+        path = self.folder / "page.1"
+        path.write_text(self.admin("man").stdout)
+        self.assertTrue(path.read_text().startswith(".TH "))
+
+    def test_unknown_words_are_usage_errors(self):
+        for words in (("nosuch",), ("cert", "nosuch"), ("init", "--nosuch"),
+                      ("enroll",), ("enroll", "a", "b")):
+            self.admin(*words, code=2)
+
+    def test_runner_that_is_not_there_is_told(self):
+        self.init("--run", self.folder / "run")
+        for words in (("status",), ("audit", "tail"), ("audit", "show", "1")):
+            self.refused(*words, code=8,
+                         saying="is taskgate-runner running?")
+
+    def test_socket_of_another_user_is_not_believed(self):
+        self.init("--run", self.folder / "run")
+        (self.folder / "run").mkdir()
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as fake:
+            fake.bind(str(self.folder / "run/admin.sock"))
+            fake.listen()
+            self.refused("status", code=5,
+                         saying=f"the runner is uid {RUNNER_UID}")
+
+    def test_broken_policy_is_refused_with_its_place(self):
+        self.init()
+        path = self.folder / "bad.json"
+        path.write_text('{"version": 1,\n "rules": [,]}\n')
+        done = self.refused("policy", "check", path, saying=f"{path}:2:")
+        self.assertEqual(len(done.stderr.splitlines()), 1)
+
+    def test_format_that_is_none_is_refused(self):
+        self.init()
+        self.refused("cert", "list", "-o", "yaml", saying="not one of table")
+
+    def test_full_disk_is_no_success(self):
+        self.init()
+        with open("/dev/full", "w", encoding="ascii") as full:
+            done = subprocess.run(
+                [BIN / "taskgate-admin", "cert", "list", "--dir", self.etc],
+                stdout=full, stderr=subprocess.PIPE, text=True, timeout=60,
+                check=False)
+        self.assertNotEqual(done.returncode, 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
