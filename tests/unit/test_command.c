@@ -380,8 +380,7 @@ test_bash_completes_from_the_table(void **state)
 	assert_int_equal(
 	    file_write(script, capture.out, strlen(capture.out), 0600, &err),
 	    0);
-	expect_completions(
-	    capture.out, "\"\"", "run token help completion man");
+	expect_completions(script, "\"\"", "run token help completion man");
 	expect_completions(script, "r", "run");
 	expect_completions(script, "token \"\"", "issue list");
 	expect_completions(script, "token i", "issue");
