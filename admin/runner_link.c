@@ -29,8 +29,9 @@ check_peer(const struct invocation *invocation, int sock, struct err *err)
 	AUTO(site_done) struct site site = {0};
 	struct err ignored;
 	uid_t uid;
+	pid_t pid;
 
-	if (packet_peer(sock, &uid, NULL, err) != 0)
+	if (packet_peer(sock, &uid, &pid, err) != 0)
 		return -1;
 	if (site_load(tool_directory(invocation), &site, &ignored) != 0)
 		return option_value(invocation, "socket") != NULL
