@@ -30,9 +30,9 @@ static const struct {
 	const char *name;
 	json_int_t soft, hard;
 } ULIMITS[] = {
-    {"nofile", 1024, 65536},
+    {"nofile", 1024, 4096},
     {"core", 1, 1},
-    {"memlock", 8 << 20, 8 << 20},
+    {"memlock", 65536, 65536},
 };
 
 static json_t *

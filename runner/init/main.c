@@ -271,7 +271,9 @@ take_signals(void)
 
 	while (
 	    read(init.signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
-		if (info.ssi_signo != SIGCHLD)
+		/* Without a pid: from outside of the container. What the
+		 * task sends it could send to its group itself. */
+		if (info.ssi_signo != SIGCHLD && info.ssi_pid == 0)
 			task_signal(
 			    &init.task, CONTROL_GROUP, (int)info.ssi_signo);
 	}

@@ -59,12 +59,12 @@ on_alarm(uv_timer_t *timer)
 }
 
 /* Turns the loop until the condition holds. */
-#define UNTIL(condition)                                                       \
-	do {                                                                   \
-		uv_timer_start(&site.alarm, on_alarm, DEADLINE_MS, 0);         \
-		while (!(condition))                                           \
-			uv_run(&site.loop, UV_RUN_ONCE);                       \
-		uv_timer_stop(&site.alarm);                                    \
+#define UNTIL(condition)                                               \
+	do {                                                           \
+		uv_timer_start(&site.alarm, on_alarm, DEADLINE_MS, 0); \
+		while (!(condition))                                   \
+			uv_run(&site.loop, UV_RUN_ONCE);               \
+		uv_timer_stop(&site.alarm);                            \
 	} while (0)
 
 static void
@@ -179,13 +179,12 @@ run_shell(struct record *record, const char *script)
 static const char *
 text(const struct record *record, enum stream stream)
 {
-	return record->output[stream].data != NULL
-	    ? record->output[stream].data
-	    : "";
+	return record->output[stream].data != NULL ? record->output[stream].data
+						   : "";
 }
 
-#define RECORD                                                                 \
-	AUTO(finish)                                                           \
+#define RECORD       \
+	AUTO(finish) \
 	struct record
 
 static void
@@ -239,9 +238,9 @@ install(const char *from, const char *name, mode_t mode)
 static void
 import_image(const char *engine)
 {
-	auto_free char *command = alloc_printf(
-	    "'%s/tests/engine.sh' import '%s' %s '%s/tests/probe'",
-	    SOURCE_DIR, engine + strlen("unix://"), IMAGE, BINARY_DIR);
+	auto_free char *command =
+	    alloc_printf("'%s/tests/engine.sh' import '%s' %s '%s/tests/probe'",
+		SOURCE_DIR, engine + strlen("unix://"), IMAGE, BINARY_DIR);
 
 	if (system(command) != 0)
 		fail_msg("the image cannot be imported: %s", command);
