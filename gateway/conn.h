@@ -89,7 +89,36 @@ void conn_drain(struct conn *conn);
 /* At once, whatever is under way. */
 void conn_abort(struct conn *conn);
 
-/* pump.c's: true where something moved. */
+/* ---- the parts of conn_*.c and pump.c among themselves ---- */
+
+/* How long an idle connection keeps its MHD side: 32 KiB, two descriptors. */
+#define CONN_PAIR_IDLE_MS 2000
+#define CONN_BODY_WINDOW 16384
+#define CONN_LINGER_MS 2000
+
+/* One for each state; each returns whether anything moved. */
+extern bool (*const conn_steps[CONN_STATES])(struct conn *conn);
+
+void conn_set_deadline(struct conn *conn, int64_t ms);
+/* MHD sees the end of its side and gives the request up. */
+void conn_close_pair(struct conn *conn);
+void conn_become_idle(struct conn *conn);
+/* Sends what is left, then finishes. */
+void conn_end(struct conn *conn);
+/* Says that no more is coming, and throws away what the client still sends:
+ * closing at once would reset the connection, and the client could lose the
+ * answer (RFC 9112 9.6). */
+void conn_finish(struct conn *conn);
+/* The connection's own last word, for what MHD will not answer. */
+void conn_refuse(struct conn *conn, const struct err *err);
+void
+conn_refuse_with(struct conn *conn, enum err_code code, const char *detail);
+void conn_report_handshake(struct conn *conn);
+/* How much may be read while a request is under way: its body, and one byte
+ * more, to notice that the client has gone or does not wait its turn. */
+size_t conn_busy_room(const struct conn *conn);
+
+/* True where something moved. */
 bool pump_read(struct conn *conn, size_t room);
 bool pump_flush(struct conn *conn);
 bool pump_forward(struct conn *conn);

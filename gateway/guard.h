@@ -21,7 +21,7 @@ enum guard_result { GUARD_MORE, GUARD_ACCEPTED, GUARD_REFUSED };
 
 struct guard {
 	/* accepted: */
-	size_t head_len;	 /* with the empty line */
+	size_t head_len; /* with the empty line */
 	uint64_t content_length; /* 0 where none was announced */
 	bool has_length;
 	bool expect_continue;
@@ -41,7 +41,7 @@ void guard_init(struct guard *guard);
  * code that gives the status (MALFORMED, HEAD_TOO_LARGE, LENGTH_REQUIRED for
  * chunked bodies) and a detail that repeats nothing of the request.
  */
-enum guard_result guard_read_head(struct guard *guard, const char *data,
-    size_t len, struct err *err);
+enum guard_result guard_read_head(
+    struct guard *guard, const char *data, size_t len, struct err *err);
 
 #endif

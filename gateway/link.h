@@ -15,6 +15,7 @@
 #include <sys/types.h>
 #include <uv.h>
 
+#include "gateway/runner_message.h"
 #include "lib/err.h"
 #include "lib/message.h"
 
@@ -30,13 +31,10 @@ struct link_answer {
 	int *fd; /* set to -1 to keep it; or it is -1 */
 };
 
-/* What the runner last said of itself. */
 struct link_state {
 	bool connected; /* welcomed, and still there */
-	bool ready;
-	json_t *reasons; /* array of strings; NULL before the first state */
-	int64_t queued, running, capacity;
-	json_t *counters; /* object of integers */
+	/* What the runner last said of itself; all zero and NULL before. */
+	struct runner_state said;
 };
 
 typedef void link_answered(void *arg, const struct link_answer *answer);

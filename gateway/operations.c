@@ -195,13 +195,13 @@ write_runner(struct buffer *out, const struct worker *worker)
 	const char *name;
 	json_t *value;
 
-	write_gauge(
-	    out, "taskgate_tasks_queued", "Tasks that wait", state->queued);
-	write_gauge(
-	    out, "taskgate_tasks_running", "Tasks that run", state->running);
+	write_gauge(out, "taskgate_tasks_queued", "Tasks that wait",
+	    state->said.queued);
+	write_gauge(out, "taskgate_tasks_running", "Tasks that run",
+	    state->said.running);
 	write_gauge(out, "taskgate_tasks_capacity",
-	    "Tasks that may run at a time", state->capacity);
-	json_object_foreach(state->counters, name, value)
+	    "Tasks that may run at a time", state->said.capacity);
+	json_object_foreach(state->said.counters, name, value)
 	    write_counter(out, name, value);
 }
 

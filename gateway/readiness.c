@@ -18,12 +18,13 @@ add_runner(json_t *reasons, const struct link_state *state)
 {
 	if (!state->connected)
 		add(reasons, "runner: it cannot be reached");
-	else if (state->reasons == NULL)
+	else if (state->said.reasons == NULL)
 		add(reasons, "runner: it has not said yet how it is");
-	else if (!state->ready && json_array_size(state->reasons) == 0)
+	else if (!state->said.ready &&
+	    json_array_size(state->said.reasons) == 0)
 		add(reasons, "runner: it is not ready");
 	else
-		json_array_extend(reasons, state->reasons);
+		json_array_extend(reasons, state->said.reasons);
 }
 
 json_t *

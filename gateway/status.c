@@ -22,8 +22,9 @@ handle_status(struct exchange *x)
 	body = json_pack("{s:s, s:I, s:b, s:O, s:I, s:I, s:I}", "version",
 	    TASKGATE_VERSION, "uptime_s", (json_int_t)(up_ms / 1000), "ready",
 	    json_array_size(reasons) == 0, "reasons", reasons, "queued",
-	    (json_int_t)state->queued, "running", (json_int_t)state->running,
-	    "capacity", (json_int_t)state->capacity);
+	    (json_int_t)state->said.queued, "running",
+	    (json_int_t)state->said.running, "capacity",
+	    (json_int_t)state->said.capacity);
 	exchange_answer_json(x, MHD_HTTP_OK, body);
 }
 

@@ -278,16 +278,17 @@ make_limits(struct worker *worker, const struct worker_spec *spec)
 {
 	const struct config *config = spec->config;
 	uint32_t rate = (uint32_t)config->requests_per_principal;
-	uint32_t failures = share(spec, config->failures_per_address);
+	size_t entries = TABLE_ENTRIES;
 
 	worker->conns_max = share(spec, config->connections_max);
-	worker->addresses = limits_new(
-	    &(struct limits_spec){.entries = worker->conns_max + TABLE_ENTRIES,
-		.active_max = share(spec, config->connections_per_address)});
-	worker->failures = limits_new(
-	    &(struct limits_spec){.entries = worker->conns_max + TABLE_ENTRIES,
-		.rate = failures,
-		.burst = failures});
+	entries += worker->conns_max;
+	worker->addresses = limits_new(&(struct limits_spec){.entries = entries,
+	    .active_max = share(spec, config->connections_per_address)});
+	/* An address's failures may all be one worker's: as many at once as
+	 * the whole allows, then its share of them. */
+	worker->failures = limits_new(&(struct limits_spec){.entries = entries,
+	    .rate = share(spec, config->failures_per_address),
+	    .burst = (uint32_t)config->failures_per_address});
 	/* A principal's connections may all be one worker's. */
 	worker->principals = limits_new(&(struct limits_spec){
 	    .entries = TABLE_ENTRIES, .rate = rate, .burst = rate * 2});

@@ -1,0 +1,170 @@
+/*
+ * What wakes a connection: its socket, its MHD side, its deadline; and what is
+ * to be watched for next.
+ */
+#include "gateway/conn.h"
+#include "gateway/worker.h"
+
+#define STEPS_MAX 64
+
+static void on_deadline(uv_timer_t *timer);
+
+void
+conn_set_deadline(struct conn *conn, int64_t ms)
+{
+	uv_timer_start(&conn->deadline, on_deadline, (uint64_t)ms, 0);
+}
+
+static void
+on_socket(uv_poll_t *poll, int status, int events)
+{
+	struct conn *conn = poll->data;
+
+	if (status < 0) {
+		conn_abort(conn);
+		return;
+	}
+	if ((events & UV_DISCONNECT) != 0)
+		conn->peer_gone = true;
+	conn_advance(conn);
+}
+
+static void
+on_pair(uv_poll_t *poll, int status, int events)
+{
+	struct conn *conn = poll->data;
+
+	(void)events;
+	/* libuv has stopped watching; reading tells what is wrong. */
+	if (status < 0)
+		conn->pair_events = 0;
+	conn_advance(conn);
+}
+
+static void
+on_deadline(uv_timer_t *timer)
+{
+	struct conn *conn = timer->data;
+	int64_t idle_ms = conn->worker->config->idle_timeout_s * 1000;
+
+	switch (conn->state) {
+	case CONN_IDLE:
+		if (conn->pair >= 0 && idle_ms > CONN_PAIR_IDLE_MS) {
+			conn_close_pair(conn);
+			conn_set_deadline(conn, idle_ms - CONN_PAIR_IDLE_MS);
+			return;
+		}
+		conn_end(conn);
+		break;
+	case CONN_HEAD:
+		conn_refuse_with(conn, ERR_TIMEOUT, "the head took too long");
+		break;
+	case CONN_BUSY:
+		/* Without a body that is still to come, it is the client that
+		 * does not take its answer. */
+		if (conn->forward == 0)
+			conn_abort(conn);
+		else
+			conn_refuse_with(
+			    conn, ERR_TIMEOUT, "the body took too long");
+		break;
+	case CONN_HANDSHAKE:
+		conn_report_handshake(conn);
+		conn_abort(conn);
+		break;
+	default:
+		conn_abort(conn);
+		break;
+	}
+	conn_advance(conn);
+}
+
+static int
+wanted_of_socket(const struct conn *conn)
+{
+	int events = 0;
+
+	if (conn->wants_write || conn->out.len > 0)
+		events |= UV_WRITABLE;
+	if (conn->state == CONN_BUSY) {
+		if (!conn->input_ended && conn_busy_room(conn) > 0)
+			events |= UV_READABLE;
+		if (conn->worker->listener == LISTENER_PUBLIC &&
+		    !conn->peer_gone)
+			events |= UV_DISCONNECT;
+	} else if (conn->state != CONN_ENDING) {
+		events |= UV_READABLE;
+	}
+	return events;
+}
+
+static int
+wanted_of_pair(const struct conn *conn)
+{
+	int events = 0;
+
+	if (conn->state != CONN_BUSY || conn->pair_ended)
+		return 0;
+	if (conn->out.len == 0)
+		events |= UV_READABLE;
+	if (conn->forward > 0 && conn->in.len > 0)
+		events |= UV_WRITABLE;
+	return events;
+}
+
+static void
+watch(struct conn *conn)
+{
+	int events = wanted_of_socket(conn);
+
+	if (events != conn->socket_events) {
+		conn->socket_events = events;
+		if (events == 0)
+			uv_poll_stop(&conn->socket_poll);
+		else
+			uv_poll_start(&conn->socket_poll, events, on_socket);
+	}
+	if (conn->pair < 0)
+		return;
+	events = wanted_of_pair(conn);
+	if (events == conn->pair_events)
+		return;
+	conn->pair_events = events;
+	if (events == 0)
+		uv_poll_stop(conn->pair_poll);
+	else
+		uv_poll_start(conn->pair_poll, events, on_pair);
+}
+
+/* Once all of the body is MHD's, time runs only while the client does not
+ * take its answer: how long a task takes is not the connection's to judge. */
+static void
+judge_time(struct conn *conn, bool moved)
+{
+	if (conn->state != CONN_BUSY || conn->forward > 0)
+		return;
+	if (conn->out.len == 0)
+		uv_timer_stop(&conn->deadline);
+	else if (moved || !uv_is_active((const uv_handle_t *)&conn->deadline))
+		conn_set_deadline(
+		    conn, conn->worker->config->idle_timeout_s * 1000);
+}
+
+void
+conn_advance(struct conn *conn)
+{
+	bool moved = false;
+	bool again = true;
+
+	for (int i = 0; again && i < STEPS_MAX; i++) {
+		again = pump_flush(conn);
+		again |= conn_steps[conn->state](conn);
+		moved |= again;
+	}
+	if (conn->state == CONN_CLOSED)
+		return;
+	judge_time(conn, moved);
+	watch(conn);
+	if (again)
+		worker_make_ready(conn->worker, conn);
+}

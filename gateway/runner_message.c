@@ -1,0 +1,120 @@
+/*
+ * The runner's messages, by their tables of fields. It is trusted no further
+ * than one connection: whatever is wrong here drops that.
+ */
+#include "gateway/runner_message.h"
+#include "lib/cleanup.h"
+#include "lib/json.h"
+#include "lib/packet.h"
+
+#define REPLY_BODY_MAX (16 * 1024 * 1024)
+#define RETRY_AFTER_MAX_S 86400
+#define REASONS_MAX 64
+
+#define FIELD(type, member, kind, required, min, max)                        \
+	JSON_FIELD(struct type, member, #member, JSON_KIND_##kind, required, \
+	    min, max)
+
+int
+runner_read_welcome(
+    const struct message *message, struct runner_welcome *ret, struct err *err)
+{
+	static const struct json_field fields[] = {
+	    FIELD(runner_welcome, version, INTEGER, true, PROTOCOL_VERSION,
+		PROTOCOL_VERSION),
+	    FIELD(runner_welcome, runner, STRING, true, 1, 64),
+	};
+
+	return json_read_fields(
+	    message->members, "", fields, COUNT(fields), false, ret, err);
+}
+
+int
+runner_read_state(
+    const struct message *message, struct runner_state *ret, struct err *err)
+{
+	static const struct json_field fields[] = {
+	    FIELD(runner_state, ready, BOOLEAN, true, 0, 0),
+	    FIELD(runner_state, reasons, ARRAY, true, 0, REASONS_MAX),
+	    FIELD(runner_state, queued, INTEGER, true, 0, INT64_MAX),
+	    FIELD(runner_state, running, INTEGER, true, 0, INT64_MAX),
+	    FIELD(runner_state, capacity, INTEGER, true, 0, INT64_MAX),
+	    FIELD(runner_state, counters, OBJECT, true, 0, 0),
+	};
+	struct runner_state state = {0};
+	const json_t *reason;
+	size_t i;
+
+	if (json_read_fields(message->members, "", fields, COUNT(fields), false,
+		&state, err) < 0)
+		return -1;
+	json_array_foreach(state.reasons, i,
+	    reason) if (!json_is_string(reason)) return err_set(err,
+	    ERR_UNPROCESSABLE, "reasons[%zu]: not a string", i);
+	*ret = state;
+	return 0;
+}
+
+/* A body that was too large for a packet: the sealed memfd behind it. */
+static int
+read_sealed_body(const struct message *message, json_t **ret, struct err *err)
+{
+	auto_free char *text = NULL;
+	size_t len;
+
+	if (message->nfds != 1)
+		return err_set(err, ERR_MALFORMED,
+		    "a sealed reply without its descriptor");
+	if (packet_read_sealed(
+		message->fds[0], REPLY_BODY_MAX, &text, &len, err) < 0)
+		return -1;
+	*ret = json_parse_strict(text, len, err);
+	return *ret == NULL ? -1 : 0;
+}
+
+int
+runner_read_reply(
+    struct message *message, struct runner_reply *ret, struct err *err)
+{
+	static const struct json_field fields[] = {
+	    FIELD(runner_reply, request, INTEGER, true, 1, INT64_MAX),
+	    FIELD(runner_reply, status, INTEGER, true, 200, 299),
+	    FIELD(runner_reply, body, ANY, false, 0, 0),
+	    FIELD(runner_reply, sealed, BOOLEAN, false, 0, 0),
+	};
+	struct runner_reply reply = {0};
+
+	if (json_read_fields(message->members, "", fields, COUNT(fields), false,
+		&reply, err) < 0)
+		return -1;
+	if (reply.sealed && reply.body != NULL)
+		return err_set(err, ERR_MALFORMED, "a reply with two bodies");
+	if (reply.sealed && read_sealed_body(message, &reply.body, err) < 0)
+		return -1;
+	if (!reply.sealed && message->nfds > 0)
+		reply.fd = &message->fds[0];
+	*ret = reply;
+	return 0;
+}
+
+int
+runner_read_failure(
+    const struct message *message, struct runner_failure *ret, struct err *err)
+{
+	static const struct json_field fields[] = {
+	    FIELD(runner_failure, request, INTEGER, true, 1, INT64_MAX),
+	    FIELD(runner_failure, error, STRING, true, 1, 64),
+	    FIELD(runner_failure, detail, STRING, true, 0, 0),
+	    FIELD(runner_failure, rule, STRING, false, 0, 0),
+	    FIELD(runner_failure, condition, STRING, false, 0, 0),
+	    JSON_FIELD(struct runner_failure, retry_after_s, "retry_after",
+		JSON_KIND_INTEGER, false, 0, RETRY_AFTER_MAX_S),
+	};
+	struct runner_failure failure = {0};
+
+	if (json_read_fields(message->members, "", fields, COUNT(fields), false,
+		&failure, err) < 0)
+		return -1;
+	*ret = failure;
+	return 0;
+}
