@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/cleanup.h"
+
 #define DIGEST_PREFIX "sha256:"
 #define DIGEST_HEX 64
 #define TAG_MAX 128
@@ -112,14 +114,16 @@ is_repository(const char *text, size_t len)
 static bool
 is_taken_for_an_id(const char *text, size_t name_len, bool has_tag)
 {
+	static const char *const algorithms[] = {"sha256", "sha384", "sha512"};
+
 	if (memchr(text, '/', name_len) != NULL)
 		return false;
-	if (!has_tag)
-		return consists_of(text, name_len, hex_digits);
-	return name_len == strlen("sha256") &&
-	    (strncmp(text, "sha256", name_len) == 0 ||
-		strncmp(text, "sha384", name_len) == 0 ||
-		strncmp(text, "sha512", name_len) == 0);
+	for (size_t k = 0; k < COUNT(algorithms); k++) {
+		if (name_len == strlen(algorithms[k]) &&
+		    strncmp(text, algorithms[k], name_len) == 0)
+			return true;
+	}
+	return !has_tag && consists_of(text, name_len, hex_digits);
 }
 
 /* Where the tag's colon is: one behind the last slash; or NULL. */

@@ -51,8 +51,8 @@ struct members {
 };
 
 static const struct json_field fields[] = {
-    JSON_FIELD(struct members, version, "version", JSON_KIND_INTEGER, true,
-	POLICY_VERSION, POLICY_VERSION),
+    JSON_FIELD(
+	struct members, version, "version", JSON_KIND_INTEGER, true, 0, 0),
     JSON_FIELD(struct members, rules, "rules", JSON_KIND_ARRAY, true, 0, 0),
 };
 
@@ -125,6 +125,11 @@ read_source(struct policy *policy, struct source *source, struct err *err)
 	if (json_read_fields(
 		json, "", fields, COUNT(fields), true, &members, err) != 0)
 		return place(source, err);
+	if (members.version != POLICY_VERSION) {
+		err_set(err, ERR_UNPROCESSABLE, "version: must be %d",
+		    POLICY_VERSION);
+		return place(source, err);
+	}
 	return read_rules(policy, source, members.rules, err);
 }
 
