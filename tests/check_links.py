@@ -1,0 +1,155 @@
+#!/usr/bin/python3
+"""The link lines that are trust lines, proved from what was built.
+
+    check_links.py BUILD_DIRECTORY
+    check_links.py --self-test
+
+Each rule is a function of files that gives the faults it finds; the self-test
+hands each rule something that breaks it.
+"""
+
+import os
+import re
+import sys
+
+import elf
+
+NETWORK = re.compile(
+    r"^(socket|socketpair|connect|bind|listen|accept4?|getaddrinfo"
+    r"|send(to|msg|mmsg)?|recv(from|msg|mmsg)?|shutdown"
+    r"|(uv|curl|SSL|MHD|sqlite3)_.*|BIO_new_(connect|accept|socket))$")
+CLOCK = re.compile(
+    r"^(time|gettimeofday|clock_gettime|clock_(wall|boot)_ms)$")
+DOCKER = re.compile(r"^(docker|engine|sandbox|template_order|http_client)_")
+
+
+def no_symbols(path, pattern, why):
+    """Neither defined nor wanted."""
+    defined, wanted = elf.symbols(path)
+    return [f"{os.path.basename(path)}: {why}: {name}"
+            for name in sorted(defined | wanted) if pattern.match(name)]
+
+
+def no_library(path, names, why):
+    return [f"{os.path.basename(path)}: {why}: {name}"
+            for name in sorted(elf.needed(path) & set(names))]
+
+
+def only_admin_issues(issue, admin, others):
+    """The issuing code is in the operator's tool and nowhere else."""
+    issuing = elf.exported(issue)
+    faults = []
+    if not issuing & elf.symbols(admin)[0]:
+        faults.append(f"{os.path.basename(admin)}: issues nothing")
+    for path in others:
+        for name in sorted(issuing & elf.symbols(path)[0]):
+            faults.append(
+                f"{os.path.basename(path)}: holds issuing code: {name}")
+    return faults
+
+
+def is_static(path):
+    faults = []
+    if elf.needed(path):
+        faults.append("wants shared libraries")
+    if any(kind == "INTERP" for kind, _ in elf.segments(path)):
+        faults.append("wants a dynamic linker")
+    return [f"{os.path.basename(path)}: not static: {fault}"
+            for fault in faults]
+
+
+def check(build):
+    program = {name: os.path.join(build, "bin", name)
+               for name in elf.PROGRAMS}
+    archive = {name: os.path.join(build, folder, f"libtaskgate_{name}.a")
+               for name, folder in (("certs", "certs"), ("issue", "certs"),
+                                    ("policy", "policy"),
+                                    ("guard", "gateway"))}
+    missing = [path for path in (*program.values(), *archive.values())
+               if not os.path.exists(path)]
+    if missing:
+        return [f"not built: {path}" for path in missing]
+    gateway, runner = program["taskgate-gateway"], program["taskgate-runner"]
+    faults = only_admin_issues(
+        archive["issue"], program["taskgate-admin"],
+        [path for name, path in program.items() if name != "taskgate-admin"])
+    faults += no_library(gateway, ["libcurl", "libsqlite3"],
+                         "has a client for Docker or a store")
+    for name in ("taskgate-gateway", "taskgate-admin", "taskgate"):
+        faults += no_symbols(program[name], DOCKER, "holds the Docker client")
+    faults += no_library(runner, ["libmicrohttpd", "libssl"],
+                         "can serve a network")
+    for name in ("taskgate", "taskgate-admin"):
+        faults += no_library(program[name], ["libmicrohttpd", "libsqlite3"],
+                             "a tool that serves or stores")
+    for name in ("certs", "issue", "policy", "guard"):
+        faults += no_symbols(archive[name], NETWORK, "not pure")
+    for name in ("policy", "guard"):
+        faults += no_symbols(archive[name], CLOCK, "asks a clock")
+    # The rule on symbols would hold of a stripped program too.
+    if not any(DOCKER.match(name) for name in elf.symbols(runner)[0]):
+        faults.append("taskgate-runner: no Docker client to be found: stripped,"
+                      " or its names have changed")
+    return faults + is_static(program["task-init"])
+
+
+def self_test():
+    """Each rule must find what breaks it, and only that."""
+    faults = []
+
+    def expect(what, found, fault):
+        if bool(found) != fault:
+            faults.append(f"self-test: {what}: {found or 'nothing found'}")
+
+    with elf.Workshop() as shop:
+        issue = shop.archive("issue.a", "int issue_it(void){return 1;}")
+        plain = shop.compile("plain", "int main(void){return 0;}")
+        admin = shop.compile(
+            "admin", "int issue_it(void); int main(void){return issue_it();}",
+            issue)
+        expect("admin alone", only_admin_issues(issue, admin, [plain]), False)
+        expect("admin without", only_admin_issues(issue, plain, []), True)
+        expect("another issues", only_admin_issues(issue, admin, [admin]),
+               True)
+        docker = shop.compile(
+            "docker", "static int docker_start(void){return 1;}"
+            "int main(void){return docker_start();}", "-O0")
+        expect("a Docker client", no_symbols(docker, DOCKER, ""), True)
+        expect("no Docker client", no_symbols(plain, DOCKER, ""), False)
+        curl = shop.compile(
+            "curl", "void *curl_easy_init(void);"
+            "int main(void){return curl_easy_init() == 0;}", "-lcurl")
+        expect("libcurl", no_library(curl, ["libcurl"], ""), True)
+        expect("another library", no_library(curl, ["libssl"], ""), False)
+        talks = shop.archive(
+            "talks.a", "int socket(int,int,int);"
+            "int f(void){return socket(1,1,0);}")
+        expect("an archive with sockets", no_symbols(talks, NETWORK, ""),
+               True)
+        expect("an archive without", no_symbols(issue, NETWORK, ""), False)
+        loops = shop.archive(
+            "loops.a", "int uv_run(void*,int);"
+            "int f(void){return uv_run(0,0);}")
+        expect("an archive with a loop", no_symbols(loops, NETWORK, ""), True)
+        ticks = shop.archive(
+            "ticks.a", "long time(long*); long f(void){return time(0);}")
+        expect("an archive with a clock", no_symbols(ticks, CLOCK, ""), True)
+        expect("a dynamic program", is_static(plain), True)
+        static = shop.compile("static", "int main(void){return 0;}",
+                              "-static-pie")
+        expect("a static program", is_static(static), False)
+        expect("nothing built", check(shop.path("none")), True)
+    return faults
+
+
+def main():
+    if len(sys.argv) != 2:
+        print(__doc__)
+        return 2
+    if sys.argv[1] == "--self-test":
+        return elf.report("check_links", 1, self_test())
+    return elf.report("check_links", len(elf.PROGRAMS), check(sys.argv[1]))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
