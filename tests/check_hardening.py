@@ -104,6 +104,9 @@ def check(build, fortify):
 SOURCE = """
 #include <string.h>
 #include <stdio.h>
+#ifdef WRITABLE_CODE
+__asm__(".section .both,\\"awx\\",@progbits\\n.byte 0\\n.text");
+#endif
 int main(int argc, char **argv)
 {
 	char text[16];
@@ -118,8 +121,7 @@ WORSE = {
     "not position independent": ["-fno-pie", "-no-pie"],
     "no full RELRO": ["-Wl,-z,lazy"],
     "executable stack": ["-Wl,-z,execstack"],
-    "memory that is writable and executable": ["-static", "-no-pie",
-                                               "-fno-pie", "-Wl,-N"],
+    "memory that is writable and executable": ["-DWRITABLE_CODE"],
     "no stack protector": ["-fno-stack-protector"],
     "not fortified": ["-U_FORTIFY_SOURCE"],
 }
