@@ -1,191 +1,15 @@
 /*
- * Sandboxes against a real engine, below everything else of the runner: the
- * engine that TASKGATE_TEST_ENGINE names, an image of busybox and our own
- * probe, real containers.
+ * The way of a task through a sandbox, against a real engine: what it prints,
+ * how it ends, what it is told, and that nothing of it stays.
  */
 #include <errno.h>
-#include <setjmp.h>
 #include <signal.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cmocka.h>
 
 #include "lib/alloc.h"
-#include "lib/buffer.h"
-#include "lib/cleanup.h"
-#include "lib/file.h"
-#include "runner/sandbox.h"
-
-#define IMAGE "taskgate-test/sandbox"
-#define TASK_UID 61234
-#define DEADLINE_MS 60000
-
-static struct site {
-	uv_loop_t loop;
-	uv_timer_t alarm;
-	char *folder;
-	char *runner_id;
-	struct sandbox_factory *factory;
-	bool ready;
-	char reason[ERR_DETAIL_MAX];
-} site;
-
-/* What one sandbox did. */
-struct record {
-	struct sandbox *sandbox;
-	bool ready, started, ended;
-	char container[65];
-	char image_id[80];
-	struct buffer output[STREAM_COUNT];
-	struct sandbox_end end;
-	/* Called on the event, for tests that act then. */
-	void (*on_ready)(struct record *record);
-	void (*on_started)(struct record *record);
-	void (*on_output)(struct record *record);
-};
-
-static void
-on_alarm(uv_timer_t *timer)
-{
-	(void)timer;
-	fail_msg("not within %d ms", DEADLINE_MS);
-}
-
-/* Turns the loop until the condition holds. */
-#define UNTIL(condition)                                               \
-	do {                                                           \
-		uv_timer_start(&site.alarm, on_alarm, DEADLINE_MS, 0); \
-		while (!(condition))                                   \
-			uv_run(&site.loop, UV_RUN_ONCE);               \
-		uv_timer_stop(&site.alarm);                            \
-	} while (0)
-
-static void
-on_ready(void *arg, const char *container, const char *image_id)
-{
-	struct record *record = arg;
-
-	assert_false(record->ready || record->ended);
-	record->ready = true;
-	snprintf(record->container, sizeof(record->container), "%s", container);
-	snprintf(record->image_id, sizeof(record->image_id), "%s", image_id);
-	if (record->on_ready != NULL)
-		record->on_ready(record);
-	else
-		sandbox_start(record->sandbox);
-}
-
-static void
-on_started(void *arg, int64_t wall_ms)
-{
-	struct record *record = arg;
-
-	assert_true(record->ready && !record->started && wall_ms > 0);
-	record->started = true;
-	if (record->on_started != NULL)
-		record->on_started(record);
-}
-
-static void
-on_output(void *arg, enum stream stream, const void *data, size_t len)
-{
-	struct record *record = arg;
-
-	assert_true(record->started && !record->ended && len > 0);
-	buffer_append(&record->output[stream], data, len);
-	if (record->on_output != NULL)
-		record->on_output(record);
-}
-
-static void
-on_ended(void *arg, const struct sandbox_end *end)
-{
-	struct record *record = arg;
-
-	assert_false(record->ended);
-	record->ended = true;
-	record->end = *end;
-	if (end->detail[0] != '\0')
-		print_message("%s\n", end->detail);
-	for (int i = 0; i < STREAM_COUNT; i++)
-		assert_int_equal(end->written[i], record->output[i].len);
-	sandbox_destroy(record->sandbox);
-	record->sandbox = NULL;
-}
-
-static const struct sandbox_events EVENTS = {
-    on_ready, on_started, on_output, on_ended};
-
-static void
-default_order(struct sandbox_order *ret)
-{
-	static const int64_t limits[LIMIT_COUNT] = {
-	    [LIMIT_MEMORY] = 64 << 20,
-	    [LIMIT_CPUS] = 1000,
-	    [LIMIT_PIDS] = 32,
-	    [LIMIT_TIMEOUT] = 60,
-	    [LIMIT_OUTPUT] = 1 << 20,
-	    [LIMIT_TMP] = 1 << 20,
-	};
-
-	memset(ret, 0, sizeof(*ret));
-	ret->task = "0190c5a2-5e1f-7c3e-8a55-3f1f0c1b2a11";
-	ret->image = IMAGE;
-	ret->uid = ret->gid = -1;
-	memcpy(ret->limits, limits, sizeof(limits));
-}
-
-static void
-launch(struct record *record, const struct sandbox_order *order)
-{
-	for (int i = 0; i < STREAM_COUNT; i++)
-		record->output[i].max = 64 << 20;
-	record->sandbox = sandbox_new(site.factory, order, &EVENTS, record);
-}
-
-static void
-launch_shell(struct record *record, const char *script)
-{
-	const char *args[] = {"sh", "-c", script};
-	struct sandbox_order order;
-
-	default_order(&order);
-	order.args = args;
-	order.nargs = 3;
-	launch(record, &order);
-}
-
-static void
-finish(struct record *record)
-{
-	for (int i = 0; i < STREAM_COUNT; i++)
-		buffer_done(&record->output[i]);
-}
-
-static void
-run_shell(struct record *record, const char *script)
-{
-	launch_shell(record, script);
-	UNTIL(record->ended);
-}
-
-static const char *
-text(const struct record *record, enum stream stream)
-{
-	return record->output[stream].data != NULL ? record->output[stream].data
-						   : "";
-}
-
-#define RECORD       \
-	AUTO(finish) \
-	struct record
+#include "tests/e2e/sandbox_site.h"
 
 static void
 test_a_task_runs_with_both_streams_and_its_exit_code(void **state)
@@ -193,11 +17,11 @@ test_a_task_runs_with_both_streams_and_its_exit_code(void **state)
 	RECORD r = {0};
 
 	(void)state;
-	run_shell(&r, "echo out; echo err >&2; exit 7");
+	site_run_shell(&r, "echo out; echo err >&2; exit 7");
 	assert_int_equal(r.end.how, SANDBOX_EXITED);
 	assert_int_equal(r.end.exit_code, 7);
-	assert_string_equal(text(&r, STREAM_STDOUT), "out\n");
-	assert_string_equal(text(&r, STREAM_STDERR), "err\n");
+	assert_string_equal(site_text(&r, STREAM_STDOUT), "out\n");
+	assert_string_equal(site_text(&r, STREAM_STDERR), "err\n");
 	assert_int_equal(strlen(r.container), 64);
 	assert_memory_equal(r.image_id, "sha256:", 7);
 	assert_true(r.end.memory_peak_bytes > 0);
@@ -206,119 +30,301 @@ test_a_task_runs_with_both_streams_and_its_exit_code(void **state)
 }
 
 static void
-note_engine(void *arg, const char *reason)
+test_a_task_that_is_killed_by_a_signal_says_which(void **state)
 {
-	(void)arg;
-	site.ready = reason == NULL;
-	snprintf(site.reason, sizeof(site.reason), "%s",
-	    reason != NULL ? reason : "");
-}
-
-static char *
-make_path(const char *name)
-{
-	return alloc_printf("%s/%s", site.folder, name);
-}
-
-/* Into a folder that only we can change, as an installation is. */
-static void
-install(const char *from, const char *name, mode_t mode)
-{
-	auto_free char *to = make_path(name);
-	struct err err;
-	size_t len;
-	auto_free char *data = file_read(from, 64 << 20, &len, &err);
-
-	if (data == NULL)
-		fail_msg("%s", err.detail);
-	if (file_write(to, data, len, mode, &err) != 0)
-		fail_msg("%s", err.detail);
-}
-
-static void
-import_image(const char *engine)
-{
-	auto_free char *command =
-	    alloc_printf("'%s/tests/engine.sh' import '%s' %s '%s/tests/probe'",
-		SOURCE_DIR, engine + strlen("unix://"), IMAGE, BINARY_DIR);
-
-	if (system(command) != 0)
-		fail_msg("the image cannot be imported: %s", command);
-}
-
-static void
-make_factory(void)
-{
-	auto_free char *directory = make_path("sandboxes");
-	auto_free char *init = make_path("task-init");
-	auto_free char *seccomp = make_path("seccomp.json");
-	struct sandbox_configuration configuration = {
-	    .engine = getenv("TASKGATE_TEST_ENGINE"),
-	    .runner_id = site.runner_id,
-	    .directory = directory,
-	    .init_path = init,
-	    .seccomp_path = seccomp,
-	    .uid = TASK_UID,
-	    .gid = TASK_UID,
-	};
-	struct err err;
-
-	site.ready = false;
-	site.factory = sandbox_factory_new(&site.loop, &configuration, &err);
-	if (site.factory == NULL)
-		fail_msg("%s", err.detail);
-	sandbox_factory_start(site.factory, note_engine, NULL);
-	UNTIL(site.ready);
-}
-
-static int
-set_up(void **state)
-{
-	char template[] = "/tmp/taskgate-sandbox-XXXXXX";
-	char id[UUID_TEXT];
-	const char *engine = getenv("TASKGATE_TEST_ENGINE");
+	RECORD r = {0};
 
 	(void)state;
-	if (engine == NULL || strncmp(engine, "unix://", 7) != 0) {
-		print_error("TASKGATE_TEST_ENGINE names no engine\n");
-		return -1;
+	site_run_shell(&r, "kill -SEGV $$");
+	assert_int_equal(r.end.how, SANDBOX_KILLED);
+	assert_int_equal(r.end.signal, SIGSEGV);
+}
+
+static void
+run_args(struct record *record, const char *const *args, size_t nargs)
+{
+	struct sandbox_order order;
+
+	site_default_order(&order);
+	order.args = args;
+	order.nargs = nargs;
+	site_run(record, &order);
+}
+
+static void
+assert_command_fails(const char *program, int errnum)
+{
+	RECORD r = {0};
+
+	run_args(&r, &program, 1);
+	assert_int_equal(r.end.how, SANDBOX_NOT_STARTED);
+	assert_int_equal(r.end.failure, SANDBOX_FAILURE_COMMAND);
+	assert_int_equal(r.end.errnum, errnum);
+	assert_false(r.started);
+}
+
+static void
+test_a_command_that_cannot_be_executed_says_why(void **state)
+{
+	(void)state;
+	assert_command_fails("no-such-program", ENOENT);
+	assert_command_fails("/bin/no-such-program", ENOENT);
+	assert_command_fails("/etc/passwd", EACCES);
+	assert_command_fails("/bin", EACCES);
+	assert_command_fails("", ENOENT);
+}
+
+static void
+test_without_args_the_image_s_own_command_runs(void **state)
+{
+	struct sandbox_order order;
+	RECORD r = {0};
+
+	(void)state;
+	/* /bin/sh with nothing to read. */
+	site_default_order(&order);
+	site_run(&r, &order);
+	assert_int_equal(r.end.how, SANDBOX_EXITED);
+	assert_int_equal(r.end.exit_code, 0);
+}
+
+static void
+test_the_environment_is_the_image_s_and_the_request_s(void **state)
+{
+	static const char *const args[] = {"env"};
+	static const struct request_env env[] = {
+	    {"HOME", "/tmp"}, {"LANG", "C.UTF-8"}, {"SPACED", "a = b\nc"}};
+	struct sandbox_order order;
+	RECORD r = {0};
+
+	(void)state;
+	site_default_order(&order);
+	order.args = args;
+	order.nargs = 1;
+	order.env = env;
+	order.nenv = COUNT(env);
+	site_run(&r, &order);
+	assert_string_equal(site_text(&r, STREAM_STDOUT),
+	    "HOSTNAME=task\nPATH=/bin\nHOME=/tmp\nLANG=C.UTF-8\n"
+	    "SPACED=a = b\nc\n");
+}
+
+static void
+test_much_output_on_both_streams_arrives_whole_and_in_order(void **state)
+{
+	RECORD r = {0};
+	char line[16];
+	size_t at[STREAM_COUNT] = {0, 0};
+
+	(void)state;
+	site_run_shell(
+	    &r, "seq 1000000 2000000 & seq 3000000 3900000 >&2; wait");
+	assert_int_equal(r.end.exit_code, 0);
+	assert_int_equal(r.end.written[STREAM_STDOUT], 1000001 * 8);
+	for (int n = 1000000; n <= 2000000; n++) {
+		int len = snprintf(line, sizeof(line), "%d\n", n);
+
+		assert_memory_equal(
+		    r.output[STREAM_STDOUT].data + at[STREAM_STDOUT], line,
+		    (size_t)len);
+		at[STREAM_STDOUT] += (size_t)len;
 	}
-	signal(SIGPIPE, SIG_IGN);
-	uuid_make(clock_wall_ms(), id);
-	site.runner_id = alloc_string(id);
-	site.folder = alloc_string(mkdtemp(template));
-	uv_loop_init(&site.loop);
-	uv_timer_init(&site.loop, &site.alarm);
-	import_image(engine);
-	install(BINARY_DIR "/bin/task-init", "task-init", 0755);
-	install(SOURCE_DIR "/runner/seccomp.json", "seccomp.json", 0644);
-	make_factory();
-	return 0;
+	assert_int_equal(r.end.written[STREAM_STDERR], 900001 * 8);
+	assert_memory_equal(
+	    r.output[STREAM_STDERR].data + 900000 * 8, "3900000\n", 8);
 }
 
 static void
-remove_folder(void)
+test_a_background_process_that_holds_the_streams_does_not_hold_the_end(
+    void **state)
 {
-	auto_free char *command = alloc_printf("rm -rf '%s'", site.folder);
+	RECORD r = {0};
 
-	if (system(command) != 0)
-		fail_msg("%s", command);
+	(void)state;
+	site_run_shell(&r, "sleep 1000 & (yes >&2) & echo done; exit 3");
+	assert_int_equal(r.end.how, SANDBOX_EXITED);
+	assert_int_equal(r.end.exit_code, 3);
+	assert_string_equal(site_text(&r, STREAM_STDOUT), "done\n");
 }
 
-static int
-tear_down(void **state)
+static void
+test_a_task_may_close_its_streams_and_go_on(void **state)
+{
+	RECORD r = {0};
+
+	(void)state;
+	site_run_shell(&r, "echo x; exec >&- 2>&-; sleep 0.1; exit 5");
+	assert_int_equal(r.end.exit_code, 5);
+	assert_string_equal(site_text(&r, STREAM_STDOUT), "x\n");
+}
+
+static void
+signal_term(struct record *record)
+{
+	if (strcmp(site_text(record, STREAM_STDOUT), "set\n") == 0)
+		sandbox_signal(record->sandbox, SIGTERM);
+}
+
+static void
+test_a_signal_reaches_the_task_s_process_group(void **state)
+{
+	RECORD r = {.on_output = signal_term};
+
+	(void)state;
+	/* The child has no trap: TERM ends it, and the shell goes on. */
+	site_run_shell(&r,
+	    "trap 'echo caught' TERM; (sleep 1000) & echo set; "
+	    "wait; wait; exit 4");
+	assert_int_equal(r.end.how, SANDBOX_EXITED);
+	assert_int_equal(r.end.exit_code, 4);
+	assert_string_equal(site_text(&r, STREAM_STDOUT), "set\ncaught\n");
+}
+
+static void
+kill_now(struct record *record)
+{
+	sandbox_kill(record->sandbox);
+}
+
+static void
+test_kill_ends_every_process_and_keeps_what_was_written(void **state)
+{
+	RECORD r = {.on_output = kill_now};
+
+	(void)state;
+	site_run_shell(&r,
+	    "trap '' TERM HUP INT; setsid sleep 1000 & echo up; "
+	    "while :; do sleep 1; done");
+	assert_int_equal(r.end.how, SANDBOX_KILLED);
+	assert_int_equal(r.end.signal, SIGKILL);
+	assert_string_equal(site_text(&r, STREAM_STDOUT), "up\n");
+	assert_true(r.end.memory_peak_bytes > 0);
+}
+
+static void
+test_kill_before_the_order_means_not_started(void **state)
+{
+	RECORD r = {.on_ready = kill_now};
+
+	(void)state;
+	site_run_shell(&r, "echo never");
+	assert_int_equal(r.end.how, SANDBOX_NOT_STARTED);
+	assert_false(r.started);
+}
+
+static void
+test_kill_at_once_leaves_nothing_behind(void **state)
+{
+	RECORD r = {0};
+
+	(void)state;
+	site_launch_shell(&r, "echo never");
+	sandbox_kill(r.sandbox);
+	UNTIL(r.ended);
+	assert_int_equal(r.end.how, SANDBOX_NOT_STARTED);
+	UNTIL(sandbox_factory_pending(site.factory) == 0);
+	assert_int_equal(site_count_containers(), 0);
+}
+
+static void
+destroy_now(struct record *record)
+{
+	sandbox_destroy(record->sandbox);
+	record->sandbox = NULL;
+	record->ended = true;
+}
+
+/* Lets a few turns of the loop pass, more each time, so that the end falls
+ * into every step of the creation. */
+static void
+test_destroy_at_any_moment_leaves_nothing_behind(void **state)
 {
 	(void)state;
-	UNTIL(sandbox_factory_pending(site.factory) == 0);
-	sandbox_factory_free(site.factory);
-	uv_close((uv_handle_t *)&site.alarm, NULL);
-	uv_run(&site.loop, UV_RUN_DEFAULT);
-	if (uv_loop_close(&site.loop) != 0)
-		return -1;
-	remove_folder();
-	free(site.folder);
-	free(site.runner_id);
-	return 0;
+	for (int turns = 0; turns < 40; turns += 3) {
+		RECORD r = {.on_started = destroy_now};
+
+		site_launch_shell(&r, "sleep 1000");
+		for (int i = 0; i < turns && !r.ended; i++)
+			uv_run(&site.loop, UV_RUN_ONCE);
+		if (!r.ended)
+			destroy_now(&r);
+		UNTIL(sandbox_factory_pending(site.factory) == 0);
+		assert_int_equal(site_count_containers(), 0);
+		assert_int_equal(site_count_folders(), 0);
+	}
+}
+
+static void
+test_many_at_once_each_have_their_own_output(void **state)
+{
+	struct record records[16] = {{0}};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(records); i++) {
+		auto_free char *script =
+		    alloc_printf("echo task-%zu; exit %zu", i, i);
+
+		site_launch_shell(&records[i], script);
+	}
+	for (size_t i = 0; i < COUNT(records); i++) {
+		char expected[32];
+
+		UNTIL(records[i].ended);
+		snprintf(expected, sizeof(expected), "task-%zu\n", i);
+		assert_int_equal(records[i].end.exit_code, i);
+		assert_string_equal(
+		    site_text(&records[i], STREAM_STDOUT), expected);
+		site_finish(&records[i]);
+	}
+}
+
+static void
+test_an_order_of_a_megabyte_is_handed_over(void **state)
+{
+	static char big[100001];
+	static const char *args[12] = {
+	    "sh", "-c", "echo ${#0} ${#9} $#; printf %s \"$BIG\" | wc -c"};
+	struct request_env env = {"BIG", big};
+	struct sandbox_order order;
+	RECORD r = {0};
+
+	(void)state;
+	memset(big, 'x', sizeof(big) - 1);
+	for (size_t i = 3; i < COUNT(args); i++)
+		args[i] = big;
+	site_default_order(&order);
+	order.args = args;
+	order.nargs = COUNT(args);
+	order.env = &env;
+	order.nenv = 1;
+	site_run(&r, &order);
+	assert_string_equal(
+	    site_text(&r, STREAM_STDOUT), "100000 0 8\n100000\n");
+}
+
+static void
+test_a_task_out_of_memory_is_reported_by_task_init(void **state)
+{
+	RECORD r = {0};
+
+	(void)state;
+	site_run_shell(&r, "tail /dev/zero");
+	assert_true(r.end.oom_killed);
+	assert_true(r.end.how == SANDBOX_KILLED
+		? r.end.signal == SIGKILL
+		: r.end.how == SANDBOX_EXITED && r.end.exit_code == 137);
+}
+
+static void
+test_a_child_out_of_memory_shows_though_the_task_succeeds(void **state)
+{
+	RECORD r = {0};
+
+	(void)state;
+	site_run_shell(&r, "sh -c 'tail /dev/zero' 2>/dev/null; exit 0");
+	assert_int_equal(r.end.how, SANDBOX_EXITED);
+	assert_int_equal(r.end.exit_code, 0);
+	assert_true(r.end.oom_killed);
 }
 
 int
@@ -327,7 +333,29 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(
 		test_a_task_runs_with_both_streams_and_its_exit_code),
+	    cmocka_unit_test(test_a_task_that_is_killed_by_a_signal_says_which),
+	    cmocka_unit_test(test_a_command_that_cannot_be_executed_says_why),
+	    cmocka_unit_test(test_without_args_the_image_s_own_command_runs),
+	    cmocka_unit_test(
+		test_the_environment_is_the_image_s_and_the_request_s),
+	    cmocka_unit_test(
+		test_much_output_on_both_streams_arrives_whole_and_in_order),
+	    cmocka_unit_test(
+		test_a_background_process_that_holds_the_streams_does_not_hold_the_end),
+	    cmocka_unit_test(test_a_task_may_close_its_streams_and_go_on),
+	    cmocka_unit_test(test_a_signal_reaches_the_task_s_process_group),
+	    cmocka_unit_test(
+		test_kill_ends_every_process_and_keeps_what_was_written),
+	    cmocka_unit_test(test_kill_before_the_order_means_not_started),
+	    cmocka_unit_test(test_kill_at_once_leaves_nothing_behind),
+	    cmocka_unit_test(test_destroy_at_any_moment_leaves_nothing_behind),
+	    cmocka_unit_test(test_many_at_once_each_have_their_own_output),
+	    cmocka_unit_test(test_an_order_of_a_megabyte_is_handed_over),
+	    cmocka_unit_test(
+		test_a_task_out_of_memory_is_reported_by_task_init),
+	    cmocka_unit_test(
+		test_a_child_out_of_memory_shows_though_the_task_succeeds),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, site_set_up, site_tear_down);
 }
