@@ -1,0 +1,152 @@
+/*
+ * Advice by table: a slug, and who can help. Pure but for what it is given.
+ */
+#include "client/advice.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/credential.h"
+#include "lib/alloc.h"
+#include "lib/cleanup.h"
+
+void
+advice_for_context(const struct err *err, struct failure *failure)
+{
+	/* The sentence about modes names its own remedy. */
+	if (strstr(err->detail, "chmod ") != NULL)
+		return;
+	if (err->code == ERR_NOT_FOUND)
+		failure_hint(failure,
+		    "taskgate context import PATH (the folder or file that "
+		    "\"taskgate-admin enroll\" made), or taskgate context "
+		    "list");
+	else
+		failure_hint(failure, "taskgate doctor");
+}
+
+char *
+advice_token(const struct context *context)
+{
+	return alloc_printf("ask the operator: taskgate-admin token issue %s "
+			    "--cert CERTIFICATE; the token goes into %s/token, "
+			    "mode 0600",
+	    context->subject,
+	    context->folder != NULL ? context->folder : "the context's folder");
+}
+
+char *
+advice_enroll(const struct context *context)
+{
+	return alloc_printf("ask the operator: taskgate-admin enroll %s; then "
+			    "taskgate context import --replace PATH",
+	    context->subject);
+}
+
+static void
+advise_credentials(
+    const struct context *context, int64_t now_s, struct failure *failure)
+{
+	auto_free char *reason = credential_explain(context, now_s);
+	auto_free char *detail = NULL;
+	auto_free char *help = NULL;
+
+	if (reason == NULL) {
+		failure_hint(failure, "taskgate doctor");
+		return;
+	}
+	detail = failure->detail != NULL
+	    ? alloc_printf("%s (%s)", reason, failure->detail)
+	    : alloc_string(reason);
+	free(failure->detail);
+	failure->detail = take(detail);
+	help = strstr(reason, "token") != NULL ? advice_token(context)
+					       : advice_enroll(context);
+	failure_hint(failure, "%s", help);
+}
+
+static void
+advise_scope(
+    const struct context *context, int64_t now_s, struct failure *failure)
+{
+	(void)now_s;
+	failure_hint(failure,
+	    "taskgate whoami shows what your token is good for; the operator "
+	    "issues another: taskgate-admin token issue %s --cert CERTIFICATE "
+	    "--scope %s",
+	    context->subject, failure->scope != NULL ? failure->scope : "...");
+}
+
+static void
+advise_denied(
+    const struct context *context, int64_t now_s, struct failure *failure)
+{
+	(void)now_s;
+	failure_hint(failure,
+	    "ask the operator whether the policy should let %s do this",
+	    context->subject);
+}
+
+static void
+advise_unreachable(
+    const struct context *context, int64_t now_s, struct failure *failure)
+{
+	(void)context;
+	(void)now_s;
+	failure_hint(failure, "taskgate doctor");
+}
+
+static void
+advise_not_found(
+    const struct context *context, int64_t now_s, struct failure *failure)
+{
+	(void)context;
+	(void)now_s;
+	failure_hint(failure, "taskgate ps --all");
+}
+
+static void
+advise_busy(
+    const struct context *context, int64_t now_s, struct failure *failure)
+{
+	(void)context;
+	(void)now_s;
+	if (failure->retry_after_s > 0)
+		failure_hint(
+		    failure, "the same again in %d s", failure->retry_after_s);
+	else
+		failure_hint(failure, "the same again in a while");
+}
+
+static void
+advise_unavailable(
+    const struct context *context, int64_t now_s, struct failure *failure)
+{
+	(void)context;
+	(void)now_s;
+	failure_hint(failure, "taskgate status says what is missing");
+}
+
+void
+advice_for_reply(
+    const struct context *context, int64_t now_s, struct failure *failure)
+{
+	static const struct {
+		const char *slug;
+		void (*advise)(
+		    const struct context *, int64_t, struct failure *);
+	} table[] = {
+	    {"unauthenticated", advise_credentials},
+	    {"insufficient-scope", advise_scope},
+	    {"denied", advise_denied},
+	    {"unreachable", advise_unreachable},
+	    {"not-found", advise_not_found},
+	    {"busy", advise_busy},
+	    {"unavailable", advise_unavailable},
+	};
+
+	for (size_t i = 0; i < COUNT(table); i++) {
+		if (strcmp(table[i].slug, failure->slug) == 0)
+			table[i].advise(context, now_s, failure);
+	}
+}

@@ -1,0 +1,115 @@
+/*
+ * The verbs and options of `taskgate`, declared once.
+ */
+#include "client/order.h"
+#include "client/verbs.h"
+#include "lib/cleanup.h"
+
+static const struct option_spec common_options[] = {
+    {"context", 'c', "NAME|PATH", "TASKGATE_CONTEXT",
+	"The context to use, by name or folder (the current one)", false},
+    SHOW_OPTION,
+    {"quiet", 'q', NULL, "TASKGATE_QUIET",
+	"Say nothing beyond results and errors", false},
+};
+
+static const struct option_spec order_options[] = {ORDER_OPTIONS};
+
+static const struct option_spec ps_options[] = {
+    {"all", 'a', NULL, "TASKGATE_ALL", "Those that have ended, too", false},
+    {"state", 0, "STATE", "TASKGATE_TASK_STATE",
+	"Only those: queued, starting, running or finished", false},
+    {"subject", 0, "NAME", "TASKGATE_TASK_SUBJECT",
+	"Another's tasks; needs the scope tasks:read:all", false},
+    {"limit", 'n', "N", "TASKGATE_LIMIT", "The newest N, at most 200 (50)",
+	false},
+};
+
+static const struct option_spec logs_options[] = {
+    {"follow", 'f', NULL, "TASKGATE_FOLLOW", "Go on until the task has ended",
+	false},
+    {"stream", 0, "NAME", "TASKGATE_STREAM", "stdout or stderr alone", false},
+    {"offset", 0, "BYTES", "TASKGATE_OFFSET",
+	"Begin behind the first BYTES of each stream", false},
+};
+
+static const struct option_spec wait_options[] = {
+    {"timeout", 't', "DURATION", "TASKGATE_WAIT_TIMEOUT",
+	"Give up after this long, with exit code 9", false},
+};
+
+static const struct option_spec cancel_options[] = {
+    {"grace", 'g', "DURATION", "TASKGATE_GRACE",
+	"From TERM to KILL, 0 to 300 s (10s)", false},
+};
+
+static const struct option_spec import_options[] = {
+    {"name", 'n', "NAME", "TASKGATE_CONTEXT_NAME",
+	"What to call it here (the subject's name)", false},
+    {"replace", 0, NULL, "TASKGATE_REPLACE",
+	"Take the place of the one that has the name", false},
+};
+
+static const struct command_spec commands[] = {
+    {"run", "IMAGE [-- ARG...]", "Run a task and be attached to it",
+	"Shows the task's output as it is written and exits with its exit "
+	"code: 128+n if signal n killed it, 124 if its time was up, 126 or "
+	"127 if the command could not be started, 137 if its memory was not "
+	"enough, 130 if it was cancelled, and 125 if there was no task at all "
+	"(denied, no such image, nobody to be reached).\n"
+	"The first ^C cancels the task, with TERM and ten seconds of grace; "
+	"the second kills it; the third leaves it to the server. HUP, QUIT, "
+	"USR1 and USR2 are passed on. A connection that breaks is taken up "
+	"again without losing a byte.",
+	order_options, COUNT(order_options), 1, -1, verb_run},
+    {"submit", "IMAGE [-- ARG...]", "Submit a task and print its id", NULL,
+	order_options, COUNT(order_options), 1, -1, verb_submit},
+    {"ps", NULL, "List tasks that have not ended", NULL, ps_options,
+	COUNT(ps_options), 0, 0, verb_ps},
+    {"status", "[ID]", "Show one task, or how the server is",
+	"Without an id it exits 1 where the server is not ready.", NULL, 0, 0,
+	1, verb_status},
+    {"logs", "ID", "Show a task's output",
+	"Its stdout goes to stdout and its stderr to stderr, byte for byte.",
+	logs_options, COUNT(logs_options), 1, 1, verb_logs},
+    {"wait", "ID...", "Wait until tasks have ended",
+	"Exits as run would have: with the task's own code, or the first that "
+	"is not 0; 125 where it cannot be known, 9 where the time was up "
+	"first.",
+	wait_options, COUNT(wait_options), 1, -1, verb_wait},
+    {"cancel", "ID...", "End tasks",
+	"A queued task is dropped; one that runs gets TERM, and KILL after "
+	"the grace.",
+	cancel_options, COUNT(cancel_options), 1, -1, verb_cancel},
+    {"signal", "ID SIGNAL", "Send a signal to a task",
+	"HUP INT QUIT KILL USR1 USR2 TERM CONT STOP TSTP or WINCH.", NULL, 0, 2,
+	2, verb_signal},
+    {"whoami", NULL, "Show who you are to the server", NULL, NULL, 0, 0, 0,
+	verb_whoami},
+    {"context list", NULL, "List the contexts", NULL, NULL, 0, 0, 0,
+	verb_context_list},
+    {"context show", "[NAME|PATH]", "Show a context", NULL, NULL, 0, 0, 1,
+	verb_context_show},
+    {"context use", "NAME", "Make a context the current one", NULL, NULL, 0, 1,
+	1, verb_context_use},
+    {"context import", "PATH", "Take over what an operator handed out",
+	"PATH is the folder or the bundle that \"taskgate-admin enroll\" "
+	"made. The first context becomes the current one.",
+	import_options, COUNT(import_options), 1, 1, verb_context_import},
+    {"context remove", "NAME", "Remove a context, with its key and token", NULL,
+	NULL, 0, 1, 1, verb_context_remove},
+    {"doctor", NULL, "Find out what is wrong, and what helps",
+	"Looks at the context's files, certificate, token, server, clock and "
+	"access. Exits 1 where something is bad.",
+	NULL, 0, 0, 0, verb_doctor},
+};
+
+const struct program_spec taskgate_program = {
+    .name = "taskgate",
+    .summary = "run container tasks through a gate",
+    .options = common_options,
+    .noptions = COUNT(common_options),
+    .commands = commands,
+    .ncommands = COUNT(commands),
+    .footer = "More: taskgate(1); docs/api.md for what is behind it.",
+};

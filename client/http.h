@@ -1,0 +1,79 @@
+/*
+ * HTTPS to one server: transfers that run side by side on one curl multi
+ * handle, in one thread.
+ *
+ * TLS 1.3 alone, the context's CA alone, the host's name verified, our
+ * certificate shown; no proxy, no redirect, no other protocol, whatever the
+ * environment says. Trusts of a reply nothing but that it came from there:
+ * every body is bounded.
+ */
+#ifndef CLIENT_HTTP_H
+#define CLIENT_HTTP_H
+
+#include <poll.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "client/context.h"
+#include "client/retry.h"
+#include "lib/buffer.h"
+
+struct http;
+
+/* Once, before anything else of this module and before threads. */
+void http_setup(void);
+
+/* The context is borrowed. */
+struct http *http_open(const struct context *context);
+/* After all transfers are gone. */
+void http_close(struct http *http);
+
+struct http_request {
+	const char *method;
+	const char *path; /* "/v1/tasks?limit=1", encoded */
+	const char *body; /* JSON, or NULL; borrowed until the end */
+	const char *idempotency_key; /* or NULL */
+	bool anonymous; /* the token stays at home */
+	int timeout_s; /* of the whole; 0: only while connecting */
+	size_t reply_max;
+	/* Of a 200 alone: takes the body as it comes. Returns false to pause
+	 * until http_resume(); then the same bytes come again. NULL: it is
+	 * kept. */
+	bool (*write)(void *arg, const char *data, size_t len);
+	void *arg;
+};
+
+struct transfer;
+
+/* Begins; things happen in http_turn(). */
+struct transfer *
+http_start(struct http *http, const struct http_request *request);
+/* At any time; what has not ended is given up. */
+void http_end(struct transfer *transfer);
+void http_resume(struct transfer *transfer);
+
+/* Lets everything move on; waits at most timeout_ms for something to happen,
+ * there or on one of `fds` (whose revents are set). */
+void http_turn(
+    struct http *http, struct pollfd *fds, size_t nfds, int64_t timeout_ms);
+
+bool http_is_done(const struct transfer *transfer);
+
+/* Of a transfer that is done. */
+struct http_reply {
+	int status; /* 0: there was no whole reply; `cause`, `error` say why */
+	enum retry_cause cause;
+	bool refused; /* the server ended TLS: not our certificate, it says */
+	const char *error; /* a sentence; borrowed from the transfer */
+	const char *body; /* a NUL stands behind it; likewise */
+	size_t len;
+	int retry_after_s; /* -1: not said */
+	const char *scope; /* of WWW-Authenticate, or NULL; likewise */
+	int64_t date_s; /* the server's clock; 0: not said */
+	bool has_next; /* Link: rel="next" */
+};
+struct http_reply http_reply(const struct transfer *transfer);
+/* That a reply's head says 200: for streams, before they are done. */
+bool http_has_begun(const struct transfer *transfer);
+
+#endif

@@ -1,0 +1,53 @@
+/*
+ * What is asked for: the body of POST /v1/tasks out of the command line. Pure
+ * but for environment variables named by `--env NAME`.
+ */
+#ifndef CLIENT_ORDER_H
+#define CLIENT_ORDER_H
+
+#include <jansson.h>
+
+#include "lib/command.h"
+
+/* Options that `run` and `submit` share. */
+#define ORDER_OPTIONS                                                         \
+	{"env", 'e', "NAME[=VALUE]", "TASKGATE_TASK_ENV",                     \
+	    "Set an environment variable of the task; without a value, as "   \
+	    "it is in this one",                                              \
+	    true},                                                            \
+	    {"memory", 'm', "SIZE", "TASKGATE_MEMORY",                        \
+		"Limit of memory, such as 64MiB", false},                     \
+	    {"cpus", 0, "NUMBER", "TASKGATE_CPUS",                            \
+		"Limit of processors, such as 0.5", false},                   \
+	    {"pids", 0, "NUMBER", "TASKGATE_PIDS",                            \
+		"Limit of processes and threads", false},                     \
+	    {"timeout", 't', "DURATION", "TASKGATE_TIMEOUT",                  \
+		"How long it may run, such as 90s or 5m", false},             \
+	    {"output-limit", 0, "SIZE", "TASKGATE_OUTPUT_LIMIT",              \
+		"How much output of each stream is kept", false},             \
+	    {"tmp", 0, "SIZE", "TASKGATE_TMP", "Size of its /tmp, in memory", \
+		false},                                                       \
+	{                                                                     \
+		"idempotency-key", 0, "KEY", "TASKGATE_IDEMPOTENCY_KEY",      \
+		    "The same key and order within a day is the same task; "  \
+		    "by default a new one each time",                         \
+		    false                                                     \
+	}
+
+/* The first operand is the image, the rest are the arguments. NULL:
+ * ERR_UNPROCESSABLE, a sentence for the user. */
+json_t *order_build(const struct invocation *invocation, struct err *err);
+
+/* `--env`'s value into `env`. "NAME" alone takes the value that `lookup`
+ * gives; one that is not set is an error. */
+int order_add_env(json_t *env, const char *text,
+    char *(*lookup)(const char *name), struct err *err);
+
+/* A limit's text as JSON into `limits`. `member`: as in the API. */
+int order_add_limit(
+    json_t *limits, const char *member, const char *text, struct err *err);
+
+/* 1 to 64 of [A-Za-z0-9_-]. */
+bool order_key_is_valid(const char *key);
+
+#endif

@@ -1,0 +1,99 @@
+/*
+ * Results on standard output. What a server said is neutralised here or
+ * escaped as JSON, never printed as it is.
+ */
+#include "client/show.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/alloc.h"
+#include "lib/cleanup.h"
+#include "lib/terminal.h"
+
+static const char *const formats[] = {
+    [SHOW_TABLE] = "table",
+    [SHOW_JSON] = "json",
+    [SHOW_JSONL] = "jsonl",
+    [SHOW_ID] = "id",
+};
+
+int
+show_parse(
+    const struct invocation *invocation, enum show_format *ret, struct err *err)
+{
+	const char *text = option_value(invocation, "output");
+
+	if (text == NULL) {
+		*ret = SHOW_TABLE;
+		return 0;
+	}
+	for (size_t i = 0; i < COUNT(formats); i++) {
+		if (strcmp(text, formats[i]) == 0) {
+			*ret = (enum show_format)i;
+			return 0;
+		}
+	}
+	return err_set(err, ERR_UNPROCESSABLE,
+	    "--output: \"%s\" is none of table, json, jsonl, id", text);
+}
+
+void
+show_document(enum show_format format, const json_t *document)
+{
+	size_t flags = format == SHOW_JSON ? JSON_INDENT(2) : JSON_COMPACT;
+
+	if (isatty(STDOUT_FILENO) == 1)
+		flags |= JSON_ENSURE_ASCII;
+	json_dumpf(document, stdout, flags);
+	putchar('\n');
+}
+
+void
+show_lines(enum show_format format, const json_t *documents)
+{
+	size_t i;
+	const json_t *document = NULL;
+
+	json_array_foreach(documents, i, document)
+	{
+		const char *id =
+		    json_string_value(json_object_get(document, "id"));
+		auto_free char *clean = NULL;
+
+		if (format != SHOW_ID) {
+			show_document(SHOW_JSONL, document);
+			continue;
+		}
+		clean = terminal_neutralise(id != NULL ? id : "");
+		printf("%s\n", clean);
+	}
+}
+
+void
+show_fact(const char *name, const char *value)
+{
+	auto_free char *clean = NULL;
+
+	if (value == NULL)
+		return;
+	clean = terminal_neutralise(value);
+	printf("%-14s %s\n", name, clean);
+}
+
+char *
+show_time(const char *stamp)
+{
+	char *text = NULL;
+
+	if (stamp == NULL)
+		return alloc_string("");
+	text = alloc_string(stamp);
+	if (strlen(text) > 19 && text[10] == 'T') {
+		text[10] = ' ';
+		text[19] = '\0';
+	}
+	return text;
+}

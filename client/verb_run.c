@@ -1,0 +1,287 @@
+/*
+ * `run` and `submit`. The task's output and exit code are the task's own and
+ * go through as they are; what is ours is 125 and a sentence on standard
+ * error.
+ */
+#include "client/verbs.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client/exit_code.h"
+#include "client/follow.h"
+#include "client/interrupt.h"
+#include "client/order.h"
+#include "client/output.h"
+#include "client/task.h"
+#include "lib/alloc.h"
+#include "lib/cleanup.h"
+#include "lib/clock.h"
+#include "lib/json.h"
+#include "lib/terminal.h"
+
+struct run {
+	struct session session;
+	struct follow follow;
+	struct sink sinks[2];
+	json_t *created; /* as the task was when it was made */
+	json_t *finished;
+};
+
+static const struct {
+	const char *name;
+	int fd;
+} outputs[] = {{"stdout", STDOUT_FILENO}, {"stderr", STDERR_FILENO}};
+
+static void
+run_done(struct run *run)
+{
+	follow_done(&run->follow);
+	for (size_t i = 0; i < COUNT(run->sinks); i++)
+		sink_done(&run->sinks[i]);
+	json_decref(run->created);
+	json_decref(run->finished);
+	session_close(&run->session);
+}
+
+static bool
+shows_document(const struct session *session)
+{
+	return session->format != SHOW_TABLE;
+}
+
+static void
+open_sinks(struct run *run)
+{
+	for (size_t i = 0; i < COUNT(outputs); i++) {
+		if (shows_document(&run->session))
+			sink_init_memory(&run->sinks[i], OUTPUT_KEPT_MAX);
+		else
+			sink_init(&run->sinks[i], outputs[i].fd);
+		follow_add(
+		    &run->follow, outputs[i].name, &run->sinks[i], 0, true);
+	}
+}
+
+static int
+make_key(const struct invocation *invocation, char ret[65], struct err *err)
+{
+	const char *key = option_value(invocation, "idempotency-key");
+
+	if (key == NULL) {
+		uuid_make(clock_wall_ms(), ret);
+		return 0;
+	}
+	if (!order_key_is_valid(key))
+		return err_set(err, ERR_UNPROCESSABLE,
+		    "--idempotency-key: 1 to 64 letters, digits, \"-\" and "
+		    "\"_\", not \"%s\"",
+		    key);
+	strcpy(ret, key);
+	return 0;
+}
+
+/* Creates the task; the caller owns *ret_document. */
+static int
+create(const struct invocation *invocation, struct session *session, int wait_s,
+    json_t **ret_document, struct failure *failure)
+{
+	struct err err;
+	auto_json *order = order_build(invocation, &err);
+	char key[65];
+
+	if (order == NULL || make_key(invocation, key, &err) != 0)
+		return failure_from_err(failure, "usage", &err);
+	return session_create(
+	    session, order, key, wait_s, ret_document, failure);
+}
+
+/* A short task's output comes with its document, which saves two requests;
+ * the lengths must agree. */
+static int
+take_inline_output(struct run *run, const struct task *task, struct err *err)
+{
+	const int64_t lengths[] = {task->stdout_bytes, task->stderr_bytes};
+
+	for (size_t i = 0; i < COUNT(outputs); i++) {
+		struct stream *stream = &run->follow.streams[i];
+		auto_free char *data = NULL;
+		size_t len = 0;
+		int found = task_inline_output(
+		    run->created, outputs[i].name, &data, &len, err);
+
+		if (found < 0)
+			return -1;
+		if (found == 0 || (int64_t)len != lengths[i])
+			continue;
+		stream_take(stream, data, len);
+		stream->ended = true;
+	}
+	return 0;
+}
+
+static int
+run_task(const struct invocation *invocation, struct run *run,
+    struct failure *failure)
+{
+	/* Who watches wants the first line at once; who does not, the whole
+	 * in one reply. */
+	int wait_s =
+	    isatty(STDOUT_FILENO) == 1 && !shows_document(&run->session) ? 0
+									 : 1;
+	struct task task;
+	struct err err;
+
+	if (create(invocation, &run->session, wait_s, &run->created, failure) !=
+	    0)
+		return -1;
+	if (task_read(run->created, &task, &err) != 0)
+		return failure_from_err(failure, "reply", &err);
+	follow_begin(&run->follow, task.id);
+	if (task_is_finished(&task) &&
+	    take_inline_output(run, &task, &err) != 0)
+		return failure_from_err(failure, "reply", &err);
+	return follow_to_end(&run->follow, &run->finished, failure);
+}
+
+/* As a local program would have ended by SIGPIPE. */
+static void
+cancel_for_reader(struct run *run)
+{
+	auto_free char *path = alloc_printf("/v1/tasks/%s", run->follow.task);
+	const struct session_call call = {
+	    .method = "DELETE",
+	    .path = path,
+	    .policy = &retry_call,
+	};
+	auto_failure ignored = FAILURE_INIT;
+	auto_json *document = NULL;
+	int status;
+
+	session_call(&run->session, &call, &document, &status, &ignored);
+}
+
+static int
+report_failure(struct run *run, struct failure *failure)
+{
+	int code = exit_code_of_attached_problem(failure->slug);
+
+	if (code == EXIT_NO_READER && run->follow.task != NULL) {
+		cancel_for_reader(run);
+		return code;
+	}
+	if (code == EXIT_INTERRUPTED && run->follow.task != NULL)
+		failure_hint(failure,
+		    "the task was told to end; taskgate status %s",
+		    run->follow.task);
+	if (code == EXIT_INTERRUPTED && run->follow.task == NULL)
+		failure_hint(failure,
+		    "whether the task was made is not "
+		    "known; taskgate ps");
+	return session_report(&run->session, failure, code);
+}
+
+static void
+say_end(const struct run *run, const struct task *task)
+{
+	auto_free char *sentence = task_describe_end(task);
+	auto_free char *clean = NULL;
+
+	if (run->session.quiet)
+		return;
+	if (sentence != NULL) {
+		clean = terminal_neutralise(sentence);
+		fprintf(stderr, "taskgate: %s\n", clean);
+	}
+	if (task->truncated)
+		fprintf(stderr,
+		    "taskgate: it wrote more than its output limit; the rest "
+		    "was dropped (--output-limit)\n");
+}
+
+static int
+report_end(struct run *run)
+{
+	struct task task;
+	struct err err;
+	int code;
+
+	/* follow_to_end() has read it already. */
+	if (task_read(run->finished, &task, &err) != 0)
+		die("a task that cannot be read twice");
+	code = exit_code_of_task(&task);
+	say_end(run, &task);
+	if (shows_document(&run->session)) {
+		for (size_t i = 0; i < COUNT(outputs); i++)
+			output_add(
+			    run->finished, outputs[i].name, &run->sinks[i]);
+		json_object_set_new(
+		    run->finished, "client_exit_code", json_integer(code));
+		show_document(run->session.format, run->finished);
+	}
+	return code;
+}
+
+static int
+run_attached(struct invocation *invocation)
+{
+	__attribute__((cleanup(run_done))) struct run run = {0};
+	auto_failure failure = FAILURE_INIT;
+
+	if (session_open(invocation, &run.session, &failure) != 0)
+		return report_failure(&run, &failure);
+	if (run.session.format == SHOW_ID) {
+		failure_set(
+		    &failure, "usage", "run shows no id: taskgate submit does");
+		return report_failure(&run, &failure);
+	}
+	run.follow.session = &run.session;
+	run.follow.passes_signals = true;
+	run.session.on_signal = follow_take_signal;
+	run.session.on_turn = follow_turn_errands;
+	run.session.arg = &run.follow;
+	interrupt_catch_more();
+	open_sinks(&run);
+	return run_task(invocation, &run, &failure) == 0
+	    ? report_end(&run)
+	    : report_failure(&run, &failure);
+}
+
+int
+verb_run(struct invocation *invocation)
+{
+	int code = run_attached(invocation);
+
+	/* A document that could not be written was not delivered. */
+	if (fflush(stdout) != 0) {
+		fprintf(stderr, "taskgate: write to standard output: %s\n",
+		    strerror(errno));
+		code = EXIT_OURS;
+	}
+	return code | EXIT_ATTACHED;
+}
+
+int
+verb_submit(struct invocation *invocation)
+{
+	auto_session session = {0};
+	auto_failure failure = FAILURE_INIT;
+	auto_json *document = NULL;
+	struct task task;
+	struct err err;
+
+	if (session_open(invocation, &session, &failure) != 0 ||
+	    create(invocation, &session, 0, &document, &failure) != 0)
+		return session_fail_verb(&session, &failure);
+	if (task_read(document, &task, &err) != 0) {
+		failure_from_err(&failure, "reply", &err);
+		return session_fail_verb(&session, &failure);
+	}
+	if (session.format == SHOW_JSON || session.format == SHOW_JSONL)
+		show_document(session.format, document);
+	else
+		printf("%s\n", task.id);
+	return 0;
+}

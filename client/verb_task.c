@@ -1,0 +1,430 @@
+/*
+ * `ps`, `status`, `whoami`: what the server knows, for people and programs.
+ */
+#include "client/verbs.h"
+
+#include <ctype.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "client/exit_code.h"
+#include "client/operand.h"
+#include "client/task.h"
+#include "lib/alloc.h"
+#include "lib/cleanup.h"
+#include "lib/json.h"
+#include "lib/quantity.h"
+#include "lib/terminal.h"
+
+static int
+get(struct session *session, const char *path, bool anonymous,
+    json_t **ret_document, struct failure *failure)
+{
+	const struct session_call call = {
+	    .method = "GET",
+	    .path = path,
+	    .policy = &retry_call,
+	    .anonymous = anonymous,
+	};
+	int status;
+
+	if (session_call(session, &call, ret_document, &status, failure) != 0)
+		return -1;
+	if (!json_is_object(*ret_document))
+		return failure_set(failure, "reply",
+		    "the server's reply is not what the API promises");
+	return 0;
+}
+
+/* "succeeded", "failed (7)", "killed (KILL)"; of one that has not ended, its
+ * state. */
+static char *
+describe_state(const struct task *task)
+{
+	if (!task_is_finished(task) && task->place >= 0)
+		return alloc_printf(
+		    "%s (%" PRId64 " before it)", task->state, task->place);
+	if (!task_is_finished(task) || task->outcome == NULL)
+		return alloc_string(task->state);
+	if (strcmp(task->outcome, "failed") == 0)
+		return alloc_printf("failed (%" PRId64 ")", task->exit_code);
+	if (task->signal != NULL)
+		return alloc_printf("%s (%s)", task->outcome, task->signal);
+	if (task->reason != NULL)
+		return alloc_printf("%s (%s)", task->outcome, task->reason);
+	return alloc_string(task->outcome);
+}
+
+/* The command line, as short as a table wants it. */
+static char *
+describe_args(const json_t *document)
+{
+	struct buffer line = BUFFER_INIT(4096);
+	const json_t *args = json_object_get(document, "args");
+	const json_t *arg = NULL;
+	char *text = NULL;
+	size_t i;
+
+	json_array_foreach(args, i, arg)
+	{
+		if (i > 0)
+			buffer_append_string(&line, " ");
+		buffer_append(
+		    &line, json_string_value(arg), json_string_length(arg));
+	}
+	text = buffer_take(&line);
+	/* Cut between characters, not within one. */
+	if (strlen(text) > 40) {
+		size_t end = 37;
+
+		while (end > 0 && (text[end] & 0xc0) == 0x80)
+			end--;
+		strcpy(text + end, "...");
+	}
+	return text;
+}
+
+static void
+add_row(struct table *table, const json_t *document)
+{
+	struct task task;
+	struct err err;
+	auto_free char *state = NULL;
+	auto_free char *args = NULL;
+	auto_free char *created = NULL;
+
+	if (task_read(document, &task, &err) != 0)
+		return;
+	state = describe_state(&task);
+	args = describe_args(document);
+	created = show_time(task.created_at);
+	table_add(table,
+	    (const char *const[]){
+		task.id, state, task.subject, task.image, args, created});
+}
+
+static void
+show_table(const json_t *tasks)
+{
+	static const char *const headings[] = {
+	    "ID", "STATE", "SUBJECT", "IMAGE", "COMMAND", "CREATED (UTC)"};
+	struct table *table = table_new(headings, COUNT(headings));
+	const json_t *document = NULL;
+	size_t i;
+
+	json_array_foreach(tasks, i, document)
+	{
+		add_row(table, document);
+	}
+	table_print(table, stdout);
+	table_free(table);
+}
+
+static int
+list_page(struct session *session, const char *state, const char *subject,
+    long long limit, json_t *tasks, struct failure *failure)
+{
+	auto_free char *path = alloc_printf("/v1/tasks?limit=%lld%s%s%s%s",
+	    limit, state != NULL ? "&state=" : "", state != NULL ? state : "",
+	    subject != NULL ? "&subject=" : "", subject != NULL ? subject : "");
+	auto_json *document = NULL;
+	const json_t *found = NULL;
+
+	if (get(session, path, false, &document, failure) != 0)
+		return -1;
+	found = json_object_get(document, "tasks");
+	if (!json_is_array(found))
+		return failure_set(failure, "reply",
+		    "the server's reply is not what the API promises: no "
+		    "tasks");
+	json_array_extend(tasks, (json_t *)found);
+	return 0;
+}
+
+/* What has not ended yet, or what the options ask for. */
+static int
+list_tasks(const struct invocation *invocation, struct session *session,
+    json_t *tasks, struct failure *failure)
+{
+	/* The newest first in each, and what is youngest waits. */
+	static const char *const unfinished[] = {
+	    "queued", "starting", "running"};
+	const char *state = option_value(invocation, "state");
+	const char *subject = option_value(invocation, "subject");
+	long long limit;
+	bool more = false;
+	struct err err;
+
+	if (option_integer(invocation, "limit", 50, 1, 200, &limit, &err) !=
+		0 ||
+	    operand_check_word("--state", state, &err) != 0 ||
+	    operand_check_word("--subject", subject, &err) != 0)
+		return failure_from_err(failure, "usage", &err);
+	if (state != NULL || option_flag(invocation, "all"))
+		return list_page(
+		    session, state, subject, limit, tasks, failure);
+	for (size_t i = 0; i < COUNT(unfinished); i++) {
+		if (list_page(session, unfinished[i], subject, limit, tasks,
+			failure) != 0)
+			return -1;
+		more |= session->has_next;
+	}
+	session->has_next = more;
+	return 0;
+}
+
+int
+verb_ps(struct invocation *invocation)
+{
+	auto_session session = {0};
+	auto_failure failure = FAILURE_INIT;
+	auto_json *document = json_object();
+	json_t *tasks = json_array();
+
+	json_object_set_new(document, "tasks", tasks);
+	if (session_open(invocation, &session, &failure) != 0 ||
+	    list_tasks(invocation, &session, tasks, &failure) != 0)
+		return session_fail_verb(&session, &failure);
+	if (session.format == SHOW_JSON)
+		show_document(session.format, document);
+	else if (session.format == SHOW_TABLE)
+		show_table(tasks);
+	else
+		show_lines(session.format, tasks);
+	if (session.has_next)
+		session_note(&session,
+		    "there are more; --limit shows up to "
+		    "200, --state fewer kinds");
+	return 0;
+}
+
+/* A member as text: strings as they are, numbers in decimal. */
+static char *
+member_text(const json_t *document, const char *name)
+{
+	const json_t *value = json_object_get(document, name);
+
+	if (json_is_string(value))
+		return alloc_string(json_string_value(value));
+	if (json_is_integer(value))
+		return alloc_printf(
+		    "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+	if (json_is_boolean(value))
+		return alloc_string(json_is_true(value) ? "yes" : "no");
+	return NULL;
+}
+
+static void
+show_member(const char *label, const json_t *document, const char *name)
+{
+	auto_free char *text = member_text(document, name);
+
+	show_fact(label, text);
+}
+
+static void
+show_list(const char *label, const json_t *document, const char *name)
+{
+	struct buffer line = BUFFER_INIT(64 * 1024);
+	auto_free char *text = NULL;
+	const json_t *list = json_object_get(document, name);
+	const json_t *item = NULL;
+	size_t i;
+
+	if (json_array_size(list) == 0)
+		return;
+	json_array_foreach(list, i, item)
+	{
+		buffer_printf(&line, "%s%s", i > 0 ? " " : "",
+		    json_is_string(item) ? json_string_value(item) : "?");
+	}
+	text = buffer_take(&line);
+	show_fact(label, text);
+}
+
+static void
+show_limits(const json_t *document)
+{
+	const json_t *limits = json_object_get(document, "limits");
+	static const struct {
+		const char *name;
+		void (*format)(int64_t, char *);
+	} known[] = {
+	    {"memory", quantity_format_size},
+	    {"pids", NULL},
+	    {"timeout", quantity_format_duration},
+	    {"output", quantity_format_size},
+	    {"tmp", quantity_format_size},
+	};
+	struct buffer line = BUFFER_INIT(1024);
+	auto_free char *cpus = member_text(limits, "cpus");
+	auto_free char *text = NULL;
+
+	if (!json_is_object(limits))
+		return;
+	if (cpus != NULL)
+		buffer_printf(&line, "cpus=%.32s ", cpus);
+	for (size_t i = 0; i < COUNT(known); i++) {
+		const json_t *value = json_object_get(limits, known[i].name);
+		char quantity[QUANTITY_TEXT];
+
+		if (!json_is_integer(value))
+			continue;
+		if (known[i].format != NULL)
+			known[i].format(json_integer_value(value), quantity);
+		else
+			snprintf(quantity, sizeof(quantity),
+			    "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+		buffer_printf(&line, "%s=%s ", known[i].name, quantity);
+	}
+	text = buffer_take(&line);
+	show_fact("limits", text);
+}
+
+static void
+show_task(const json_t *document, const struct task *task)
+{
+	auto_free char *state = describe_state(task);
+	auto_free char *args = describe_args(document);
+	auto_free char *output = task->stdout_bytes >= 0
+	    ? alloc_printf("%" PRId64 " bytes, %" PRId64 " of stderr%s",
+		  task->stdout_bytes, task->stderr_bytes,
+		  task->truncated ? ", truncated" : "")
+	    : NULL;
+
+	show_fact("id", task->id);
+	show_fact("state", state);
+	show_fact("detail", task->detail);
+	show_fact("subject", task->subject);
+	show_fact("image", task->image);
+	show_member("image id", document, "image_id");
+	show_fact("command", args);
+	show_list("environment", document, "env");
+	show_fact("rule", task->rule);
+	show_limits(document);
+	show_fact("created", task->created_at);
+	show_fact("started", task->started_at);
+	show_fact("finished", task->finished_at);
+	show_fact("output", output);
+}
+
+static int
+status_of_task(
+    const char *text, struct session *session, struct failure *failure)
+{
+	char id[OPERAND_ID];
+	auto_json *document = NULL;
+	struct task task;
+	struct err err;
+
+	if (operand_read_id(text, id, &err) != 0)
+		return failure_from_err(failure, "usage", &err);
+	if (session_get_task(session, id, 0, &document, failure) != 0)
+		return -1;
+	if (task_read(document, &task, &err) != 0)
+		return failure_from_err(failure, "reply", &err);
+	if (session->format == SHOW_TABLE)
+		show_task(document, &task);
+	else if (session->format == SHOW_ID)
+		printf("%s\n", task.id);
+	else
+		show_document(session->format, document);
+	return 0;
+}
+
+static void
+show_server(const struct session *session, const json_t *document)
+{
+	auto_free char *uptime = NULL;
+	const json_t *seconds = json_object_get(document, "uptime_s");
+
+	if (json_is_integer(seconds)) {
+		int64_t s = json_integer_value(seconds);
+
+		uptime = alloc_printf("%" PRId64 "d %02" PRId64 ":%02" PRId64
+				      ":%02" PRId64,
+		    s / 86400, s / 3600 % 24, s / 60 % 60, s % 60);
+	}
+	show_fact("server", session->context.server);
+	show_member("version", document, "version");
+	show_fact("uptime", uptime);
+	show_member("ready", document, "ready");
+	show_list("reasons", document, "reasons");
+	show_member("queued", document, "queued");
+	show_member("running", document, "running");
+	show_member("capacity", document, "capacity");
+}
+
+static int
+status_of_server(
+    struct session *session, int *ret_code, struct failure *failure)
+{
+	auto_json *document = NULL;
+
+	if (get(session, "/api/status", true, &document, failure) != 0)
+		return -1;
+	if (session->format == SHOW_TABLE)
+		show_server(session, document);
+	else
+		show_document(session->format, document);
+	*ret_code =
+	    json_is_true(json_object_get(document, "ready")) ? 0 : EXIT_NO;
+	return 0;
+}
+
+int
+verb_status(struct invocation *invocation)
+{
+	auto_session session = {0};
+	auto_failure failure = FAILURE_INIT;
+	int code = 0;
+	int result = session_open(invocation, &session, &failure);
+
+	if (result == 0)
+		result = invocation->noperands > 0
+		    ? status_of_task(
+			  invocation->operands[0], &session, &failure)
+		    : status_of_server(&session, &code, &failure);
+	return result == 0 ? code : session_fail_verb(&session, &failure);
+}
+
+static void
+show_principal(const struct session *session, const json_t *document)
+{
+	const json_t *token = json_object_get(document, "token");
+	const json_t *certificate = json_object_get(document, "certificate");
+
+	show_member("subject", document, "subject");
+	show_list("roles", document, "roles");
+	show_list("scopes", document, "scopes");
+	show_fact("server", session->context.server);
+	show_member("token", token, "id");
+	show_member("  expires", token, "expires_at");
+	show_member("certificate", certificate, "serial");
+	show_member("  thumbprint", certificate, "thumbprint");
+	show_member("  expires", certificate, "expires_at");
+}
+
+int
+verb_whoami(struct invocation *invocation)
+{
+	auto_session session = {0};
+	auto_failure failure = FAILURE_INIT;
+	auto_json *document = NULL;
+	auto_free char *subject = NULL;
+
+	if (session_open(invocation, &session, &failure) != 0 ||
+	    get(&session, "/v1/whoami", false, &document, &failure) != 0)
+		return session_fail_verb(&session, &failure);
+	subject = member_text(document, "subject");
+	if (session.format == SHOW_TABLE)
+		show_principal(&session, document);
+	else if (session.format == SHOW_ID)
+		printf("%s\n", subject != NULL ? subject : "");
+	else
+		show_document(session.format, document);
+	return 0;
+}
