@@ -391,7 +391,7 @@ class Site:
 
     def control_folders(self):
         folder = self.state / "sandboxes"
-        return sorted(folder.iterdir()) if folder.exists() else []
+        return [path for path in folder.glob("*") if path.is_dir()]
 
     def wait_tidy(self, seconds=30):
         """Until no container and no control folder is left."""
