@@ -12,7 +12,7 @@
 #include "lib/message.h"
 
 #define CHANNEL_QUEUE_MAX 4096 /* messages */
-#define CHANNEL_QUEUE_BYTES_MAX (64 * 1024 * 1024)
+#define CHANNEL_QUEUE_BYTES_MAX ((size_t)64 * 1024 * 1024)
 
 struct channel;
 

@@ -62,7 +62,7 @@ hex_decode(const char *hex, size_t len, uint8_t *ret, size_t size)
 			return false;
 	}
 	for (size_t i = 0; i < size; i++)
-		ret[i] = (uint8_t)(hex_digit(hex[2 * i]) << 4 |
+		ret[i] = (uint8_t)(hex_digit(hex[2 * i]) * 16 +
 		    hex_digit(hex[2 * i + 1]));
 	return true;
 }
