@@ -78,7 +78,9 @@ struct sandbox_end {
 	enum sandbox_failure failure; /* NOT_STARTED */
 	int errnum; /* NOT_STARTED by command: ENOENT, EACCES, ... */
 	char detail[256]; /* NOT_STARTED, LOST: for people */
-	bool oom_killed; /* as the engine's inspection says */
+	/* Processes were killed for lack of memory: the container's cgroup
+	 * counts them; of LOST, the engine's inspection says so. */
+	bool oom_killed;
 	int64_t user_us, system_us, memory_peak_bytes;
 	/* Bytes that the task wrote, by stream: all of them have been given
 	 * to output() before. */
