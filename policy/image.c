@@ -8,6 +8,7 @@
 
 #include "lib/cleanup.h"
 
+#define LATEST ":latest"
 #define DIGEST_PREFIX "sha256:"
 #define DIGEST_HEX 64
 #define TAG_MAX 128
@@ -178,8 +179,10 @@ image_read(
 	if (is_taken_for_an_id(text, name_len, tag != NULL))
 		return "could be taken for the beginning of an image id; add "
 		       "a tag such as :latest";
+	if (tag == NULL && strlen(text) + strlen(LATEST) > IMAGE_MAX)
+		return "longer than 255 bytes with :latest";
 	snprintf(
-	    ret, IMAGE_REFERENCE, "%s%s", text, tag == NULL ? ":latest" : "");
+	    ret, IMAGE_REFERENCE, "%s%s", text, tag == NULL ? LATEST : "");
 	*ret_kind = IMAGE_TAG;
 	return NULL;
 }

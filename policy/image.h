@@ -18,8 +18,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define IMAGE_MAX 255
-#define IMAGE_REFERENCE (IMAGE_MAX + 8) /* with ":latest" and NUL */
+#define IMAGE_MAX 255 /* bytes, with tag or digest */
+#define IMAGE_REFERENCE (IMAGE_MAX + 1)
 
 enum image_kind { IMAGE_TAG, IMAGE_DIGEST, IMAGE_ID };
 

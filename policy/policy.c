@@ -73,23 +73,33 @@ place(const struct source *source, struct err *err)
 }
 
 /* "line 3, column 7: reason", perhaps with a path before it, as the strict
- * reader of JSON says it. */
+ * reader of JSON says it. A member's name in the path may say anything, so the
+ * last place is the one. */
 static int
 place_syntax(const struct source *source, struct err *err)
 {
 	struct err plain = *err;
-	const char *at = strstr(err->detail, "line ");
-	size_t line, column;
-	int reason = 0;
+	size_t line = 0, column = 0, path_len = 0;
+	int reason = -1;
 
-	if (at == NULL ||
-	    sscanf(at, "line %zu, column %zu: %n", &line, &column, &reason) !=
-		2 ||
-	    reason == 0)
+	for (const char *at = strstr(plain.detail, "line "); at != NULL;
+	     at = strstr(at + 1, "line ")) {
+		size_t l, c;
+		int n = 0;
+
+		if (sscanf(at, "line %zu, column %zu: %n", &l, &c, &n) != 2 ||
+		    n == 0)
+			continue;
+		line = l;
+		column = c;
+		path_len = (size_t)(at - plain.detail);
+		reason = (int)path_len + n;
+	}
+	if (reason < 0)
 		return err_prefix(err, "%s", source->name);
 	return err_set(err, ERR_UNPROCESSABLE, "%s:%zu:%zu: %.*s%s",
-	    source->name, line, column, (int)(at - err->detail), plain.detail,
-	    plain.detail + (at - err->detail) + reason);
+	    source->name, line, column, (int)path_len, plain.detail,
+	    plain.detail + reason);
 }
 
 static int

@@ -182,7 +182,8 @@ check_limits(const struct rule *rule, const struct request *request,
 			continue;
 		limit_format((enum limit)k, request->limits[k], asked);
 		limit_format((enum limit)k, rule->limits[k].most, most);
-		buffer_printf(&detail, "%s is more than %s", asked, most);
+		buffer_printf(&detail, "%s, but at most %s may be asked for",
+		    asked, most);
 		return fail(ret,
 		    alloc_printf("limits.%s", limit_name((enum limit)k)),
 		    &detail);

@@ -281,17 +281,22 @@ test_variables_and_limits_are_decided_as_the_table_says(void **state)
 	    {"alice", NULL, LIMITS("\"memory\":\"1GiB\""), "allowed args"},
 	    {"alice", NULL, LIMITS("\"memory\":\"6MiB\""), "allowed args"},
 	    {"alice", NULL, LIMITS("\"memory\":1073741825"),
-		"rule args: limits.memory: 1073741825B is more than 1GiB"},
+		"rule args: limits.memory: 1073741825B, but at most 1GiB may "
+		"be asked for"},
 	    {"alice", NULL, LIMITS("\"timeout\":\"11s\""),
-		"rule args: limits.timeout: 11s is more than 10s"},
+		"rule args: limits.timeout: 11s, but at most 10s may be asked "
+		"for"},
 	    {"alice", NULL, LIMITS("\"cpus\":\"1.001\""),
-		"rule args: limits.cpus: 1.001 is more than 1"},
+		"rule args: limits.cpus: 1.001, but at most 1 may be asked "
+		"for"},
 	    {"alice", NULL, LIMITS("\"pids\":65"),
-		"rule args: limits.pids: 65 is more than 64"},
+		"rule args: limits.pids: 65, but at most 64 may be asked for"},
 	    {"alice", NULL, LIMITS("\"output\":\"1GiB\""),
-		"rule args: limits.output: 1GiB is more than 10MiB"},
+		"rule args: limits.output: 1GiB, but at most 10MiB may be "
+		"asked for"},
 	    {"alice", NULL, LIMITS("\"tmp\":\"1GiB\""),
-		"rule args: limits.tmp: 1GiB is more than 16MiB"},
+		"rule args: limits.tmp: 1GiB, but at most 16MiB may be asked "
+		"for"},
 	};
 	auto_policy struct policy *policy = parse(table_policy);
 

@@ -123,11 +123,16 @@ test_longest_name_is_accepted_and_one_more_is_not(void **state)
 
 	(void)state;
 	memset(text, 'x', sizeof(text));
-	text[IMAGE_MAX] = '\0';
+	text[IMAGE_MAX - strlen(":latest")] = '\0';
 	assert_null(image_read(text, reference, &kind));
-	assert_int_equal(strlen(reference), IMAGE_MAX + strlen(":latest"));
-	text[IMAGE_MAX] = 'x';
-	text[IMAGE_MAX + 1] = '\0';
+	assert_int_equal(strlen(reference), IMAGE_MAX);
+	text[IMAGE_MAX - strlen(":latest")] = 'x';
+	text[IMAGE_MAX - strlen(":latest") + 1] = '\0';
+	assert_non_null(image_read(text, reference, &kind));
+	text[IMAGE_MAX - strlen(":latest") + 1] = 'x';
+	memcpy(text + IMAGE_MAX - 2, ":1", 3);
+	assert_null(image_read(text, reference, &kind));
+	memcpy(text + IMAGE_MAX - 2, ":12", 4);
 	assert_non_null(image_read(text, reference, &kind));
 }
 
