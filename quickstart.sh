@@ -70,7 +70,7 @@ id_is_free() { # NUMBER
 	! getent passwd "$1" >/dev/null && ! getent group "$1" >/dev/null &&
 		! grep -qsE "^[UG]id:.*[[:space:]]$1([[:space:]]|\$)" \
 			/proc/[0-9]*/status &&
-		! stat -c '%u %g' /run/taskgate-demo-*/ 2>/dev/null |
+		! stat -c "%u %g" /run/taskgate-demo-*/sockets 2>/dev/null |
 			grep -qw "$1"
 }
 
@@ -136,7 +136,6 @@ make_folders() {
 	install -d -m 0750 -o "$runner_uid" -g "$gateway_uid" "$run/sockets" &&
 		install -d -m 0700 -o "$runner_uid" -g "$runner_uid" \
 			"$runtime/state" || exit
-	chown "$runner_uid:$gateway_uid" "$run"
 	[ "$runtime" = "$demo" ] || link_folders
 }
 
