@@ -36,6 +36,7 @@ struct channel {
 	struct waiting *first, **last;
 	size_t nwaiting, waiting_bytes;
 	struct err end; /* valid once dropped */
+	bool mute; /* the peer no longer listens */
 	bool dropped;
 	bool closed;
 };
@@ -98,10 +99,33 @@ watch(struct channel *channel)
 }
 
 static void
+remove_first(struct channel *channel)
+{
+	struct waiting *waiting = channel->first;
+
+	channel->first = waiting->next;
+	if (channel->first == NULL)
+		channel->last = &channel->first;
+	channel->nwaiting--;
+	channel->waiting_bytes -= waiting->len;
+	waiting_free(waiting);
+}
+
+/* A peer that no longer listens may have said something before it went: the
+ * reading side finds that, and then the end. */
+static void
+stop_sending(struct channel *channel)
+{
+	channel->mute = true;
+	clear_queue(channel);
+	watch(channel);
+}
+
+static void
 flush(struct channel *channel)
 {
 	while (channel->first != NULL) {
-		struct waiting *waiting = channel->first;
+		const struct waiting *waiting = channel->first;
 		struct err err = {0};
 		enum packet_result result =
 		    packet_send(channel->fd, waiting->data, waiting->len,
@@ -109,16 +133,15 @@ flush(struct channel *channel)
 
 		if (result == PACKET_AGAIN)
 			return;
-		if (result != PACKET_OK) {
+		if (result == PACKET_END) {
+			stop_sending(channel);
+			return;
+		}
+		if (result == PACKET_FAILED) {
 			drop(channel, &err);
 			return;
 		}
-		channel->first = waiting->next;
-		if (channel->first == NULL)
-			channel->last = &channel->first;
-		channel->nwaiting--;
-		channel->waiting_bytes -= waiting->len;
-		waiting_free(waiting);
+		remove_first(channel);
 	}
 	watch(channel);
 }
@@ -148,26 +171,40 @@ receive_one(struct channel *channel)
 	return true;
 }
 
+static bool
+is_live(const struct channel *channel)
+{
+	return !channel->dropped && !channel->closed;
+}
+
+/* libuv reports EPOLLERR as a failure of its own and stops: the peer went
+ * with messages of ours unread (ECONNRESET). What it said itself is still
+ * there, and no more can come. */
+static void
+read_to_the_end(struct channel *channel)
+{
+	static const struct err in_order = {.code = ERR_NONE};
+
+	while (is_live(channel) && receive_one(channel))
+		continue;
+	drop(channel, &in_order);
+}
+
 static void
 on_poll(uv_poll_t *poll, int status, int events)
 {
 	struct channel *channel = poll->data;
-	struct err err = {0};
 
 	if (status < 0) {
-		err_set(&err, ERR_INTERNAL, "poll: %s", uv_strerror(status));
-		drop(channel, &err);
+		read_to_the_end(channel);
 		return;
 	}
-	if ((events & UV_WRITABLE) != 0)
+	for (int i = 0; (events & UV_READABLE) != 0 && i < TURN_MAX; i++) {
+		if (!is_live(channel) || !receive_one(channel))
+			break;
+	}
+	if ((events & UV_WRITABLE) != 0 && is_live(channel))
 		flush(channel);
-	if ((events & UV_READABLE) == 0)
-		return;
-	for (int i = 0; i < TURN_MAX; i++) {
-		if (channel->dropped || channel->closed ||
-		    !receive_one(channel))
-			return;
-	}
 }
 
 struct channel *
@@ -235,13 +272,17 @@ send_or_queue(struct channel *channel, char *text, size_t len, const int *fds,
 		result = packet_send(channel->fd, text, len, fds, nfds, err);
 	if (result == PACKET_AGAIN &&
 	    enqueue(channel, waiting, fds, nfds, err) == 0) {
-		watch(channel);
+		if (channel->nwaiting == 1)
+			watch(channel);
 		return 0;
 	}
 	waiting_free(waiting);
 	if (result == PACKET_OK)
 		return 0;
-	drop(channel, err);
+	if (result == PACKET_END)
+		stop_sending(channel);
+	else
+		drop(channel, err);
 	return -1;
 }
 
@@ -252,7 +293,7 @@ channel_send(struct channel *channel, enum message_type type, json_t *members,
 	auto_free char *text = NULL;
 	size_t len = 0;
 
-	if (channel->dropped || channel->closed)
+	if (!is_live(channel) || channel->mute)
 		return err_set(err, ERR_UNAVAILABLE, "the channel is closed");
 	if (nfds > PACKET_FDS_MAX)
 		return err_set(err, ERR_TOO_LARGE,

@@ -144,11 +144,11 @@ add_neutral(struct buffer *line, const char *value)
 }
 
 static void
-add_logfmt(struct buffer *line, const char *key, const char *value)
+add_logfmt(struct buffer *line, bool first, const char *key, const char *value)
 {
 	size_t len = strlen(value);
 
-	buffer_printf(line, "%s%s=", line->len > 0 ? " " : "", key);
+	buffer_printf(line, "%s%s=", first ? "" : " ", key);
 	if (len > VALUE_MAX || needs_quotes(value, len))
 		add_neutral(line, value);
 	else
@@ -156,9 +156,9 @@ add_logfmt(struct buffer *line, const char *key, const char *value)
 }
 
 static void
-add_json(struct buffer *line, const char *key, const char *value)
+add_json(struct buffer *line, bool first, const char *key, const char *value)
 {
-	buffer_printf(line, "%s\"%s\":", line->len > 0 ? "," : "{", key);
+	buffer_printf(line, "%s\"%s\":", first ? "{" : ",", key);
 	add_neutral(line, value);
 }
 
@@ -166,12 +166,18 @@ static void
 add(struct buffer *line, const char *key, const char *value)
 {
 	static void (*const writers[])(
-	    struct buffer *, const char *, const char *) = {
+	    struct buffer *, bool, const char *, const char *) = {
 	    [LOG_FORMAT_LOGFMT] = add_logfmt,
 	    [LOG_FORMAT_JSON] = add_json,
 	};
 
-	writers[settings.format](line, key, value != NULL ? value : "");
+	auto_buffer pair = BUFFER_INIT(LINE_MAX_BYTES);
+
+	/* A pair goes in whole or not at all, so that a line stays one. */
+	writers[settings.format](
+	    &pair, line->len == 0, key, value != NULL ? value : "");
+	if (!pair.full)
+		buffer_append(line, pair.data, pair.len);
 }
 
 static void

@@ -102,7 +102,7 @@ packet_receive(int sock, struct packet *ret, struct err *err)
 {
 	union control control = {0};
 	AUTO(packet_done)
-	struct packet packet = {.data = alloc_zero(PACKET_MAX + 1, 1)};
+	struct packet packet = {.data = alloc_resize(NULL, PACKET_MAX + 1, 1)};
 	struct iovec iov = {packet.data, PACKET_MAX};
 	struct msghdr header = {
 	    .msg_iov = &iov,
@@ -110,11 +110,14 @@ packet_receive(int sock, struct packet *ret, struct err *err)
 	    .msg_control = control.bytes,
 	    .msg_controllen = sizeof(control.bytes),
 	};
+	int reset = 0;
 	ssize_t n;
 
+	/* ECONNRESET stands in front of what the peer said before it went,
+	 * and is told once. */
 	do
 		n = recvmsg(sock, &header, MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
+	while (n < 0 && (errno == EINTR || (errno == ECONNRESET && !reset++)));
 	if (n < 0)
 		return explain("receive a packet", err);
 	collect_descriptors(&header, &packet);

@@ -64,8 +64,10 @@ packet_read_sealed(
 
 		if (n < 0 && errno == EINTR)
 			continue;
+		/* Write-only, perhaps: the sender chose how it is open. */
 		if (n < 0)
-			return err_errno(err, "read a memfd");
+			return err_set(
+			    err, ERR_MALFORMED, "a memfd that cannot be read");
 		if (n == 0)
 			return err_set(err, ERR_MALFORMED,
 			    "a memfd that is shorter than it says");

@@ -5,6 +5,7 @@
 #include "lib/process.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <signal.h>
 #include <stddef.h>
@@ -19,14 +20,38 @@
 
 #include "lib/cleanup.h"
 
+static int
+refuse_root(struct err *err)
+{
+	uid_t real, effective, saved;
+
+	if (getresuid(&real, &effective, &saved) != 0)
+		return err_errno(err, "getresuid");
+	if (real == 0 || effective == 0 || saved == 0)
+		return err_set(err, ERR_INTERNAL,
+		    "refuses to run as root; give it a user of its own");
+	return 0;
+}
+
+/* What is opened later must not become standard error, where the log goes. */
+static int
+fill_standard_streams(struct err *err)
+{
+	for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+		if (fcntl(fd, F_GETFD) < 0 &&
+		    open("/dev/null", O_RDWR | O_NOCTTY) != fd)
+			return err_errno(err, "open /dev/null");
+	}
+	return 0;
+}
+
 int
 process_harden(struct err *err)
 {
 	static const struct rlimit none = {0, 0};
 
-	if (geteuid() == 0 || getuid() == 0)
-		return err_set(err, ERR_INTERNAL,
-		    "refuses to run as root; give it a user of its own");
+	if (refuse_root(err) != 0 || fill_standard_streams(err) != 0)
+		return -1;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
 		return err_errno(err, "no_new_privs");
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)

@@ -352,6 +352,41 @@ test_a_peer_that_closes_has_said_all_before(void **state)
 }
 
 static void
+test_a_peer_that_goes_without_listening_is_still_heard(void **state)
+{
+	struct bench *bench = *state;
+	struct err err = {0};
+
+	/* Unread messages of ours make its end an ECONNRESET. */
+	for (int i = 0; i < CHANNEL_QUEUE_MAX; i++)
+		assert_int_equal(send_number(bench, i, &err), 0);
+	for (int i = 0; i < 100; i++)
+		say(bench, "{\"type\":\"forget\",\"request\":1}");
+	close(bench->peer);
+	bench->peer = -1;
+	turn_until(bench, &bench->ends, 1);
+	assert_int_equal(bench->messages, 100);
+	assert_int_equal(bench->end.code, ERR_NONE);
+}
+
+static void
+test_sending_to_a_peer_that_went_fails_and_it_is_still_heard(void **state)
+{
+	struct bench *bench = *state;
+	struct err err = {0};
+
+	say(bench, "{\"type\":\"forget\",\"request\":1}");
+	close(bench->peer);
+	bench->peer = -1;
+	assert_int_equal(send_number(bench, 1, &err), -1);
+	assert_int_equal(err.code, ERR_UNAVAILABLE);
+	assert_int_equal(send_number(bench, 2, &err), -1);
+	turn_until(bench, &bench->ends, 1);
+	assert_int_equal(bench->messages, 1);
+	assert_int_equal(bench->end.code, ERR_NONE);
+}
+
+static void
 test_the_owner_may_close_from_within_a_message(void **state)
 {
 	struct bench *bench = *state;
@@ -424,6 +459,9 @@ main(void)
 	    ON_BENCH(test_a_packet_that_is_too_large_drops_the_channel),
 	    ON_BENCH(test_a_handlers_refusal_drops_the_channel),
 	    ON_BENCH(test_a_peer_that_closes_has_said_all_before),
+	    ON_BENCH(test_a_peer_that_goes_without_listening_is_still_heard),
+	    ON_BENCH(
+		test_sending_to_a_peer_that_went_fails_and_it_is_still_heard),
 	    ON_BENCH(test_the_owner_may_close_from_within_a_message),
 	    ON_BENCH(test_the_owner_may_close_from_within_the_end),
 	    ON_BENCH(

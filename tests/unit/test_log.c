@@ -169,6 +169,43 @@ test_lines_below_the_level_are_not_written(void **state)
 }
 
 static int
+write_too_much(void *arg)
+{
+	const char *value = arg;
+
+	log_init("tester", LOG_FORMAT_JSON, LOG_LEVEL_INFO);
+	log_info("test.happened", "a", value, "b", value, "c", value, "d",
+	    value, "e", value, "f", value, "g", value, "h", value, "last",
+	    "end", NULL);
+	return 0;
+}
+
+static void
+test_a_line_that_is_full_drops_whole_pairs(void **state)
+{
+	char value[3000];
+	struct err err = {0};
+
+	(void)state;
+	/* Each byte is written as five in the end. */
+	memset(value, '\x01', sizeof(value) - 1);
+	value[sizeof(value) - 1] = '\0';
+	for (size_t len = sizeof(value) - 1; len > 500; len -= 97) {
+		AUTO(capture_done) struct capture capture = {0};
+		auto_json *json = NULL;
+
+		value[len] = '\0';
+		capture = capture_run(write_too_much, value);
+		json =
+		    json_parse_strict(capture.err, strlen(capture.err), &err);
+		if (json == NULL)
+			fail_msg("%s", err.detail);
+		assert_true(strlen(capture.err) <= 16400);
+		assert_non_null(json_object_get(json, "a"));
+	}
+}
+
+static int
 write_failure(void *arg)
 {
 	struct err err = {0};
@@ -257,6 +294,7 @@ main(void)
 	    cmocka_unit_test(test_a_json_line_is_an_object_of_strings),
 	    cmocka_unit_test(test_endless_values_are_cut_between_characters),
 	    cmocka_unit_test(test_lines_below_the_level_are_not_written),
+	    cmocka_unit_test(test_a_line_that_is_full_drops_whole_pairs),
 	    cmocka_unit_test(test_a_failure_says_what_and_keeps_errno),
 	    cmocka_unit_test(test_the_journal_gets_a_priority_and_no_time),
 	    cmocka_unit_test(test_names_of_levels_and_formats_are_read),

@@ -403,6 +403,27 @@ expect_unsealed(int fd)
 }
 
 static void
+test_a_sealed_body_that_cannot_be_read_is_malformed(void **state)
+{
+	auto_fd int fd = memfd_create("test", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	auto_free char *link = alloc_printf("/proc/self/fd/%d", fd);
+	auto_fd int write_only = open(link, O_WRONLY | O_CLOEXEC);
+	char *data = NULL;
+	struct err err = {0};
+	size_t len = 0;
+
+	(void)state;
+	assert_int_equal(write(fd, "x", 1), 1);
+	assert_int_equal(
+	    fcntl(fd, F_ADD_SEALS,
+		F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL),
+	    0);
+	assert_int_equal(
+	    packet_read_sealed(write_only, 10, &data, &len, &err), -1);
+	assert_int_equal(err.code, ERR_MALFORMED);
+}
+
+static void
 test_what_is_not_sealed_in_every_way_is_malformed(void **state)
 {
 	static const int all[] = {
@@ -454,6 +475,8 @@ main(void)
 	    cmocka_unit_test(test_a_sealed_body_is_read_back_and_cannot_change),
 	    cmocka_unit_test(
 		test_a_sealed_body_of_one_byte_too_many_is_malformed),
+	    cmocka_unit_test(
+		test_a_sealed_body_that_cannot_be_read_is_malformed),
 	    cmocka_unit_test(test_what_is_not_sealed_in_every_way_is_malformed),
 	};
 

@@ -80,6 +80,29 @@ test_harden_gives_up_what_is_not_needed(void **state)
 }
 
 static int
+look_at_standard_streams(void)
+{
+	struct err err = {0};
+
+	close(STDIN_FILENO);
+	close(STDERR_FILENO);
+	if (process_harden(&err) != 0)
+		return 1;
+	/* Free numbers begin behind standard error. */
+	return fcntl(STDERR_FILENO, F_GETFD) >= 0 &&
+		open("/dev/null", O_RDONLY | O_CLOEXEC) == 3
+	    ? 0
+	    : 2;
+}
+
+static void
+test_harden_lets_nothing_take_the_place_of_standard_error(void **state)
+{
+	(void)state;
+	assert_int_equal(status_in_child(look_at_standard_streams), 0);
+}
+
+static int
 try_as_root(void)
 {
 	struct err err = {0};
@@ -214,6 +237,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_harden_gives_up_what_is_not_needed),
+	    cmocka_unit_test(
+		test_harden_lets_nothing_take_the_place_of_standard_error),
 	    cmocka_unit_test(test_harden_refuses_root),
 	    IN_FOLDER(test_a_hardened_process_can_still_bind_by_relative_name),
 	    IN_FOLDER(test_notify_reaches_a_path),
