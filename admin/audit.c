@@ -20,7 +20,7 @@
 #include "lib/terminal.h"
 
 #define PAGE 1000
-#define PAGE_BYTES_MAX (64 * 1024 * 1024)
+#define PAGE_BYTES_MAX ((size_t)64 * 1024 * 1024)
 #define SHOWN 20
 #define FOLLOW_MS 500
 
@@ -34,16 +34,6 @@ struct query {
 struct page {
 	json_t *records; /* array, oldest first */
 	json_int_t last; /* sequence number; -1: no record */
-};
-
-static const struct {
-	const char *code;
-	const char *severity;
-	const char *sentence;
-} events[] = {
-#define EVENT(name, code, severity, sentence) {code, #severity, sentence},
-#include "lib/events.def"
-#undef EVENT
 };
 
 static const struct view id_view = {.id = "seq"};
@@ -132,58 +122,55 @@ read_page(struct runner_link *link, const struct query *query, struct page *ret,
 	return 0;
 }
 
-static const char *
-text_of(const json_t *record, const char *member)
+/* A member as text, of the record itself or of a part of it; "" if there is
+ * none. The caller frees. */
+static char *
+text_of(const json_t *record, const char *part, const char *member)
 {
-	const char *text = json_string_value(json_object_get(record, member));
+	const json_t *object =
+	    part != NULL ? json_object_get(record, part) : record;
+	const json_t *value = json_object_get(object, member);
 
-	return text != NULL ? text : "";
+	if (json_is_integer(value))
+		return alloc_printf(
+		    "%lld", (long long)json_integer_value(value));
+	return alloc_string(
+	    json_is_string(value) ? json_string_value(value) : "");
 }
 
-static void
-append(struct buffer *line, const char *label, const char *text)
-{
-	if (*text != '\0')
-		buffer_printf(line, "  %s%s", label, text);
-}
-
-/* The sentence is the table's, or the record's own where a later version
- * wrote it. */
-static void
-append_event(struct buffer *line, const json_t *record)
-{
-	const char *code = text_of(record, "code");
-	const char *message = text_of(record, "message");
-	const char *severity = text_of(record, "severity");
-	const char *sentence = "";
-
-	for (size_t k = 0; k < COUNT(events); k++) {
-		if (strcmp(events[k].code, code) != 0)
-			continue;
-		sentence = events[k].sentence;
-		if (*severity == '\0')
-			severity = events[k].severity;
-	}
-	buffer_printf(line, "%-7s %-18s", severity, code);
-	append(line, "", *message != '\0' ? message : sentence);
-}
+/* What a line shows behind the sentence. */
+static const struct {
+	const char *label;
+	const char *part;
+	const char *member;
+} shown[] = {
+    {"subject", "principal", "subject"},
+    {"uid", "principal", "uid"},
+    {"address", "principal", "address"},
+    {"task", "object", "task"},
+    {"image", "object", "image"},
+    {"rule", NULL, "rule"},
+    {"outcome", NULL, "outcome"},
+};
 
 /* One record on one line. The caller frees. */
 static char *
 show_record(const json_t *record)
 {
 	auto_buffer line = BUFFER_INIT(65536);
-	const char *task = text_of(record, "task");
+	auto_free char *time = text_of(record, NULL, "time");
+	auto_free char *severity = text_of(record, NULL, "severity");
+	auto_free char *event = text_of(record, NULL, "event");
+	auto_free char *message = text_of(record, NULL, "message");
 
-	buffer_printf(&line, "%6lld  %s  ", (long long)sequence(record),
-	    text_of(record, "time"));
-	append_event(&line, record);
-	append(&line, "subject=", text_of(record, "subject"));
-	append(&line, "address=", text_of(record, "address"));
-	append(
-	    &line, "task=", *task != '\0' ? task : text_of(record, "object"));
-	append(&line, "rule=", text_of(record, "rule"));
-	append(&line, "outcome=", text_of(record, "outcome"));
+	buffer_printf(&line, "%6lld  %s  %-7s  %-20s  %s",
+	    (long long)sequence(record), time, severity, event, message);
+	for (size_t k = 0; k < COUNT(shown); k++) {
+		auto_free char *text =
+		    text_of(record, shown[k].part, shown[k].member);
+		if (*text != '\0')
+			buffer_printf(&line, "  %s=%s", shown[k].label, text);
+	}
 	return buffer_take(&line);
 }
 
@@ -234,7 +221,7 @@ follow(const struct invocation *invocation, struct runner_link *link,
 	for (;;) {
 		const struct query query = {
 		    .after = last, .limit = PAGE, .task = task};
-		struct page page;
+		struct page page = {0};
 		if (read_page(link, &query, &page, err) != 0)
 			return -1;
 		int result = 0;
@@ -269,7 +256,7 @@ tail(const struct invocation *invocation, struct err *err)
 {
 	AUTO(runner_link_close) struct runner_link link = {.sock = -1};
 	const char *task = option_value(invocation, "task");
-	struct page page;
+	struct page page = {0};
 	long long limit;
 
 	if (check_follow(invocation, err) != 0 ||
@@ -346,7 +333,7 @@ show(const struct invocation *invocation, struct err *err)
 {
 	AUTO(runner_link_close) struct runner_link link = {.sock = -1};
 	struct query query;
-	struct page page;
+	struct page page = {0};
 
 	if (read_operand(invocation->operands[0], &query, err) != 0 ||
 	    runner_link_open(invocation, &link, err) != 0 ||

@@ -15,7 +15,7 @@
 #include "lib/file.h"
 #include "lib/json.h"
 
-#define REQUEST_MAX (64 * 1024)
+#define REQUEST_MAX ((size_t)64 * 1024)
 #define CLIENT_DAYS 90
 #define DAYS_MAX 3650
 #define NAMES_MAX 32

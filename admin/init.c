@@ -109,7 +109,7 @@ show_fingerprint(X509 *certificate)
 	if (X509_digest(certificate, EVP_sha256(), digest, &len) != 1)
 		die("SHA-256 is not available");
 	char *text = alloc_zero(3 * (size_t)len + 1, 1);
-	for (unsigned k = 0; k < len; k++)
+	for (size_t k = 0; k < len; k++)
 		snprintf(text + 3 * k, 4, "%02X%s", (unsigned)digest[k],
 		    k + 1 < len ? ":" : "");
 	return text;

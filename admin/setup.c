@@ -14,7 +14,7 @@
 #include "lib/cleanup.h"
 #include "lib/file.h"
 
-#define KEY_MAX (16 * 1024)
+#define KEY_MAX ((size_t)16 * 1024)
 
 char *
 setup_path(const struct setup *setup, const char *name)

@@ -18,7 +18,7 @@
 #include "lib/quantity.h"
 
 #define CONFIGURATION_MAX 65536
-#define LIFETIME_MAX_S (24 * 3600)
+#define LIFETIME_MAX_S (INT64_C(24) * 3600)
 
 char *
 site_path(const struct site *site, const char *name)

@@ -42,8 +42,8 @@ int site_keep_certificate(
 /* Lower-case hexadecimal. The caller frees. */
 char *site_serial(const X509 *certificate);
 
-#define CERTIFICATE_FILE_MAX (64 * 1024)
-#define KEY_FILE_MAX (16 * 1024)
+#define CERTIFICATE_FILE_MAX ((size_t)64 * 1024)
+#define KEY_FILE_MAX ((size_t)16 * 1024)
 /* The certificate in a PEM file, "-" for standard input; NULL: *err. */
 X509 *site_read_certificate(const char *path, struct err *err);
 

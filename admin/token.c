@@ -15,7 +15,7 @@
 #include "lib/file.h"
 #include "lib/json.h"
 
-#define TEXT_MAX (64 * 1024)
+#define TEXT_MAX ((size_t)64 * 1024)
 
 static const struct column columns[] = {
     {"Subject", "subject"},

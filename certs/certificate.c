@@ -14,7 +14,7 @@
 #include "lib/alloc.h"
 #include "lib/file.h"
 
-#define BUNDLE_MAX (256 * 1024)
+#define BUNDLE_MAX ((size_t)256 * 1024)
 #define IDENTITY_PREFIX "taskgate:client:"
 #define RSA_BITS_LEAST 2048
 #define RSA_BITS_MOST 8192 /* a verification costs time */

@@ -19,9 +19,9 @@
 #define CERTIFICATE_DER_MAX 4096
 
 struct certificate {
-	char subject[SUBJECT_MAX + 1];	   /* "alice" of taskgate:client:alice */
+	char subject[SUBJECT_MAX + 1]; /* "alice" of taskgate:client:alice */
 	char thumbprint[SHA256_BASE64URL]; /* x5t#S256 of the DER, RFC 8705 */
-	char serial[41];		   /* hexadecimal, lower case */
+	char serial[41]; /* hexadecimal, lower case */
 	int64_t not_before_s, not_after_s; /* seconds since the epoch */
 };
 
@@ -55,7 +55,7 @@ int certificate_verify_der(const struct trust *trust, const uint8_t *der,
 
 /* Of a certificate verified before: whether it still holds. For every request
  * on a connection that stays open. ERR_UNAUTHENTICATED. */
-int certificate_check_time(const struct certificate *certificate,
-    int64_t now_s, struct err *err);
+int certificate_check_time(
+    const struct certificate *certificate, int64_t now_s, struct err *err);
 
 #endif

@@ -45,7 +45,7 @@ int principal_authenticate(const struct authority *authority,
     struct err *err);
 
 /* ERR_INSUFFICIENT_SCOPE names the scope that is missing. */
-int principal_require(const struct principal *principal, enum scope scope,
-    struct err *err);
+int principal_require(
+    const struct principal *principal, enum scope scope, struct err *err);
 
 #endif

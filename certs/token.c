@@ -9,6 +9,7 @@
 #include <inttypes.h>
 #include <jwt.h>
 #include <openssl/err.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "lib/alloc.h"
@@ -173,7 +174,7 @@ read_roles(const json_t *payload, struct token_claims *ret, struct err *err)
 		const char *role = json_string_value(json_array_get(roles, k));
 		if (role == NULL || !token_role_is_valid(role))
 			return refuse(err, "one of its roles is not a name");
-		strcpy(ret->roles[k], role);
+		snprintf(ret->roles[k], sizeof(ret->roles[k]), "%s", role);
 	}
 	ret->nroles = json_array_size(roles);
 	return 0;
@@ -214,7 +215,8 @@ static int
 interpret(const json_t *payload, const struct token_expectation *expected,
     struct token_claims *ret, struct err *err)
 {
-	struct raw_claims raw = {0};
+	struct raw_claims raw = {
+	    .issuer = "", .subject = "", .audience = "", .id = "", .scope = ""};
 
 	if (read_claims(payload, &raw, err) != 0)
 		return -1;
@@ -231,8 +233,9 @@ interpret(const json_t *payload, const struct token_expectation *expected,
 	    read_roles(payload, ret, err) != 0 ||
 	    read_thumbprint(raw.confirmation, ret->thumbprint, err) != 0)
 		return -1;
-	strcpy(ret->subject, raw.subject);
-	strcpy(ret->id, raw.id);
+	/* Both were found to fit when they were found valid. */
+	snprintf(ret->subject, sizeof(ret->subject), "%s", raw.subject);
+	snprintf(ret->id, sizeof(ret->id), "%s", raw.id);
 	ret->issued_at_s = raw.issued_at_s;
 	ret->not_before_s = raw.not_before_s;
 	ret->expires_s = raw.expires_s;
@@ -279,7 +282,7 @@ token_verify(const struct token_keys *keys,
 	    interpret(payload, expected, &claims, err) != 0 ||
 	    token_check_time(&claims, now_s, err) != 0)
 		return -1;
-	strcpy(claims.key_id, key_id);
+	snprintf(claims.key_id, sizeof(claims.key_id), "%s", key_id);
 	*ret = claims;
 	return 0;
 }

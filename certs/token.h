@@ -75,7 +75,7 @@ int token_verify(const struct token_keys *keys,
     int64_t now_s, struct token_claims *ret, struct err *err);
 
 /* Of claims verified before: whether they hold now. ERR_UNAUTHENTICATED. */
-int token_check_time(const struct token_claims *claims, int64_t now_s,
-    struct err *err);
+int token_check_time(
+    const struct token_claims *claims, int64_t now_s, struct err *err);
 
 #endif

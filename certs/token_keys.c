@@ -128,7 +128,7 @@ add_key(struct token_keys *keys, const char *directory, const char *name,
 	if (result != 0)
 		return err_prefix(err, "%s", path);
 	struct token_key *key = &keys->keys[keys->count++];
-	strcpy(key->id, id);
+	snprintf(key->id, sizeof(key->id), "%s", id);
 	key->pem = pem;
 	return 0;
 }

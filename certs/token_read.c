@@ -50,8 +50,8 @@ split(
 static json_t *
 read_object(const struct part *part, const char *name, struct err *err)
 {
-	uint8_t *bytes;
-	size_t len;
+	uint8_t *bytes = NULL;
+	size_t len = 0;
 
 	if (!base64url_decode(part->text, part->len, &bytes, &len)) {
 		err_set(err, ERR_UNAUTHENTICATED,
@@ -59,7 +59,7 @@ read_object(const struct part *part, const char *name, struct err *err)
 		return NULL;
 	}
 	auto_free char *text = (char *)bytes;
-	struct err ignored;
+	struct err ignored = {0};
 	auto_json *json = json_parse_strict(text, len, &ignored);
 	/* The parser's reason might repeat a member's name. */
 	if (json == NULL || !json_is_object(json)) {
@@ -73,8 +73,8 @@ read_object(const struct part *part, const char *name, struct err *err)
 static int
 check_signature_form(const struct part *part, struct err *err)
 {
-	uint8_t *bytes;
-	size_t len;
+	uint8_t *bytes = NULL;
+	size_t len = 0;
 
 	if (!base64url_decode(part->text, part->len, &bytes, &len))
 		return refuse(err, "its signature is not strict base64url");
@@ -119,7 +119,7 @@ int
 token_read(const char *token, size_t len, json_t **ret_header,
     json_t **ret_payload, struct err *err)
 {
-	struct part parts[PART_COUNT];
+	struct part parts[PART_COUNT] = {{0}};
 
 	if (len > TOKEN_MAX)
 		return refuse(err, "it is longer than 4096 bytes");

@@ -175,11 +175,11 @@ X509 *
 recipe_cook(const struct recipe *recipe)
 {
 	X509 *certificate = X509_new();
-	AUTO(EVP_PKEY_freep) EVP_PKEY *made = NULL;
-	EVP_PKEY *key = recipe->key;
+	AUTO(EVP_PKEY_freep)
+	EVP_PKEY *made =
+	    recipe->key == NULL ? issue_key_new(ISSUE_KEY_P256) : NULL;
+	EVP_PKEY *key = made != NULL ? made : recipe->key;
 
-	if (key == NULL)
-		key = made = issue_key_new(ISSUE_KEY_P256);
 	X509 *issuer = recipe->issuer != NULL ? recipe->issuer : certificate;
 	EVP_PKEY *signer =
 	    recipe->issuer_key != NULL ? recipe->issuer_key : key;

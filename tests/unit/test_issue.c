@@ -73,7 +73,8 @@ test_client_certificate_is_what_the_verifier_takes(void **state)
 		CREDENTIALS_NOW, &certificate, &err) != 0)
 		fail_msg("%s", err.detail);
 	assert_string_equal(certificate.subject, "alice");
-	assert_int_equal(certificate.not_after_s, CREDENTIALS_NOW + 90 * 86400);
+	assert_int_equal(
+	    certificate.not_after_s, CREDENTIALS_NOW + INT64_C(90) * 86400);
 	assert_int_equal(X509_get_key_usage(leaf), KU_DIGITAL_SIGNATURE);
 	assert_int_equal(X509_get_extended_key_usage(leaf), XKU_SSL_CLIENT);
 	assert_non_null(X509_get0_subject_key_id(leaf));

@@ -456,13 +456,14 @@ test_unknown_key_is_refused(void **state)
 	assert_signed_refused(header, payload, "key is not known");
 }
 
+static const char over_long[] = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+				"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+
 static void
 test_key_name_that_is_a_path_is_refused(void **state)
 {
 	static const char *const names[] = {"", ".", "..", "../ca", "a/b",
-	    "/dev/null", "a.pem", "a b", "\xc3\xa4",
-	    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
-	    "aaa"};
+	    "/dev/null", "a.pem", "a b", "\xc3\xa4", over_long};
 	auto_json *payload = token_payload("alice", THUMBPRINT);
 	auto_json *header = token_header(&credentials);
 
@@ -688,7 +689,6 @@ test_token_that_ends_before_it_begins_is_refused(void **state)
 static void
 test_4097_bytes_are_refused_before_anything_else(void **state)
 {
-	auto_free char *small = new_token();
 	auto_json *header = token_header(&credentials);
 	auto_json *payload = token_payload("alice", THUMBPRINT);
 	struct token_claims claims;
@@ -715,7 +715,7 @@ test_4097_bytes_are_refused_before_anything_else(void **state)
 static void
 test_300_kilobytes_do_not_reach_the_library(void **state)
 {
-	const size_t len = 300 * 1024;
+	const size_t len = (size_t)300 * 1024;
 	auto_free char *token = alloc_zero(len + 1, 1);
 
 	(void)state;
