@@ -3,7 +3,6 @@
  */
 #include "policy/image.h"
 
-#include <stdio.h>
 #include <string.h>
 
 #include "lib/cleanup.h"
@@ -136,6 +135,17 @@ find_tag(const char *text)
 	return strchr(slash == NULL ? text : slash, ':');
 }
 
+/* Both together are IMAGE_MAX bytes at most, which the caller has seen to. */
+static void
+write_reference(const char *text, const char *tag, char ret[IMAGE_REFERENCE])
+{
+	size_t len = strlen(text);
+	size_t tag_len = strlen(tag);
+
+	memcpy(ret, text, len);
+	memcpy(ret + len, tag, tag_len + 1);
+}
+
 static const char *
 read_digest(const char *text, const char *at, char ret[IMAGE_REFERENCE],
     enum image_kind *ret_kind)
@@ -150,7 +160,7 @@ read_digest(const char *text, const char *at, char ret[IMAGE_REFERENCE],
 		return "a tag and a digest together; leave the tag away";
 	if (!is_repository(text, name_len))
 		return "not the name of an image";
-	snprintf(ret, IMAGE_REFERENCE, "%s", text);
+	write_reference(text, "", ret);
 	*ret_kind = IMAGE_DIGEST;
 	return NULL;
 }
@@ -166,7 +176,7 @@ image_read(
 	if (strlen(text) > IMAGE_MAX)
 		return "longer than 255 bytes";
 	if (is_digest(text)) {
-		snprintf(ret, IMAGE_REFERENCE, "%s", text);
+		write_reference(text, "", ret);
 		*ret_kind = IMAGE_ID;
 		return NULL;
 	}
@@ -181,8 +191,7 @@ image_read(
 		       "a tag such as :latest";
 	if (tag == NULL && strlen(text) + strlen(LATEST) > IMAGE_MAX)
 		return "longer than 255 bytes with :latest";
-	snprintf(
-	    ret, IMAGE_REFERENCE, "%s%s", text, tag == NULL ? LATEST : "");
+	write_reference(text, tag == NULL ? LATEST : "", ret);
 	*ret_kind = IMAGE_TAG;
 	return NULL;
 }
