@@ -1,0 +1,183 @@
+/* Query parameters: bytes that may be anything. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "gateway/query.h"
+#include "lib/cleanup.h"
+
+static const char *const words[] = {"queued", "running", NULL};
+
+enum { WAIT, FOLLOW, BEFORE, STATE, SUBJECT, OFFSET, SPECS };
+
+static const struct query_spec specs[SPECS] = {
+    [WAIT] = {.name = "wait", .kind = QUERY_INTEGER, .max = 60},
+    [FOLLOW] = {.name = "follow", .kind = QUERY_FLAG},
+    [BEFORE] = {.name = "before", .kind = QUERY_ID},
+    [STATE] = {.name = "state", .kind = QUERY_WORD, .words = words},
+    [SUBJECT] = {.name = "subject", .kind = QUERY_SUBJECT},
+    [OFFSET] = {.name = "offset", .kind = QUERY_INTEGER, .max = INT64_MAX},
+};
+
+static int
+set_bytes(struct query_value *values, const char *name, const char *value,
+    size_t len, struct err *err)
+{
+	const struct query_table table = {specs, values, SPECS};
+
+	return query_set(&table, (struct query_text){name, strlen(name)},
+	    (struct query_text){value, len}, err);
+}
+
+static void
+assert_refused(const char *name, const char *value, const char *why)
+{
+	struct query_value values[SPECS] = {0};
+	struct err err = {0};
+
+	if (set_bytes(values, name, value, value == NULL ? 0 : strlen(value),
+		&err) != -1)
+		fail_msg("%s=%s was accepted", name, value);
+	assert_int_equal(err.code, ERR_UNPROCESSABLE);
+	if (strstr(err.detail, why) == NULL)
+		fail_msg("\"%s\" does not say \"%s\"", err.detail, why);
+	for (size_t i = 0; i < SPECS; i++)
+		assert_false(values[i].given);
+}
+
+static void
+test_values_that_fit_are_taken(void **state)
+{
+	static const char *const pairs[][2] = {{"wait", "0"}, {"wait", "60"},
+	    {"wait", "007"}, {"follow", "1"}, {"follow", "0"},
+	    {"before", "01932f0e-6f0a-7c3e-8a55-3f1f0c1b2a11"},
+	    {"state", "running"}, {"subject", "alice.b-c_d"},
+	    {"offset", "999999999999999999"}};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(pairs); i++) {
+		struct query_value values[SPECS] = {0};
+		struct err err = {0};
+
+		if (set_bytes(values, pairs[i][0], pairs[i][1],
+			strlen(pairs[i][1]), &err) != 0)
+			fail_msg("%s", err.detail);
+	}
+}
+
+static void
+test_integers_are_digits_within_bounds(void **state)
+{
+	static const char *const texts[] = {"", "61", "-1", "+1", " 1", "1 ",
+	    "1.0", "0x1", "1e1", "99999999999999999999",
+	    "18446744073709551616"};
+	struct query_value values[SPECS] = {0};
+	struct err err;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(texts); i++)
+		assert_refused("wait", texts[i], "wait");
+	assert_int_equal(set_bytes(values, "wait", "42", 2, &err), 0);
+	assert_int_equal(values[WAIT].integer, 42);
+}
+
+static void
+test_other_kinds_are_compared_exactly(void **state)
+{
+	(void)state;
+	assert_refused("follow", "2", "follow");
+	assert_refused("follow", "true", "follow");
+	assert_refused("before", "1", "before");
+	assert_refused("state", "finished", "state");
+	assert_refused("state", "Running", "state");
+	assert_refused("state", "", "state");
+	assert_refused("subject", "Alice", "subject");
+	assert_refused("subject", "a/b", "subject");
+	assert_refused("subject", "", "subject");
+}
+
+static void
+test_unknown_and_empty_names_are_refused(void **state)
+{
+	(void)state;
+	assert_refused("", "1", "not known");
+	assert_refused("waits", "1", "not known");
+	assert_refused("wai", "1", "not known");
+	assert_refused("Wait", "1", "not known");
+	assert_refused("wait", NULL, "no value");
+}
+
+static void
+test_a_name_with_a_nul_in_it_is_not_that_name(void **state)
+{
+	struct query_value values[SPECS] = {0};
+	const struct query_table table = {specs, values, SPECS};
+	struct err err;
+
+	(void)state;
+	assert_int_equal(query_set(&table, (struct query_text){"wait\0x", 6},
+			     (struct query_text){"1", 1}, &err),
+	    -1);
+	assert_false(values[WAIT].given);
+}
+
+static void
+test_a_value_with_a_nul_in_it_is_refused(void **state)
+{
+	struct query_value values[SPECS] = {0};
+	struct err err;
+
+	(void)state;
+	assert_int_equal(set_bytes(values, "wait", "1\0", 2, &err), -1);
+	assert_int_equal(set_bytes(values, "state", "running\0x", 9, &err), -1);
+	assert_false(values[STATE].given);
+}
+
+static void
+test_a_parameter_may_come_once(void **state)
+{
+	struct query_value values[SPECS] = {0};
+	struct err err;
+
+	(void)state;
+	assert_int_equal(set_bytes(values, "wait", "1", 1, &err), 0);
+	assert_int_equal(set_bytes(values, "wait", "1", 1, &err), -1);
+	assert_string_equal(err.detail, "wait: came twice");
+}
+
+static void
+test_a_value_of_the_longest_and_one_more(void **state)
+{
+	char text[QUERY_TEXT + 1];
+	struct query_value values[SPECS] = {0};
+	struct err err;
+
+	(void)state;
+	memset(text, 'a', sizeof(text));
+	assert_int_equal(
+	    set_bytes(values, "subject", text, QUERY_TEXT - 1, &err), 0);
+	values[SUBJECT].given = false;
+	assert_int_equal(
+	    set_bytes(values, "subject", text, QUERY_TEXT, &err), -1);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_values_that_fit_are_taken),
+	    cmocka_unit_test(test_integers_are_digits_within_bounds),
+	    cmocka_unit_test(test_other_kinds_are_compared_exactly),
+	    cmocka_unit_test(test_unknown_and_empty_names_are_refused),
+	    cmocka_unit_test(test_a_name_with_a_nul_in_it_is_not_that_name),
+	    cmocka_unit_test(test_a_value_with_a_nul_in_it_is_refused),
+	    cmocka_unit_test(test_a_parameter_may_come_once),
+	    cmocka_unit_test(test_a_value_of_the_longest_and_one_more),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,160 @@
+/* Refusals: the first is told at once, a flood is summed up. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "gateway/refusals.h"
+#include "lib/alloc.h"
+#include "lib/cleanup.h"
+
+#define NOW INT64_C(1000000)
+
+/* Without a link everything is kept, which is what is looked at here; what
+ * goes to the runner is seen end to end. */
+struct bench {
+	uv_loop_t loop;
+	struct refusals *refusals;
+};
+
+static int
+set_up(void **state)
+{
+	struct bench *bench = alloc_zero(1, sizeof(*bench));
+
+	bench->refusals = alloc_zero(1, sizeof(*bench->refusals));
+	assert_int_equal(uv_loop_init(&bench->loop), 0);
+	refusals_open(bench->refusals, &bench->loop, NULL);
+	*state = bench;
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	struct bench *bench = *state;
+
+	refusals_close(bench->refusals, NULL);
+	uv_run(&bench->loop, UV_RUN_DEFAULT);
+	assert_int_equal(uv_loop_close(&bench->loop), 0);
+	free(bench->refusals);
+	free(bench);
+	return 0;
+}
+
+static void
+report(struct bench *bench, enum err_code code, const char *address)
+{
+	refusals_report(bench->refusals,
+	    &(struct refusal){.code = code, .address = address}, NOW);
+}
+
+static const struct refusals_entry *
+find(const struct bench *bench, enum err_code code, const char *address)
+{
+	for (size_t i = 0; i <= REFUSALS_MAX; i++) {
+		const struct refusals_entry *entry =
+		    &bench->refusals->entries[i];
+
+		if (entry->count > 0 && entry->code == code &&
+		    strcmp(entry->address, address) == 0)
+			return entry;
+	}
+	return NULL;
+}
+
+static void
+test_the_same_from_one_address_is_one_record(void **state)
+{
+	struct bench *bench = *state;
+
+	for (int i = 0; i < 1000; i++)
+		report(bench, ERR_MALFORMED, "192.0.2.1");
+	assert_int_equal(find(bench, ERR_MALFORMED, "192.0.2.1")->count, 1000);
+}
+
+static void
+test_other_codes_addresses_subjects_and_rules_are_kept_apart(void **state)
+{
+	struct bench *bench = *state;
+	const struct certificate alice = {.subject = "alice"};
+	unsigned used = 0;
+
+	report(bench, ERR_MALFORMED, "192.0.2.1");
+	report(bench, ERR_MALFORMED, "192.0.2.2");
+	report(bench, ERR_TIMEOUT, "192.0.2.1");
+	refusals_report(bench->refusals,
+	    &(struct refusal){.code = ERR_MALFORMED,
+		.address = "192.0.2.1",
+		.certificate = &alice},
+	    NOW);
+	refusals_report(bench->refusals,
+	    &(struct refusal){.code = ERR_MALFORMED,
+		.address = "192.0.2.1",
+		.certificate = &alice,
+		.rule = "demo"},
+	    NOW);
+	for (size_t i = 0; i <= REFUSALS_MAX; i++)
+		used += bench->refusals->entries[i].count > 0;
+	assert_int_equal(used, 5);
+}
+
+static void
+test_a_flood_from_many_addresses_is_counted_in_bounded_room(void **state)
+{
+	enum { MANY = 10 * REFUSALS_MAX };
+	struct bench *bench = *state;
+	int64_t total = 0;
+
+	for (int i = 0; i < MANY; i++) {
+		char address[ADDRESS_TEXT];
+
+		snprintf(
+		    address, sizeof(address), "10.0.%d.%d", i / 256, i % 256);
+		report(bench, ERR_UNAUTHENTICATED, address);
+	}
+	for (size_t i = 0; i <= REFUSALS_MAX; i++)
+		total += bench->refusals->entries[i].count;
+	assert_int_equal(total, MANY);
+	assert_int_equal(find(bench, ERR_UNAUTHENTICATED, "many")->count,
+	    MANY - REFUSALS_MAX);
+}
+
+static void
+test_what_a_stranger_wrote_is_cut(void **state)
+{
+	struct bench *bench = *state;
+	char path[2 * REFUSALS_PATH_MAX];
+
+	memset(path, 'x', sizeof(path) - 1);
+	path[sizeof(path) - 1] = '\0';
+	refusals_report(bench->refusals,
+	    &(struct refusal){.code = ERR_NOT_FOUND,
+		.address = "192.0.2.1",
+		.method = "AVERYLONGMETHODTHATISNONE",
+		.path = path},
+	    NOW);
+	const struct refusals_entry *entry =
+	    find(bench, ERR_NOT_FOUND, "192.0.2.1");
+
+	assert_int_equal(strlen(entry->path), REFUSALS_PATH_MAX);
+	assert_int_equal(strlen(entry->method), sizeof(entry->method) - 1);
+}
+
+int
+main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+	    TEST(test_the_same_from_one_address_is_one_record),
+	    TEST(test_other_codes_addresses_subjects_and_rules_are_kept_apart),
+	    TEST(test_a_flood_from_many_addresses_is_counted_in_bounded_room),
+	    TEST(test_what_a_stranger_wrote_is_cut),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
