@@ -402,8 +402,8 @@ test_zsh_and_fish_name_every_command_and_option(void **state)
 	    "'--detach:Don'\\''t wait\\: it'\\''s quicker'",
 	    "'--context:Context to use'"};
 	static const char *const fish[] = {
-	    "complete -c tg-demo -n __fish_use_subcommand -f -a run -d "
-	    "'Run a task'",
+	    ("complete -c tg-demo -n __fish_use_subcommand -f -a run "
+	     "-d 'Run a task'"),
 	    "-n '__fish_seen_subcommand_from token' -f -a issue",
 	    "-l memory -s m -r -d 'Memory of the task'", "-l context -s c -r",
 	    "-l detach -s d -d 'Don'\\''t"};
