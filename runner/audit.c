@@ -1,0 +1,286 @@
+/*
+ * Audit records. A record's sequence number is known only within the
+ * transaction that writes it, so it is put together there.
+ */
+#include "runner/audit.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/alloc.h"
+#include "lib/cleanup.h"
+#include "lib/json.h"
+#include "lib/utf8.h"
+
+#define INFO "info"
+#define NOTICE "notice"
+#define WARNING "warning"
+
+static const struct {
+	const char *code;
+	const char *severity;
+	const char *sentence;
+} events[] = {
+#define EVENT(name, code, severity, sentence) \
+	[EVENT_##name] = {code, severity, sentence},
+#include "lib/events.def"
+#undef EVENT
+};
+
+const char *
+event_code(enum event event)
+{
+	return events[event].code;
+}
+
+struct audit_entry *
+audit_entry_new(enum event event, int64_t wall_ms, const char *policy_sha256)
+{
+	struct audit_entry *entry = alloc_zero(1, sizeof(*entry));
+
+	entry->event = event;
+	entry->wall_ms = wall_ms;
+	if (policy_sha256 != NULL)
+		snprintf(entry->policy_sha256, sizeof(entry->policy_sha256),
+		    "%s", policy_sha256);
+	return entry;
+}
+
+void
+audit_entry_free(struct audit_entry *entry)
+{
+	if (entry == NULL)
+		return;
+	json_decref(entry->principal);
+	json_decref(entry->object);
+	json_decref(entry->untrusted);
+	free(entry->rule);
+	free(entry->outcome);
+	free(entry->message);
+	free(entry);
+}
+
+void
+audit_set_message(struct audit_entry *entry, const char *format, ...)
+{
+	char *text = NULL;
+	va_list ap;
+	int n;
+
+	va_start(ap, format);
+	n = vasprintf(&text, format, ap);
+	va_end(ap);
+	if (n < 0)
+		die("audit_set_message: no memory");
+	free(entry->message);
+	entry->message = text;
+}
+
+json_t *
+audit_text(const char *text)
+{
+	auto_buffer neutral = BUFFER_INIT(SIZE_MAX);
+	json_t *json;
+
+	utf8_append_neutral(&neutral, text, strlen(text));
+	json = json_string(neutral.data != NULL ? neutral.data : "");
+	if (json == NULL)
+		die("a neutral text that is no UTF-8");
+	return json;
+}
+
+static void
+set_string(json_t *object, const char *name, const char *value)
+{
+	if (value != NULL && *value != '\0' &&
+	    json_object_set_new(object, name, audit_text(value)) != 0)
+		die("an audit record's %s cannot be set", name);
+}
+
+/* What is too large to be kept is counted. */
+static char *
+encode_untrusted(const struct audit_entry *entry, size_t *ret_len)
+{
+	auto_json *instead = NULL;
+	auto_free char *text = NULL;
+	size_t len = 0;
+
+	if (entry->untrusted == NULL)
+		return NULL;
+	text = json_encode_canonical(entry->untrusted, &len);
+	if (len <= AUDIT_UNTRUSTED_MAX) {
+		*ret_len = len;
+		return take(text);
+	}
+	instead = json_pack("{s:I}", "dropped_bytes", (json_int_t)len);
+	return json_encode_canonical(instead, ret_len);
+}
+
+static void
+set_untrusted_hash(json_t *record, const uint8_t salt[AUDIT_SALT_BYTES],
+    const char *text, size_t len)
+{
+	auto_free uint8_t *salted = alloc_zero(AUDIT_SALT_BYTES + len, 1);
+	char hex[SHA256_HEX];
+
+	memcpy(salted, salt, AUDIT_SALT_BYTES);
+	memcpy(salted + AUDIT_SALT_BYTES, text, len);
+	digest_sha256_hex(salted, AUDIT_SALT_BYTES + len, hex);
+	set_string(record, "untrusted_sha256", hex);
+}
+
+/* RFC 9162 2.1.1: a leaf is hashed with a zero byte in front. */
+static void
+hash_leaf(const char *record, size_t len, uint8_t ret[SHA256_BYTES])
+{
+	auto_free uint8_t *leaf = alloc_zero(1 + len, 1);
+
+	memcpy(leaf + 1, record, len);
+	digest_sha256(leaf, 1 + len, ret);
+}
+
+void
+audit_render(const struct audit_entry *entry, int64_t seq,
+    const uint8_t salt[AUDIT_SALT_BYTES], struct audit_leaf *ret)
+{
+	auto_json *record = json_object();
+	char when[CLOCK_TEXT];
+
+	*ret = (struct audit_leaf){0};
+	clock_format(entry->wall_ms, when);
+	json_object_set_new(record, "seq", json_integer((json_int_t)seq));
+	set_string(record, "time", when);
+	set_string(record, "event", events[entry->event].code);
+	set_string(record, "severity", events[entry->event].severity);
+	if (entry->principal != NULL)
+		json_object_set(record, "principal", entry->principal);
+	if (entry->object != NULL)
+		json_object_set(record, "object", entry->object);
+	set_string(record, "rule", entry->rule);
+	set_string(record, "policy_sha256", entry->policy_sha256);
+	set_string(record, "outcome", entry->outcome);
+	set_string(record, "message",
+	    entry->message != NULL ? entry->message
+				   : events[entry->event].sentence);
+	ret->untrusted = encode_untrusted(entry, &ret->untrusted_len);
+	if (ret->untrusted != NULL)
+		set_untrusted_hash(
+		    record, salt, ret->untrusted, ret->untrusted_len);
+	ret->record = json_encode_canonical(record, &ret->record_len);
+	hash_leaf(ret->record, ret->record_len, ret->hash);
+}
+
+void
+audit_leaf_done(struct audit_leaf *leaf)
+{
+	free(leaf->record);
+	free(leaf->untrusted);
+	*leaf = (struct audit_leaf){0};
+}
+
+static int
+next_seq(struct database *database, int64_t *ret, struct err *err)
+{
+	int result = database_begin(database, STATEMENT_AUDIT_NEXT, err, "");
+
+	if (result != 0)
+		return -1;
+	result = database_next(database, STATEMENT_AUDIT_NEXT, err);
+	if (result > 0)
+		*ret = database_integer(database, STATEMENT_AUDIT_NEXT, 0);
+	database_end(database, STATEMENT_AUDIT_NEXT);
+	return result > 0 ? 0 : -1;
+}
+
+int
+audit_append(
+    struct database *database, const struct audit_entry *entry, struct err *err)
+{
+	AUTO(audit_leaf_done) struct audit_leaf leaf = {0};
+	uint8_t salt[AUDIT_SALT_BYTES];
+	int64_t seq = 0;
+
+	if (next_seq(database, &seq, err) != 0)
+		return -1;
+	random_bytes(salt, sizeof(salt));
+	audit_render(entry, seq, salt, &leaf);
+	return database_run(database, STATEMENT_AUDIT_INSERT, err, "iisssbsb",
+	    seq, entry->wall_ms, events[entry->event].code,
+	    json_string_value(json_object_get(entry->object, "task")),
+	    leaf.record, leaf.hash, sizeof(leaf.hash), leaf.untrusted,
+	    leaf.untrusted != NULL ? salt : NULL, sizeof(salt));
+}
+
+static void
+add_hex(struct buffer *lines, const char *name, const void *data, size_t len)
+{
+	auto_free char *hex = alloc_zero(2 * len + 1, 1);
+
+	hex_encode(data, len, hex);
+	buffer_printf(lines, ",\"%s\":\"%s\"", name, hex);
+}
+
+/* The record is an object; what stands beside it goes in before its end. */
+static void
+write_line(
+    struct database *database, enum statement statement, struct buffer *lines)
+{
+	const char *record = database_text(database, statement, 1);
+	const char *untrusted = database_text(database, statement, 3);
+	size_t hash_len, salt_len;
+	const void *hash = database_blob(database, statement, 2, &hash_len);
+	const void *salt = database_blob(database, statement, 4, &salt_len);
+
+	buffer_append(lines, record, strlen(record) - 1);
+	if (untrusted != NULL) {
+		buffer_printf(lines, ",\"untrusted\":");
+		buffer_append_string(lines, untrusted);
+		add_hex(lines, "untrusted_salt", salt, salt_len);
+	}
+	add_hex(lines, "leaf", hash, hash_len);
+	buffer_append_string(lines, "}\n");
+}
+
+static enum statement
+choose_statement(const struct audit_query *query)
+{
+	if (query->task[0] != '\0')
+		return query->newest ? STATEMENT_AUDIT_TASK_NEWEST
+				     : STATEMENT_AUDIT_TASK_AFTER;
+	return query->newest ? STATEMENT_AUDIT_NEWEST : STATEMENT_AUDIT_AFTER;
+}
+
+int
+audit_select(struct database *database, const struct audit_query *query,
+    struct buffer *lines, int64_t *ret_count, int64_t *ret_last,
+    struct err *err)
+{
+	enum statement statement = choose_statement(query);
+	int64_t count = 0, last = query->after;
+	int result;
+
+	if (query->task[0] != '\0')
+		result = database_begin(database, statement, err, "iis",
+		    query->after, query->limit, query->task);
+	else
+		result = database_begin(
+		    database, statement, err, "ii", query->after, query->limit);
+	if (result != 0)
+		return -1;
+	while (lines->len < AUDIT_READ_MAX &&
+	    (result = database_next(database, statement, err)) > 0) {
+		int64_t seq = database_integer(database, statement, 0);
+
+		write_line(database, statement, lines);
+		last = seq > last ? seq : last;
+		count++;
+	}
+	database_end(database, statement);
+	if (result < 0)
+		return -1;
+	*ret_count = count;
+	*ret_last = last;
+	return 0;
+}

@@ -1,0 +1,255 @@
+/*
+ * Configuration: one table of keys, read strictly. Trusts the file's owner,
+ * not his typing: an unknown or misspelt member is refused with its place.
+ */
+#include "runner/config.h"
+
+#include <pwd.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/alloc.h"
+#include "lib/cleanup.h"
+#include "lib/clock.h"
+#include "lib/json.h"
+#include "lib/quantity.h"
+
+#define CONFIG_FILE_MAX 65536
+#define UID_MOST INT64_C(4294967294) /* (uid_t)-1 is nobody's */
+
+/* The members as they stand in the file. */
+struct raw {
+	const char *id, *state, *run;
+	int64_t gateway_uid;
+	json_t *admin_uids;
+	const char *engine, *policy, *ca, *token_keys, *issuer, *audience;
+	json_t *token_lifetime_max;
+	const char *audit_key, *task_init, *seccomp;
+	int64_t task_uid, task_gid;
+	int64_t running_max, queued_max, queued_per_subject;
+	json_t *memory_max;
+	const char *log_format, *log_level;
+};
+
+#define STRING(member, required) \
+	JSON_FIELD(              \
+	    struct raw, member, #member, JSON_KIND_STRING, required, 1, 1024)
+#define INTEGER(member, required, min, max)                                  \
+	JSON_FIELD(struct raw, member, #member, JSON_KIND_INTEGER, required, \
+	    min, max)
+#define QUANTITY(member) \
+	JSON_FIELD(struct raw, member, #member, JSON_KIND_ANY, false, 0, 0)
+
+static const struct json_field fields[] = {
+    STRING(id, true),
+    STRING(state, true),
+    STRING(run, true),
+    INTEGER(gateway_uid, true, 0, UID_MOST),
+    JSON_FIELD(struct raw, admin_uids, "admin_uids", JSON_KIND_ARRAY, false, 0,
+	CONFIG_ADMINS_MAX),
+    STRING(engine, false),
+    STRING(policy, true),
+    STRING(ca, true),
+    STRING(token_keys, true),
+    STRING(issuer, true),
+    STRING(audience, true),
+    QUANTITY(token_lifetime_max),
+    STRING(audit_key, true),
+    STRING(task_init, true),
+    STRING(seccomp, true),
+    INTEGER(task_uid, true, 1, UID_MOST),
+    INTEGER(task_gid, true, 1, UID_MOST),
+    INTEGER(running_max, false, 0, 100000),
+    INTEGER(queued_max, false, 1, 1000000),
+    INTEGER(queued_per_subject, false, 1, 1000000),
+    QUANTITY(memory_max),
+    STRING(log_format, false),
+    STRING(log_level, false),
+};
+
+static const struct raw defaults = {
+    .engine = "unix:///run/docker.sock",
+    .queued_max = 10000,
+    .queued_per_subject = 1000,
+    .log_format = "logfmt",
+    .log_level = "info",
+};
+
+static char *
+resolve(const char *directory, const char *path)
+{
+	if (path[0] == '/')
+		return alloc_string(path);
+	return alloc_printf("%s/%s", directory, path);
+}
+
+/* Absolute: containers are told paths below it, and nothing changes folder. */
+static char *
+directory_of(const char *path, struct err *err)
+{
+	auto_free char *real = realpath(path, NULL);
+	char *slash = real != NULL ? strrchr(real, '/') : NULL;
+
+	if (slash == NULL) {
+		err_errno(err, "%s", path);
+		return NULL;
+	}
+	return slash == real ? alloc_string("/")
+			     : alloc_bytes(real, (size_t)(slash - real));
+}
+
+static int
+read_admins(const struct raw *raw, struct config *config, struct err *err)
+{
+	size_t count = json_array_size(raw->admin_uids);
+
+	if (raw->admin_uids == NULL) {
+		config->admin_uids[0] = 0;
+		config->nadmins = 1;
+		return 0;
+	}
+	for (size_t i = 0; i < count; i++) {
+		const json_t *item = json_array_get(raw->admin_uids, i);
+		int64_t uid = json_integer_value(item);
+
+		if (!json_is_integer(item) || uid < 0 || uid > UID_MOST)
+			return err_set(err, ERR_UNPROCESSABLE,
+			    "admin_uids[%zu]: must be a uid", i);
+		config->admin_uids[i] = (uid_t)uid;
+	}
+	config->nadmins = count;
+	return 0;
+}
+
+static int64_t
+machine_memory(void)
+{
+	long pages = sysconf(_SC_PHYS_PAGES);
+	long size = sysconf(_SC_PAGESIZE);
+
+	if (pages <= 0 || size <= 0)
+		die("the machine does not say how much memory it has");
+	return (int64_t)pages * size;
+}
+
+static int
+read_quantities(const struct raw *raw, struct config *config, struct err *err)
+{
+	long processors = sysconf(_SC_NPROCESSORS_ONLN);
+
+	config->token_lifetime_max_s = INT64_C(24) * 3600;
+	if (raw->token_lifetime_max != NULL &&
+	    (!quantity_read_duration(
+		 raw->token_lifetime_max, &config->token_lifetime_max_s) ||
+		config->token_lifetime_max_s < 1))
+		return err_set(err, ERR_UNPROCESSABLE,
+		    "token_lifetime_max: must be a duration such as \"24h\"");
+	config->memory_max_bytes = 0;
+	if (raw->memory_max != NULL &&
+	    (!quantity_read_size(raw->memory_max, &config->memory_max_bytes) ||
+		config->memory_max_bytes < 0))
+		return err_set(err, ERR_UNPROCESSABLE,
+		    "memory_max: must be a size such as \"8GiB\"");
+	if (config->memory_max_bytes == 0)
+		config->memory_max_bytes = machine_memory() / 4 * 3;
+	config->running_max = raw->running_max;
+	if (config->running_max == 0)
+		config->running_max = 4 * (processors > 0 ? processors : 1);
+	return 0;
+}
+
+static int
+read_texts(const struct raw *raw, struct config *config, struct err *err)
+{
+	if (!uuid_is_valid(raw->id))
+		return err_set(err, ERR_UNPROCESSABLE,
+		    "id: must be a UUID of version 7 in lower case");
+	if (!log_format_parse(raw->log_format, &config->log_format))
+		return err_set(err, ERR_UNPROCESSABLE,
+		    "log_format: must be logfmt or json");
+	if (!log_level_parse(raw->log_level, &config->log_level))
+		return err_set(err, ERR_UNPROCESSABLE,
+		    "log_level: must be debug, info, warning or error");
+	config->id = raw->id;
+	config->engine = raw->engine;
+	config->issuer = raw->issuer;
+	config->audience = raw->audience;
+	return 0;
+}
+
+/* The pair must be nobody's: who shares a task's uid on the host can reach
+ * into its container through /proc. */
+static int
+read_ids(const struct raw *raw, struct config *config, struct err *err)
+{
+	config->gateway_uid = (uid_t)raw->gateway_uid;
+	config->task_uid = (uid_t)raw->task_uid;
+	config->task_gid = (gid_t)raw->task_gid;
+	if (config->task_uid == config->gateway_uid ||
+	    config->task_uid == getuid())
+		return err_set(err, ERR_UNPROCESSABLE,
+		    "task_uid: %lu is the gateway's or the runner's own",
+		    (unsigned long)config->task_uid);
+	if (getpwuid(config->task_uid) != NULL)
+		return err_set(err, ERR_UNPROCESSABLE,
+		    "task_uid: %lu is an account of this host",
+		    (unsigned long)config->task_uid);
+	config->queued_max = raw->queued_max;
+	config->queued_per_subject = raw->queued_per_subject;
+	return 0;
+}
+
+static void
+read_paths(const struct raw *raw, const char *directory, struct config *config)
+{
+	config->state = resolve(directory, raw->state);
+	config->run = resolve(directory, raw->run);
+	config->policy = resolve(directory, raw->policy);
+	config->ca = resolve(directory, raw->ca);
+	config->token_keys = resolve(directory, raw->token_keys);
+	config->audit_key = resolve(directory, raw->audit_key);
+	config->task_init = resolve(directory, raw->task_init);
+	config->seccomp = resolve(directory, raw->seccomp);
+}
+
+int
+config_load(const char *path, struct config *ret, struct err *err)
+{
+	AUTO(config_done) struct config config = {0};
+	auto_free char *directory = NULL;
+	struct raw raw = defaults;
+
+	config.json = json_parse_file(path, CONFIG_FILE_MAX, err);
+	if (config.json == NULL)
+		return -1;
+	directory = directory_of(path, err);
+	if (directory == NULL)
+		return -1;
+	if (json_read_fields(
+		config.json, "", fields, COUNT(fields), true, &raw, err) != 0 ||
+	    read_texts(&raw, &config, err) != 0 ||
+	    read_admins(&raw, &config, err) != 0 ||
+	    read_quantities(&raw, &config, err) != 0 ||
+	    read_ids(&raw, &config, err) != 0)
+		return err_prefix(err, "%s", path);
+	read_paths(&raw, directory, &config);
+	*ret = config;
+	config = (struct config){0};
+	return 0;
+}
+
+void
+config_done(struct config *config)
+{
+	json_decref(config->json);
+	free(config->state);
+	free(config->run);
+	free(config->policy);
+	free(config->ca);
+	free(config->token_keys);
+	free(config->audit_key);
+	free(config->task_init);
+	free(config->seccomp);
+	*config = (struct config){0};
+}

@@ -1,0 +1,371 @@
+/*
+ * SQLite, and how it fails. A failed fsync ends the process: what the kernel
+ * has then dropped cannot be told from what it has written, and asking again
+ * reports success (the "fsyncgate" of 2018).
+ */
+#include "runner/database.h"
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/alloc.h"
+#include "lib/cleanup.h"
+
+/* Pages of the log (4 KiB each) from which on it is moved into the file. */
+#define CHECKPOINT_PAGES 2000
+
+static const char *const sqls[] = {
+#define STATEMENT(name, sql) [STATEMENT_##name] = sql,
+#include "runner/statements.def"
+#undef STATEMENT
+};
+
+static const char schema[] =
+    "CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
+    "CREATE TABLE task ("
+    " id TEXT PRIMARY KEY,"
+    " subject TEXT NOT NULL,"
+    " principal TEXT NOT NULL," /* JSON: who was accepted */
+    " request TEXT NOT NULL," /* JSON; env values until it ends */
+    " request_sha256 TEXT NOT NULL," /* of the body's bytes */
+    " rule TEXT NOT NULL,"
+    " policy_sha256 TEXT NOT NULL,"
+    " limits TEXT NOT NULL," /* JSON, as granted */
+    " uid INTEGER, gid INTEGER, network TEXT,"
+    " state TEXT NOT NULL,"
+    " created_ms INTEGER NOT NULL,"
+    " image_id TEXT, container TEXT,"
+    " started_ms INTEGER, finished_ms INTEGER,"
+    " outcome TEXT, exit_code INTEGER, signal INTEGER,"
+    " reason TEXT, errnum INTEGER, detail TEXT,"
+    " stdout_bytes INTEGER NOT NULL DEFAULT 0,"
+    " stderr_bytes INTEGER NOT NULL DEFAULT 0,"
+    " truncated INTEGER NOT NULL DEFAULT 0,"
+    " user_us INTEGER, system_us INTEGER, memory_peak INTEGER,"
+    " oom_killed INTEGER"
+    ") WITHOUT ROWID;"
+    "CREATE INDEX task_subject ON task (subject, id);"
+    "CREATE INDEX task_open ON task (id) WHERE outcome IS NULL;"
+    "CREATE TABLE idempotency ("
+    " subject TEXT NOT NULL, key TEXT NOT NULL,"
+    " task TEXT NOT NULL REFERENCES task (id),"
+    " request_sha256 TEXT NOT NULL,"
+    " created_ms INTEGER NOT NULL,"
+    " PRIMARY KEY (subject, key)"
+    ") WITHOUT ROWID;"
+    "CREATE INDEX idempotency_age ON idempotency (created_ms);"
+    "CREATE INDEX idempotency_task ON idempotency (task);"
+    "CREATE TABLE audit ("
+    " seq INTEGER PRIMARY KEY,"
+    " time_ms INTEGER NOT NULL,"
+    " event TEXT NOT NULL,"
+    " task TEXT," /* id, where it is about one */
+    " record TEXT NOT NULL," /* the hashed form */
+    " leaf BLOB NOT NULL," /* RFC 9162 2.1.1 */
+    " untrusted TEXT, salt BLOB"
+    ");"
+    "CREATE INDEX audit_task ON audit (task, seq) WHERE task IS NOT NULL;"
+    "INSERT INTO meta (key, value) VALUES ('version', 1);";
+
+/* Exclusive: no other process looks at half of what we do, and no memory is
+ * mapped that a full disk could turn into SIGBUS. */
+static const char settings[] = "PRAGMA locking_mode = EXCLUSIVE;"
+			       "PRAGMA journal_mode = WAL;"
+			       "PRAGMA synchronous = FULL;"
+			       "PRAGMA foreign_keys = ON;"
+			       "PRAGMA trusted_schema = OFF;"
+			       "PRAGMA wal_autocheckpoint = 0;";
+
+static int
+explain(struct database *database, const char *what, struct err *err)
+{
+	int code = sqlite3_extended_errcode(database->handle);
+	const char *text = sqlite3_errmsg(database->handle);
+
+	if (code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC)
+		die("the store: %s: fsync failed: %s", what, text);
+	switch (code & 0xff) {
+	case SQLITE_NOMEM:
+		die("the store: %s: no memory", what);
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		return err_set(err, ERR_CONFLICT,
+		    "%s: another process has the store open", what);
+	case SQLITE_FULL:
+	case SQLITE_IOERR:
+	case SQLITE_READONLY:
+	case SQLITE_CANTOPEN:
+	case SQLITE_PERM:
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+		return err_set(err, ERR_UNAVAILABLE, "%s: %s", what, text);
+	default:
+		return err_set(
+		    err, ERR_INTERNAL, "%s: %s (%d)", what, text, code);
+	}
+}
+
+static int
+execute(struct database *database, const char *sql, const char *what,
+    struct err *err)
+{
+	if (sqlite3_exec(database->handle, sql, NULL, NULL, NULL) != SQLITE_OK)
+		return explain(database, what, err);
+	return 0;
+}
+
+static int
+query_integer(
+    struct database *database, const char *sql, int64_t *ret, struct err *err)
+{
+	sqlite3_stmt *statement = NULL;
+	int result;
+
+	if (sqlite3_prepare_v2(database->handle, sql, -1, &statement, NULL) !=
+	    SQLITE_OK)
+		return explain(database, "read the schema", err);
+	result = sqlite3_step(statement);
+	*ret = result == SQLITE_ROW ? sqlite3_column_int64(statement, 0) : -1;
+	sqlite3_finalize(statement);
+	if (result != SQLITE_ROW && result != SQLITE_DONE)
+		return explain(database, "read the schema", err);
+	return 0;
+}
+
+static int
+prepare_schema(struct database *database, struct err *err)
+{
+	int64_t tables, version;
+	auto_free char *whole = NULL;
+
+	if (query_integer(database, "SELECT count(*) FROM sqlite_schema",
+		&tables, err) != 0)
+		return -1;
+	if (tables == 0) {
+		whole = alloc_printf("BEGIN IMMEDIATE;%sCOMMIT;", schema);
+		return execute(database, whole, "make the tables", err);
+	}
+	if (query_integer(database,
+		"SELECT value FROM meta WHERE key = 'version'", &version,
+		err) != 0)
+		return -1;
+	if (version > DATABASE_VERSION)
+		return err_set(err, ERR_CONFLICT,
+		    "was written by a newer taskgate-runner (its version is "
+		    "%lld, ours %d); start that one",
+		    (long long)version, DATABASE_VERSION);
+	if (version != DATABASE_VERSION)
+		return err_set(err, ERR_CONFLICT, "is no store of ours");
+	return 0;
+}
+
+static int
+prepare_statements(struct database *database, struct err *err)
+{
+	for (size_t i = 0; i < STATEMENT_COUNT; i++) {
+		if (sqlite3_prepare_v3(database->handle, sqls[i], -1,
+			SQLITE_PREPARE_PERSISTENT, &database->statements[i],
+			NULL) != SQLITE_OK)
+			return explain(database, sqls[i], err);
+	}
+	return 0;
+}
+
+static void
+close_quietly(struct database *database)
+{
+	for (size_t i = 0; i < STATEMENT_COUNT; i++)
+		sqlite3_finalize(database->statements[i]);
+	sqlite3_close(database->handle);
+	*database = (struct database){0};
+}
+
+static int
+count_pages(void *arg, sqlite3 *handle, const char *name, int pages)
+{
+	struct database *database = arg;
+
+	(void)handle;
+	(void)name;
+	database->log_pages = pages;
+	return SQLITE_OK;
+}
+
+int
+database_open(const char *path, struct database *ret, struct err *err)
+{
+	AUTO(close_quietly) struct database database = {0};
+
+	if (sqlite3_open_v2(path, &database.handle,
+		SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
+		    SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW,
+		NULL) != SQLITE_OK)
+		return err_set(err, ERR_UNAVAILABLE, "open %s: %s", path,
+		    sqlite3_errmsg(database.handle));
+	sqlite3_extended_result_codes(database.handle, 1);
+	if (sqlite3_db_config(database.handle, SQLITE_DBCONFIG_DEFENSIVE, 1,
+		NULL) != SQLITE_OK)
+		die("sqlite3_db_config");
+	if (execute(&database, settings, "open", err) != 0 ||
+	    prepare_schema(&database, err) != 0 ||
+	    prepare_statements(&database, err) != 0)
+		return err_prefix(err, "%s", path);
+	*ret = database;
+	database = (struct database){0};
+	sqlite3_wal_hook(ret->handle, count_pages, ret);
+	return 0;
+}
+
+void
+database_close(struct database *database)
+{
+	struct err err;
+
+	if (database->handle == NULL)
+		return;
+	if (sqlite3_wal_checkpoint_v2(database->handle, NULL,
+		SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) != SQLITE_OK)
+		(void)explain(database, "checkpoint", &err);
+	close_quietly(database);
+}
+
+static int
+bind(sqlite3_stmt *statement, const char *format, va_list ap)
+{
+	for (int at = 1; *format != '\0'; format++, at++) {
+		int result;
+
+		if (*format == 's') {
+			const char *text = va_arg(ap, const char *);
+
+			result = sqlite3_bind_text(
+			    statement, at, text, -1, SQLITE_STATIC);
+		} else if (*format == 'i') {
+			int64_t value = va_arg(ap, int64_t);
+
+			result = value == DATABASE_NONE
+			    ? sqlite3_bind_null(statement, at)
+			    : sqlite3_bind_int64(statement, at, value);
+		} else {
+			const void *data = va_arg(ap, const void *);
+			size_t len = va_arg(ap, size_t);
+
+			result = sqlite3_bind_blob64(
+			    statement, at, data, len, SQLITE_STATIC);
+		}
+		if (result != SQLITE_OK)
+			return -1;
+	}
+	return 0;
+}
+
+static int
+begin(struct database *database, enum statement statement, struct err *err,
+    const char *format, va_list ap)
+{
+	if (bind(database->statements[statement], format, ap) == 0)
+		return 0;
+	explain(database, sqls[statement], err);
+	database_end(database, statement);
+	return -1;
+}
+
+int
+database_begin(struct database *database, enum statement statement,
+    struct err *err, const char *format, ...)
+{
+	va_list ap;
+	int result;
+
+	va_start(ap, format);
+	result = begin(database, statement, err, format, ap);
+	va_end(ap);
+	return result;
+}
+
+int
+database_next(
+    struct database *database, enum statement statement, struct err *err)
+{
+	int result = sqlite3_step(database->statements[statement]);
+
+	if (result == SQLITE_ROW)
+		return 1;
+	if (result == SQLITE_DONE)
+		return 0;
+	return explain(database, "the store", err);
+}
+
+void
+database_end(struct database *database, enum statement statement)
+{
+	/* Says again what the last step said. */
+	(void)sqlite3_reset(database->statements[statement]);
+	(void)sqlite3_clear_bindings(database->statements[statement]);
+}
+
+int
+database_run(struct database *database, enum statement statement,
+    struct err *err, const char *format, ...)
+{
+	va_list ap;
+	int result;
+
+	va_start(ap, format);
+	result = begin(database, statement, err, format, ap);
+	va_end(ap);
+	if (result != 0)
+		return -1;
+	result = database_next(database, statement, err);
+	database_end(database, statement);
+	return result < 0 ? -1 : 0;
+}
+
+const char *
+database_text(struct database *database, enum statement statement, int column)
+{
+	return (const char *)sqlite3_column_text(
+	    database->statements[statement], column);
+}
+
+int64_t
+database_integer(
+    struct database *database, enum statement statement, int column)
+{
+	sqlite3_stmt *row = database->statements[statement];
+
+	return sqlite3_column_type(row, column) == SQLITE_NULL
+	    ? DATABASE_NONE
+	    : sqlite3_column_int64(row, column);
+}
+
+const void *
+database_blob(struct database *database, enum statement statement, int column,
+    size_t *ret_len)
+{
+	sqlite3_stmt *row = database->statements[statement];
+	const void *data = sqlite3_column_blob(row, column);
+
+	*ret_len = (size_t)sqlite3_column_bytes(row, column);
+	return data;
+}
+
+int
+database_in_transaction(const struct database *database)
+{
+	return sqlite3_get_autocommit(database->handle) == 0;
+}
+
+/* By hand, because SQLite's own passes over a failed fsync. */
+void
+database_checkpoint(struct database *database)
+{
+	struct err err;
+
+	if (database->log_pages < CHECKPOINT_PAGES)
+		return;
+	if (sqlite3_wal_checkpoint_v2(database->handle, NULL,
+		SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) != SQLITE_OK)
+		(void)explain(database, "checkpoint", &err);
+}

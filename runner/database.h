@@ -1,0 +1,74 @@
+/*
+ * The runner's database: SQLite, opened by one process alone, used by one
+ * thread. What this file knows is how SQLite fails; what is in the tables is
+ * others' to know.
+ */
+#ifndef RUNNER_DATABASE_H
+#define RUNNER_DATABASE_H
+
+#include <sqlite3.h>
+#include <stdint.h>
+
+#include "lib/err.h"
+
+#define DATABASE_VERSION 1
+
+/* The columns of a task, in the order in which runner/task_store.c reads. */
+#define TASK_COLUMNS                                                      \
+	"id, subject, principal, request, request_sha256, rule, "         \
+	"policy_sha256, limits, uid, gid, network, state, created_ms, "   \
+	"image_id, started_ms, finished_ms, outcome, exit_code, signal, " \
+	"reason, errnum, detail, stdout_bytes, stderr_bytes, truncated, " \
+	"user_us, system_us, memory_peak, oom_killed"
+
+enum statement {
+#define STATEMENT(name, sql) STATEMENT_##name,
+#include "runner/statements.def"
+#undef STATEMENT
+	STATEMENT_COUNT
+};
+
+struct database {
+	sqlite3 *handle;
+	sqlite3_stmt *statements[STATEMENT_COUNT];
+	int log_pages; /* of the write-ahead log, as of the last commit */
+};
+
+/* Makes it where there is none. *ret must stay where it is. ERR_CONFLICT: of a
+ * newer version, or open in another process. */
+int database_open(const char *path, struct database *ret, struct err *err);
+/* Brings what the write-ahead log holds into the file. */
+void database_close(struct database *database);
+
+/*
+ * `format` has a character for each value:
+ *	s  const char *, NULL for none	i  int64_t, DATABASE_NONE for none
+ *	b  const void *, size_t
+ * Bytes are borrowed until the statement is run or reset.
+ * ERR_UNAVAILABLE where the disk is at fault, ERR_INTERNAL where we are.
+ */
+#define DATABASE_NONE INT64_MIN
+int database_run(struct database *database, enum statement statement,
+    struct err *err, const char *format, ...);
+
+/* A query: begin, then next until it says 0 (no more rows) or -1; then end. */
+int database_begin(struct database *database, enum statement statement,
+    struct err *err, const char *format, ...);
+int database_next(
+    struct database *database, enum statement statement, struct err *err);
+void database_end(struct database *database, enum statement statement);
+
+/* Of the row at hand; text is borrowed until the next row. */
+const char *
+database_text(struct database *database, enum statement statement, int column);
+int64_t database_integer(
+    struct database *database, enum statement statement, int column);
+const void *database_blob(struct database *database, enum statement statement,
+    int column, size_t *ret_len);
+
+/* Whether a transaction is open: an error may have ended it. */
+int database_in_transaction(const struct database *database);
+/* Between transactions: moves the log into the file when it has grown. */
+void database_checkpoint(struct database *database);
+
+#endif

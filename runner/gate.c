@@ -1,0 +1,294 @@
+/*
+ * Who asks, and for which task.
+ */
+#include "runner/gate.h"
+
+#include <fcntl.h>
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/alloc.h"
+#include "lib/cleanup.h"
+#include "lib/log.h"
+#include "lib/utf8.h"
+#include "runner/refusals.h"
+
+/* Of both streams together (docs/api.md). */
+#define INLINE_MAX (16 * 1024)
+
+static int
+authenticate(const struct runner *runner, const struct envelope *envelope,
+    struct principal *ret, struct err *err)
+{
+	auto_free uint8_t *der = NULL;
+	struct certificate certificate;
+	size_t len = 0;
+	int64_t now_s = clock_wall_ms() / 1000;
+
+	if (strlen(envelope->certificate) > 2 * CERTIFICATE_DER_MAX ||
+	    !base64url_decode(envelope->certificate,
+		strlen(envelope->certificate), &der, &len))
+		return err_set(err, ERR_UNAUTHENTICATED,
+		    "the certificate is not base64url");
+	if (certificate_verify_der(runner->authority.trust, der, len, now_s,
+		&certificate, err) != 0)
+		return -1;
+	return principal_authenticate(&runner->authority, runner->tokens,
+	    &certificate, envelope->token, strlen(envelope->token), now_s, ret,
+	    err);
+}
+
+int
+gate_open(struct peer *peer, const struct envelope *envelope, enum scope scope,
+    struct question **ret, struct err *err)
+{
+	struct question *question = question_new(peer, envelope->request, err);
+	struct err refused = {0};
+
+	if (question == NULL)
+		return -1;
+	snprintf(question->address, sizeof(question->address), "%s",
+	    envelope->address);
+	if (authenticate(
+		peer->runner, envelope, &question->principal, &refused) != 0 ||
+	    principal_require(&question->principal, scope, &refused) != 0) {
+		gate_refuse(question, &refused);
+		return 0;
+	}
+	*ret = question;
+	return 1;
+}
+
+void
+gate_refuse(struct question *question, const struct err *err)
+{
+	const struct certificate *certificate =
+	    &question->principal.certificate;
+	bool known = certificate->subject[0] != '\0';
+	auto_json *untrusted =
+	    json_pack("{s:o}", "detail", audit_text(err->detail));
+	const struct refusal refusal = {
+	    .code = err->code,
+	    .count = 1,
+	    .address = question->address,
+	    .subject = known ? certificate->subject : NULL,
+	    .thumbprint = known ? certificate->thumbprint : NULL,
+	    .token_id = known ? question->principal.token.id : NULL,
+	    .untrusted = untrusted,
+	};
+
+	refusals_add(question->runner->refusals, &refusal);
+	if (!err_detail_is_public(err->code))
+		log_failure(LOG_LEVEL_ERROR, "request.failed", err, NULL);
+	question_fail(question, err);
+}
+
+json_t *
+gate_principal(const struct question *question)
+{
+	const struct principal *principal = &question->principal;
+
+	return json_pack("{s:s, s:s, s:s, s:o}", "subject",
+	    principal->certificate.subject, "thumbprint",
+	    principal->certificate.thumbprint, "token_id", principal->token.id,
+	    "address", audit_text(question->address));
+}
+
+bool
+gate_may_see(const struct question *question, const char *subject)
+{
+	return strcmp(question->principal.certificate.subject, subject) == 0 ||
+	    (question->principal.token.scopes & SCOPE_TASKS_READ_ALL) != 0;
+}
+
+/* -- finding a task */
+
+struct search {
+	struct store_op op;
+	struct question *question;
+	char task[UUID_TEXT];
+	gate_found *found;
+	void *arg;
+	struct task_data data;
+	int result;
+};
+
+static void
+record_reading(const struct question *question, const struct task_data *data)
+{
+	struct tasks *tasks = &question->runner->tasks;
+	struct audit_entry *entry;
+
+	if (strcmp(question->principal.certificate.subject,
+		data->owner.subject) == 0)
+		return;
+	entry = tasks_entry(tasks, EVENT_TASK_READ_BY_OTHER);
+	entry->principal = gate_principal(question);
+	entry->object = json_pack(
+	    "{s:s, s:s}", "task", data->id, "subject", data->owner.subject);
+	tasks_record_take(tasks, entry);
+}
+
+static void
+tell_missing(struct question *question)
+{
+	struct err err;
+
+	err_set(&err, ERR_NOT_FOUND, "there is no such task of yours");
+	question_fail(question, &err);
+}
+
+static void
+give_found(struct question *question, gate_found *found, void *arg,
+    struct task *live, struct task_data *data)
+{
+	if (!gate_may_see(question, data->owner.subject)) {
+		free(arg);
+		tell_missing(question);
+		return;
+	}
+	record_reading(question, data);
+	found(question, arg, live, data);
+}
+
+static int
+run_search(struct store_op *op, struct database *database, struct err *err)
+{
+	struct search *search = (struct search *)op;
+
+	search->result =
+	    task_store_get(database, search->task, &search->data, err);
+	return search->result < 0 ? -1 : 0;
+}
+
+static void
+search_done(struct store_op *op, const struct err *err)
+{
+	struct search *search = (struct search *)op;
+	struct question *question = search->question;
+
+	if (err == NULL && search->result > 0) {
+		give_found(question, search->found, search->arg,
+		    tasks_find(&question->runner->tasks, search->task),
+		    &search->data);
+		task_data_done(&search->data);
+	} else {
+		free(search->arg);
+		if (err != NULL)
+			gate_refuse(question, err);
+		else
+			tell_missing(question);
+	}
+	free(search);
+}
+
+void
+gate_find_take(
+    struct question *question, const char *task, gate_found *found, void *arg)
+{
+	struct runner *runner = question->runner;
+	struct task *live = tasks_find(&runner->tasks, task);
+	struct search *search;
+
+	if (live != NULL) {
+		give_found(question, found, arg, live, &live->data);
+		return;
+	}
+	search = alloc_zero(1, sizeof(*search));
+	search->op = (struct store_op){
+	    .reads = true, .run = run_search, .done = search_done};
+	search->question = question;
+	snprintf(search->task, sizeof(search->task), "%s", task);
+	search->found = found;
+	search->arg = arg;
+	store_submit(runner->store, &search->op);
+}
+
+/* -- answering with one */
+
+static void
+set_output(json_t *task, const char *name, const char *data, size_t len)
+{
+	auto_free char *member = NULL;
+	auto_free char *encoded = NULL;
+
+	if (utf8_is_valid(data, len) && memchr(data, '\0', len) == NULL) {
+		json_object_set_new(task, name, json_stringn(data, len));
+		return;
+	}
+	member = alloc_printf("%s_base64", name);
+	encoded = alloc_zero(4 * ((len + 2) / 3) + 1, 1);
+	EVP_EncodeBlock(
+	    (unsigned char *)encoded, (const unsigned char *)data, (int)len);
+	json_object_set_new(task, member, json_string(encoded));
+}
+
+static void
+add_output(const struct runner *runner, const struct task_data *data,
+    enum stream stream, json_t *task)
+{
+	static const char *const names[] = {"stdout", "stderr"};
+	char text[INLINE_MAX];
+	auto_fd int fd = -1;
+	struct err err;
+	size_t len = 0;
+
+	if (output_open(&runner->outputs, data->id, stream, 0, &fd, &err) !=
+	    0) {
+		log_failure(LOG_LEVEL_ERROR, "output.unreadable", &err, NULL);
+		return;
+	}
+	while (len < (size_t)data->facts.kept[stream]) {
+		ssize_t n = read(
+		    fd, text + len, (size_t)data->facts.kept[stream] - len);
+
+		if (n <= 0)
+			break;
+		len += (size_t)n;
+	}
+	set_output(task, names[stream], text, len);
+}
+
+void
+gate_reply_task(struct question *question, int status,
+    const struct task_data *data, bool inline_output)
+{
+	const struct runner *runner = question->runner;
+	const struct task *live = tasks_find(&runner->tasks, data->id);
+	json_t *task = task_render(data, live != NULL ? tasks_place(live) : -1);
+	const int64_t *kept = data->facts.kept;
+
+	if (inline_output && data->facts.state == TASK_FINISHED &&
+	    kept[STREAM_STDOUT] + kept[STREAM_STDERR] <= INLINE_MAX) {
+		add_output(runner, data, STREAM_STDOUT, task);
+		add_output(runner, data, STREAM_STDERR, task);
+	}
+	question_reply_take(question, status, task, -1);
+}
+
+/* The status goes with the question, since no one else waits for it. */
+static void
+waited(void *arg, const struct task_data *data)
+{
+	struct question *question = arg;
+
+	question->waiter = NULL;
+	gate_reply_task(question, question->status, data, true);
+}
+
+void
+gate_wait_task(
+    struct question *question, struct task *task, int64_t wait_ms, int status)
+{
+	/* Whoever asked has gone meanwhile. */
+	if (question->peer == NULL) {
+		gate_reply_task(question, status, &task->data, false);
+		return;
+	}
+	question->status = status;
+	question->waiter =
+	    tasks_wait(task, (uint64_t)wait_ms, waited, question);
+}

@@ -1,0 +1,62 @@
+/*
+ * Requests of clients, as the gateway passes them on: what the files of
+ * handlers share. Nothing in them is believed but what is verified here.
+ */
+#ifndef RUNNER_GATE_H
+#define RUNNER_GATE_H
+
+#include "runner/peers.h"
+
+/* What every request of a client carries. */
+struct envelope {
+	int64_t request;
+	const char *certificate, *token, *address, *request_id;
+};
+
+/* Fields of a struct that has an `envelope`. */
+#define ENVELOPE_FIELDS(type)                                                  \
+	JSON_FIELD(type, envelope.request, "request", JSON_KIND_INTEGER, true, \
+	    1, INT64_MAX),                                                     \
+	    JSON_FIELD(type, envelope.certificate, "certificate",              \
+		JSON_KIND_STRING, true, 0, 0),                                 \
+	    JSON_FIELD(                                                        \
+		type, envelope.token, "token", JSON_KIND_STRING, true, 0, 0),  \
+	    JSON_FIELD(type, envelope.address, "address", JSON_KIND_STRING,    \
+		true, 1, 63),                                                  \
+	    JSON_FIELD(type, envelope.request_id, "request_id",                \
+		JSON_KIND_STRING, true, 1, 63)
+
+/*
+ * Opens the question and verifies who asks. 1: the principal stands in it;
+ * 0: it was refused and answered; -1: a bad message.
+ */
+int gate_open(struct peer *peer, const struct envelope *envelope,
+    enum scope scope, struct question **ret, struct err *err);
+/* Answers, and has it on record. */
+void gate_refuse(struct question *question, const struct err *err);
+
+/* The asker as records show it. */
+json_t *gate_principal(const struct question *question);
+/* Whether the asker may see a task of this subject. */
+bool gate_may_see(const struct question *question, const char *subject);
+
+/*
+ * Finds a task for the asker: alive, or in the store. `found` is called once,
+ * now or later, and owns `arg` (heap memory, or NULL) then; or the question is
+ * answered: no such task of the asker's. `live` is NULL where it has ended.
+ * What another's task is asked for goes on record.
+ */
+typedef void gate_found(struct question *question, void *arg, struct task *live,
+    struct task_data *data);
+void gate_find_take(
+    struct question *question, const char *task, gate_found *found, void *arg);
+
+/* Answers with a task; a finished one with its output where it is small and
+ * `inline_output` says so. */
+void gate_reply_task(struct question *question, int status,
+    const struct task_data *data, bool inline_output);
+/* The same when it has ended or the time is up. */
+void gate_wait_task(
+    struct question *question, struct task *task, int64_t wait_ms, int status);
+
+#endif

@@ -1,0 +1,298 @@
+/*
+ * `list`: what has ended comes from the store, what has not from memory; and
+ * `refusal`: what the gateway refused by itself.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/alloc.h"
+#include "lib/cleanup.h"
+#include "runner/gate.h"
+#include "runner/refusals.h"
+
+/* Of one page, roughly; what does not fit comes with the next. */
+#define PAGE_BYTES_MAX (4 * 1024 * 1024)
+
+struct list {
+	struct envelope envelope;
+	const char *state, *subject, *before;
+	int64_t limit;
+};
+
+struct page {
+	struct store_op op;
+	struct question *question;
+	struct task_query query;
+	struct task_data *rows;
+	size_t nrows;
+	size_t bytes;
+	bool more;
+};
+
+static size_t
+weigh(const struct task_data *data)
+{
+	size_t bytes = 1024;
+
+	for (size_t i = 0; i < data->request.nargs; i++)
+		bytes += strlen(data->request.args[i]) + 4;
+	for (size_t i = 0; i < data->request.nenv; i++)
+		bytes += strlen(data->request.env[i].name) + 4;
+	return bytes;
+}
+
+/* -- from the store */
+
+static bool
+add_row(void *arg, struct task_data *data)
+{
+	struct page *page = arg;
+
+	if ((int64_t)page->nrows == page->query.limit - 1 ||
+	    page->bytes > PAGE_BYTES_MAX) {
+		page->more = true;
+		return false;
+	}
+	page->bytes += weigh(data);
+	page->rows[page->nrows++] = *data;
+	*data = (struct task_data){0};
+	return true;
+}
+
+static int
+run_page(struct store_op *op, struct database *database, struct err *err)
+{
+	struct page *page = (struct page *)op;
+
+	return task_store_list(database, &page->query, add_row, page, err);
+}
+
+static void
+reply_list(struct question *question, json_t *tasks, const char *last)
+{
+	json_t *body = json_pack("{s:o}", "tasks", tasks);
+
+	if (last != NULL)
+		json_object_set_new(body, "next", json_string(last));
+	question_reply_take(question, 200, body, -1);
+}
+
+static void
+reply_page(struct page *page)
+{
+	const struct runner *runner = page->question->runner;
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < page->nrows; i++) {
+		struct task *live =
+		    tasks_find(&runner->tasks, page->rows[i].id);
+
+		json_array_append_new(list,
+		    live != NULL ? task_render(&live->data, tasks_place(live))
+				 : task_render(&page->rows[i], -1));
+	}
+	reply_list(page->question, list,
+	    page->more ? page->rows[page->nrows - 1].id : NULL);
+}
+
+static void
+page_done(struct store_op *op, const struct err *err)
+{
+	struct page *page = (struct page *)op;
+
+	if (err != NULL)
+		gate_refuse(page->question, err);
+	else
+		reply_page(page);
+	for (size_t i = 0; i < page->nrows; i++)
+		task_data_done(&page->rows[i]);
+	free(page->rows);
+	free(page);
+}
+
+static void
+list_stored(struct question *question, const struct task_query *query)
+{
+	struct page *page = alloc_zero(1, sizeof(*page));
+
+	page->op = (struct store_op){
+	    .reads = true, .run = run_page, .done = page_done};
+	page->question = question;
+	page->query = *query;
+	/* One more shows whether there are more. */
+	page->query.limit++;
+	page->rows = alloc_zero((size_t)query->limit, sizeof(*page->rows));
+	store_submit(question->runner->store, &page->op);
+}
+
+/* -- from memory */
+
+static void
+list_live(struct question *question, const struct task_query *query,
+    enum task_state state)
+{
+	const struct task *task = question->runner->tasks.newest;
+	const struct task *last = NULL;
+	json_t *list = json_array();
+	size_t bytes = 0;
+	bool more = false;
+
+	for (; task != NULL && !more; task = task->older) {
+		const struct task_data *data = &task->data;
+
+		if (data->facts.state != state ||
+		    (query->before[0] != '\0' &&
+			strcmp(data->id, query->before) >= 0) ||
+		    (query->subject[0] != '\0' &&
+			strcmp(data->owner.subject, query->subject) != 0))
+			continue;
+		more = (int64_t)json_array_size(list) == query->limit ||
+		    bytes > PAGE_BYTES_MAX;
+		if (more)
+			break;
+		bytes += weigh(data);
+		json_array_append_new(
+		    list, task_render(data, tasks_place(task)));
+		last = task;
+	}
+	reply_list(question, list, more ? last->data.id : NULL);
+}
+
+/* -- the message */
+
+static void
+record_list(const struct question *question, const struct task_query *query)
+{
+	struct tasks *tasks = &question->runner->tasks;
+	struct audit_entry *entry;
+
+	if (strcmp(query->subject, question->principal.certificate.subject) ==
+	    0)
+		return;
+	entry = tasks_entry(tasks, EVENT_TASK_READ_BY_OTHER);
+	entry->principal = gate_principal(question);
+	entry->object = json_pack("{s:s}", "subject",
+	    query->subject[0] != '\0' ? query->subject : "*");
+	audit_set_message(entry, "Someone listed other subjects' tasks");
+	tasks_record_take(tasks, entry);
+}
+
+/* Without a subject: all that the asker may see. */
+static int
+choose_subject(const struct question *question, const struct list *list,
+    struct task_query *query, struct err *err)
+{
+	const struct principal *principal = &question->principal;
+	bool sees_all = (principal->token.scopes & SCOPE_TASKS_READ_ALL) != 0;
+	const char *subject = list->subject != NULL ? list->subject
+	    : sees_all                              ? ""
+		       : principal->certificate.subject;
+
+	if (strcmp(subject, principal->certificate.subject) != 0 &&
+	    principal_require(principal, SCOPE_TASKS_READ_ALL, err) != 0)
+		return -1;
+	memcpy(query->subject, subject, strlen(subject) + 1);
+	return 0;
+}
+
+static void
+serve_list(struct question *question, const struct list *list)
+{
+	struct task_query query = {.limit = list->limit};
+	enum task_state state = TASK_FINISHED;
+	struct err err;
+
+	if (choose_subject(question, list, &query, &err) != 0) {
+		gate_refuse(question, &err);
+		return;
+	}
+	if (list->state != NULL && !task_state_parse(list->state, &state)) {
+		err_set(&err, ERR_UNPROCESSABLE,
+		    "state: must be queued, starting, running or finished");
+		gate_refuse(question, &err);
+		return;
+	}
+	if (list->before != NULL)
+		memcpy(query.before, list->before, UUID_TEXT);
+	query.finished = list->state != NULL;
+	record_list(question, &query);
+	if (state == TASK_FINISHED)
+		list_stored(question, &query);
+	else
+		list_live(question, &query, state);
+}
+
+int
+peer_handle_list(struct peer *peer, struct message *message, struct err *err)
+{
+	static const struct json_field fields[] = {
+	    ENVELOPE_FIELDS(struct list),
+	    JSON_FIELD(
+		struct list, state, "state", JSON_KIND_STRING, false, 1, 16),
+	    JSON_FIELD(struct list, subject, "subject", JSON_KIND_STRING, false,
+		1, SUBJECT_MAX),
+	    JSON_FIELD(
+		struct list, before, "before", JSON_KIND_STRING, false, 36, 36),
+	    JSON_FIELD(
+		struct list, limit, "limit", JSON_KIND_INTEGER, true, 1, 200),
+	};
+	struct list list = {0};
+	struct question *question = NULL;
+	int result;
+
+	if (json_read_fields(message->members, "", fields, COUNT(fields), false,
+		&list, err) != 0)
+		return -1;
+	if (list.before != NULL && !uuid_is_valid(list.before))
+		return err_set(err, ERR_MALFORMED, "before: not an id");
+	result =
+	    gate_open(peer, &list.envelope, SCOPE_TASKS_READ, &question, err);
+	if (result > 0)
+		serve_list(question, &list);
+	return result < 0 ? -1 : 0;
+}
+
+/* -- refusals */
+
+struct refusal_message {
+	const char *code, *address, *subject, *thumbprint, *token_id, *rule;
+	int64_t count;
+	json_t *untrusted;
+};
+
+int
+peer_handle_refusal(struct peer *peer, struct message *message, struct err *err)
+{
+#define TEXT(member, required, max)                                           \
+	JSON_FIELD(struct refusal_message, member, #member, JSON_KIND_STRING, \
+	    required, 1, max)
+	static const struct json_field fields[] = {
+	    TEXT(code, true, 32),
+	    JSON_FIELD(struct refusal_message, count, "count",
+		JSON_KIND_INTEGER, true, 1, INT64_MAX),
+	    TEXT(address, true, 63),
+	    TEXT(subject, false, SUBJECT_MAX),
+	    TEXT(thumbprint, false, SHA256_BASE64URL - 1),
+	    TEXT(token_id, false, TOKEN_ID_MAX),
+	    TEXT(rule, false, 128),
+	    JSON_FIELD(struct refusal_message, untrusted, "untrusted",
+		JSON_KIND_OBJECT, true, 0, 0),
+	};
+#undef TEXT
+	struct refusal_message said = {0};
+	struct refusal refusal = {.by_gateway = true};
+
+	if (json_read_fields(message->members, "", fields, COUNT(fields), false,
+		&said, err) != 0)
+		return -1;
+	refusal.code = err_from_slug(said.code);
+	refusal.count = said.count;
+	refusal.address = said.address;
+	refusal.subject = said.subject;
+	refusal.thumbprint = said.thumbprint;
+	refusal.token_id = said.token_id;
+	refusal.rule = said.rule;
+	refusal.untrusted = said.untrusted;
+	refusals_add(peer->runner->refusals, &refusal);
+	return 0;
+}

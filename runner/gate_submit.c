@@ -1,0 +1,322 @@
+/*
+ * `submit`: everything about a new task is decided here again, whatever the
+ * gateway thought of it.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/alloc.h"
+#include "lib/cleanup.h"
+#include "runner/gate.h"
+#include "runner/refusals.h"
+
+struct submit {
+	struct envelope envelope;
+	int64_t wait;
+	const char *idempotency_key;
+};
+
+/* A request on its way to a task. */
+struct proposal {
+	struct store_op op; /* looks the key up */
+	struct question *question;
+	struct task_data data;
+	char *key; /* NULL: none */
+	int64_t request_bytes;
+	int64_t wait_ms;
+	char existing[UUID_TEXT];
+	bool found, same;
+};
+
+static void
+free_proposal(struct proposal *proposal)
+{
+	task_data_done(&proposal->data);
+	free(proposal->key);
+	free(proposal);
+}
+
+static bool
+is_key(const char *text)
+{
+	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				       "abcdefghijklmnopqrstuvwxyz"
+				       "0123456789_-";
+	size_t len = strlen(text);
+
+	return len > 0 && len <= TASK_KEY_MAX && strspn(text, alphabet) == len;
+}
+
+/* -- the key stands for a task that is there */
+
+static void
+reply_existing(struct question *question, void *arg, struct task *live,
+    struct task_data *data)
+{
+	auto_free int64_t *wait_ms = arg;
+
+	if (live != NULL && *wait_ms > 0)
+		gate_wait_task(question, live, *wait_ms, 200);
+	else
+		gate_reply_task(question, 200, data, *wait_ms > 0);
+}
+
+static void
+answer_existing(struct proposal *proposal, const char *id)
+{
+	int64_t *wait_ms = alloc_zero(1, sizeof(*wait_ms));
+
+	*wait_ms = proposal->wait_ms;
+	gate_find_take(proposal->question, id, reply_existing, wait_ms);
+}
+
+/* -- acceptance */
+
+static void
+submitted(
+    void *arg, const struct err *err, struct task *task, const char *existing)
+{
+	struct proposal *proposal = arg;
+
+	if (err != NULL)
+		gate_refuse(proposal->question, err);
+	else if (existing != NULL)
+		answer_existing(proposal, existing);
+	else if (proposal->wait_ms > 0)
+		gate_wait_task(
+		    proposal->question, task, proposal->wait_ms, 201);
+	else
+		gate_reply_task(proposal->question, 201, &task->data, false);
+	free_proposal(proposal);
+}
+
+static void
+propose(struct proposal *proposal)
+{
+	struct question *question = proposal->question;
+	struct tasks *tasks = &question->runner->tasks;
+	auto_json *untrusted = task_request_untrusted(&proposal->data.request);
+	const struct task_submission submission = {
+	    .key = proposal->key,
+	    .request_bytes = proposal->request_bytes,
+	    .untrusted = untrusted,
+	    .done = submitted,
+	    .arg = proposal,
+	};
+	struct err err;
+
+	tasks_make_id(tasks, proposal->data.created_ms, proposal->data.id);
+	if (tasks_submit_take(tasks, &proposal->data, &submission, &err) != 0) {
+		gate_refuse(question, &err);
+		free_proposal(proposal);
+	}
+}
+
+/* -- the policy */
+
+static void
+refuse_denied(struct proposal *proposal, const struct policy_verdict *verdict)
+{
+	struct question *question = proposal->question;
+	const struct principal *principal = &question->principal;
+	auto_json *untrusted = task_request_untrusted(&proposal->data.request);
+	const char *rule = NULL, *condition = NULL;
+	struct err err = {0};
+	struct refusal refusal = {
+	    .code = ERR_DENIED,
+	    .count = 1,
+	    .address = question->address,
+	    .subject = principal->certificate.subject,
+	    .thumbprint = principal->certificate.thumbprint,
+	    .token_id = principal->token.id,
+	    .request_sha256 = proposal->data.request_sha256,
+	    .untrusted = untrusted,
+	};
+
+	policy_explain_to_caller(
+	    verdict, &proposal->data.request, &rule, &condition, &err);
+	/* The record names the rule also where the caller may not know. */
+	if (verdict->ndenials > 0) {
+		refusal.rule = verdict->denials[0].rule;
+		refusal.condition = verdict->denials[0].condition;
+	}
+	if (rule != NULL) {
+		refusal.rule = rule;
+		refusal.condition = condition;
+	}
+	json_object_set_new(untrusted, "detail", audit_text(err.detail));
+	question->runner->tasks.counters.denied++;
+	refusals_add(question->runner->refusals, &refusal);
+	question_fail_rule(question, &err, rule, condition);
+}
+
+static void
+grant(struct task_data *data, const struct policy *policy,
+    const struct policy_verdict *verdict)
+{
+	data->rule = alloc_string(verdict->rule);
+	memcpy(data->policy_sha256, policy_sha256(policy), SHA256_HEX);
+	memcpy(data->limits, verdict->limits, sizeof(data->limits));
+	data->uid = verdict->uid;
+	data->gid = verdict->gid;
+	if (verdict->network != NULL)
+		data->network = alloc_string(verdict->network);
+}
+
+static void
+decide(struct proposal *proposal)
+{
+	const struct runner *runner = proposal->question->runner;
+	const struct task_owner *owner = &proposal->data.owner;
+	const char *roles[TOKEN_ROLES_MAX];
+	const struct policy_principal principal = {
+	    .subject = owner->subject,
+	    .roles = roles,
+	    .nroles = owner->nroles,
+	};
+	struct policy_verdict verdict = {0};
+	struct err err;
+
+	for (size_t i = 0; i < owner->nroles; i++)
+		roles[i] = owner->roles[i];
+	if (runner_check_ready(runner, &err) != 0) {
+		gate_refuse(proposal->question, &err);
+		free_proposal(proposal);
+		return;
+	}
+	policy_decide(runner->policy, &principal, &proposal->data.request,
+	    proposal->data.created_ms, &verdict);
+	if (verdict.allowed) {
+		grant(&proposal->data, runner->policy, &verdict);
+		propose(proposal);
+	} else {
+		refuse_denied(proposal, &verdict);
+		free_proposal(proposal);
+	}
+	policy_verdict_done(&verdict);
+}
+
+/* -- the key is asked for first: a request that is sent again gets its task,
+ * whatever has become of policy and queue meanwhile */
+
+static int
+run_lookup(struct store_op *op, struct database *database, struct err *err)
+{
+	struct proposal *proposal = (struct proposal *)op;
+	int found = task_store_find_key(database, proposal->data.owner.subject,
+	    proposal->key, proposal->data.request_sha256,
+	    proposal->data.created_ms, proposal->existing, &proposal->same,
+	    err);
+
+	proposal->found = found > 0;
+	return found < 0 ? -1 : 0;
+}
+
+static void
+lookup_done(struct store_op *op, const struct err *err)
+{
+	struct proposal *proposal = (struct proposal *)op;
+	struct err conflict;
+
+	if (err == NULL && !proposal->found) {
+		decide(proposal);
+		return;
+	}
+	if (err == NULL && !proposal->same) {
+		err_set(&conflict, ERR_CONFLICT,
+		    "this Idempotency-Key stands for another request");
+		err = &conflict;
+	}
+	if (err != NULL)
+		gate_refuse(proposal->question, err);
+	else
+		answer_existing(proposal, proposal->existing);
+	free_proposal(proposal);
+}
+
+/* -- the message */
+
+static void
+fill_owner(const struct question *question, struct task_owner *owner)
+{
+	const struct principal *principal = &question->principal;
+
+	memcpy(owner->subject, principal->certificate.subject,
+	    sizeof(owner->subject));
+	memcpy(owner->thumbprint, principal->certificate.thumbprint,
+	    sizeof(owner->thumbprint));
+	memcpy(owner->token_id, principal->token.id, sizeof(owner->token_id));
+	owner->address = alloc_string(question->address);
+	memcpy(owner->roles, principal->token.roles, sizeof(owner->roles));
+	owner->nroles = principal->token.nroles;
+}
+
+static struct proposal *
+new_proposal(struct question *question, const struct submit *submit)
+{
+	struct proposal *proposal = alloc_zero(1, sizeof(*proposal));
+
+	proposal->question = question;
+	proposal->wait_ms = 1000 * submit->wait;
+	task_data_init(&proposal->data);
+	proposal->data.created_ms = clock_wall_ms();
+	fill_owner(question, &proposal->data.owner);
+	if (submit->idempotency_key != NULL)
+		proposal->key = alloc_string(submit->idempotency_key);
+	return proposal;
+}
+
+static void
+consider(struct proposal *proposal, const char *body, size_t len)
+{
+	struct err err;
+
+	if (request_parse(body, len, &proposal->data.request, &err) != 0) {
+		gate_refuse(proposal->question, &err);
+		free_proposal(proposal);
+		return;
+	}
+	digest_sha256_hex(body, len, proposal->data.request_sha256);
+	proposal->request_bytes = (int64_t)len;
+	if (proposal->key == NULL) {
+		decide(proposal);
+		return;
+	}
+	proposal->op = (struct store_op){
+	    .reads = true, .run = run_lookup, .done = lookup_done};
+	store_submit(proposal->question->runner->store, &proposal->op);
+}
+
+int
+peer_handle_submit(struct peer *peer, struct message *message, struct err *err)
+{
+	static const struct json_field fields[] = {
+	    ENVELOPE_FIELDS(struct submit),
+	    JSON_FIELD(
+		struct submit, wait, "wait", JSON_KIND_INTEGER, true, 0, 60),
+	    JSON_FIELD(struct submit, idempotency_key, "idempotency_key",
+		JSON_KIND_STRING, false, 1, TASK_KEY_MAX),
+	};
+	struct submit submit = {0};
+	struct question *question = NULL;
+	auto_free char *body = NULL;
+	size_t len = 0;
+	int result;
+
+	if (json_read_fields(message->members, "", fields, COUNT(fields), false,
+		&submit, err) != 0)
+		return -1;
+	if (submit.idempotency_key != NULL && !is_key(submit.idempotency_key))
+		return err_set(err, ERR_MALFORMED, "idempotency_key: not one");
+	if (message->nfds != 1)
+		return err_set(err, ERR_MALFORMED,
+		    "submit comes with %zu descriptors", message->nfds);
+	if (packet_read_sealed(
+		message->fds[0], REQUEST_BODY_MAX, &body, &len, err) != 0)
+		return -1;
+	result =
+	    gate_open(peer, &submit.envelope, SCOPE_TASKS_RUN, &question, err);
+	if (result > 0)
+		consider(new_proposal(question, &submit), body, len);
+	return result < 0 ? -1 : 0;
+}

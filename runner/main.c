@@ -1,0 +1,111 @@
+/*
+ * taskgate-runner: the only process that speaks to Docker. Options, rights,
+ * parts, service.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "lib/cleanup.h"
+#include "lib/log.h"
+#include "lib/process.h"
+#include "runner/runner.h"
+
+static const char usage[] =
+    "Usage: taskgate-runner [--check] --config FILE\n"
+    "Runs container tasks for the gateway: checks every request by itself,\n"
+    "queues it, runs it in a sandbox and keeps the record.\n"
+    "\n"
+    "  --config FILE  the configuration, runner.json\n"
+    "  --check        read configuration, keys and policy, and say whether\n"
+    "                 they are in order; start nothing\n"
+    "  --version      the version\n"
+    "  --help         this text\n"
+    "\n"
+    "SIGTERM stops it, SIGHUP reads the policy anew. See taskgate-runner(8).\n";
+
+struct options {
+	const char *config;
+	bool check;
+};
+
+/* -1: go on; else the exit code. */
+static int
+parse_options(int argc, char **argv, struct options *ret)
+{
+	for (int i = 1; i < argc; i++) {
+		if (strcmp(argv[i], "--help") == 0) {
+			fputs(usage, stdout);
+			return 0;
+		}
+		if (strcmp(argv[i], "--version") == 0) {
+			puts("taskgate-runner " TASKGATE_VERSION);
+			return 0;
+		}
+		if (strcmp(argv[i], "--check") == 0) {
+			ret->check = true;
+		} else if (strcmp(argv[i], "--config") == 0 && i + 1 < argc) {
+			ret->config = argv[++i];
+		} else if (strncmp(argv[i], "--config=", 9) == 0) {
+			ret->config = argv[i] + 9;
+		} else {
+			fprintf(stderr,
+			    "taskgate-runner: %s: not an option\n%s", argv[i],
+			    usage);
+			return 2;
+		}
+	}
+	if (ret->config != NULL)
+		return -1;
+	fprintf(stderr, "taskgate-runner: --config is missing\n%s", usage);
+	return 2;
+}
+
+static int
+check(struct config *config, struct err *err)
+{
+	AUTO(authority_done) struct authority authority = {0};
+	struct policy *policy;
+
+	if (authority_load(config->ca, config->token_keys, config->issuer,
+		config->audience, config->token_lifetime_max_s, &authority,
+		err) != 0)
+		return -1;
+	policy = policy_load(config->policy, err);
+	if (policy == NULL)
+		return -1;
+	printf("in order: %zu rules, policy %s\n", policy_rule_count(policy),
+	    policy_sha256(policy));
+	policy_free(policy);
+	return 0;
+}
+
+static int
+fail(const struct err *err)
+{
+	log_failure(LOG_LEVEL_ERROR, "runner.not_started", err, NULL);
+	return 1;
+}
+
+int
+main(int argc, char **argv)
+{
+	AUTO(config_done) struct config config = {0};
+	struct options options = {0};
+	static struct runner runner;
+	struct err err = {0};
+	int result = parse_options(argc, argv, &options);
+
+	if (result >= 0)
+		return result;
+	log_init("taskgate-runner", LOG_FORMAT_LOGFMT, LOG_LEVEL_INFO);
+	if (!options.check && process_harden(&err) != 0)
+		return fail(&err);
+	if (config_load(options.config, &config, &err) != 0)
+		return fail(&err);
+	log_init("taskgate-runner", config.log_format, config.log_level);
+	if (options.check)
+		return check(&config, &err) != 0 ? fail(&err) : 0;
+	if (runner_open_take(&runner, &config, &err) != 0)
+		return fail(&err);
+	return runner_serve(&runner);
+}

@@ -1,0 +1,63 @@
+/*
+ * A task's output: one file for each stream under STATE/output/, as much as
+ * its limit allows over both together, and those who follow it.
+ *
+ * A follower gets the reading end of a pipe. What it has not read stays in the
+ * file, so that a slow one costs a pipe's buffer and holds up nobody.
+ */
+#ifndef RUNNER_OUTPUT_H
+#define RUNNER_OUTPUT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "lib/clock.h"
+#include "lib/err.h"
+#include "runner/sandbox.h"
+
+struct output;
+
+/* Followers of all tasks together. */
+#define OUTPUT_FOLLOWERS_MAX 4096
+
+/* The folder, and what is the same for every task. */
+struct output_store {
+	uv_loop_t *loop;
+	int directory;
+	size_t followers;
+};
+
+int output_store_open(uv_loop_t *loop, const char *path,
+    struct output_store *ret, struct err *err);
+void output_store_close(struct output_store *store);
+
+/* Makes nothing yet: a file comes with its stream's first byte. */
+struct output *
+output_new(struct output_store *store, const char *task, int64_t limit_bytes);
+/* Keeps what fits; never blocks for a reader. */
+void output_write(
+    struct output *output, enum stream stream, const void *data, size_t len);
+int64_t output_kept(const struct output *output, enum stream stream);
+bool output_is_truncated(const struct output *output);
+/* NULL, or why the disk did not take all of it (for the log, once). */
+const char *output_failure(const struct output *output);
+/* Nothing more will come: followers get what is left and then the end. */
+void output_end(struct output *output);
+/* Followers still get what is left; the memory goes with the last. */
+void output_release(struct output *output);
+
+/* A pipe's reading end: the stream's bytes from the offset on, to the end.
+ * ERR_BUSY: too many follow. */
+int output_follow(struct output *output, enum stream stream, int64_t offset,
+    int *ret_fd, struct err *err);
+
+/* The file of a stream, read-only, placed at the offset; an empty one where
+ * nothing was written. */
+int output_open(const struct output_store *store, const char *task,
+    enum stream stream, int64_t offset, int *ret_fd, struct err *err);
+/* The size of a stream's file, 0 where there is none. */
+int64_t output_size(
+    const struct output_store *store, const char *task, enum stream stream);
+
+#endif

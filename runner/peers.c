@@ -1,0 +1,513 @@
+/*
+ * Connections to the private sockets: accepted by uid, spoken to by the table
+ * of messages.
+ */
+#include "runner/peers.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/alloc.h"
+#include "lib/cleanup.h"
+#include "lib/log.h"
+
+/* Out of descriptors: others get their turn before we try again. */
+#define ACCEPT_AGAIN_MS 100
+
+struct listener {
+	struct runner *runner;
+	enum role role;
+	int fd;
+	uv_poll_t poll;
+	uv_timer_t again;
+	int handles;
+};
+
+static const struct {
+	unsigned roles;
+	unsigned states;
+	int (*handle)(
+	    struct peer *peer, struct message *message, struct err *err);
+} messages[MESSAGE_COUNT] = {
+#define TO_RUNNER(name, roles, states) \
+	[MESSAGE_##name] = {roles, states, peer_handle_##name},
+#define FROM_RUNNER(name)
+#include "lib/messages.def"
+#undef TO_RUNNER
+#undef FROM_RUNNER
+};
+
+/* -- questions */
+
+struct question *
+question_new(struct peer *peer, int64_t number, struct err *err)
+{
+	struct question *question = alloc_zero(1, sizeof(*question));
+
+	question->runner = peer->runner;
+	question->peer = peer;
+	question->number = number;
+	snprintf(question->number_text, sizeof(question->number_text),
+	    "%" PRId64, number);
+	if (peer->questions.count >= QUESTIONS_MAX ||
+	    table_find(&peer->questions, question->number_text) != NULL) {
+		err_set(err, ERR_MALFORMED,
+		    "request %" PRId64 " is open already, or too many are",
+		    number);
+		free(question);
+		return NULL;
+	}
+	table_add(&peer->questions, question->number_text, question);
+	return question;
+}
+
+struct question *
+question_find(const struct peer *peer, int64_t number)
+{
+	char text[24];
+
+	snprintf(text, sizeof(text), "%" PRId64, number);
+	return table_find(&peer->questions, text);
+}
+
+static void
+detach(struct question *question)
+{
+	if (question->peer != NULL)
+		table_remove(&question->peer->questions, question->number_text);
+	question->peer = NULL;
+}
+
+void
+question_forget(struct question *question)
+{
+	detach(question);
+	if (question->waiter == NULL)
+		return;
+	tasks_unwait(question->waiter);
+	free(question);
+}
+
+static void
+send_answer(
+    struct question *question, enum message_type type, json_t *members, int fd)
+{
+	struct peer *peer = question->peer;
+	struct err err;
+
+	detach(question);
+	free(question);
+	if (peer != NULL &&
+	    channel_send(
+		peer->channel, type, members, &fd, fd >= 0 ? 1 : 0, &err) != 0)
+		log_failure(LOG_LEVEL_WARNING, "peer.unheard", &err, NULL);
+}
+
+/* A large body travels as a descriptor. */
+static int
+seal_body(json_t *members, json_t *body)
+{
+	auto_free char *text = json_dumps(body, JSON_COMPACT);
+	struct err err;
+	int fd = -1;
+
+	if (text == NULL)
+		die("a body that cannot be written");
+	if (strlen(text) <= REPLY_INLINE_MAX) {
+		json_object_set(members, "body", body);
+		return -1;
+	}
+	if (packet_seal(text, strlen(text), &fd, &err) != 0)
+		die("a body that cannot be sealed: %s", err.detail);
+	json_object_set_new(members, "sealed", json_true());
+	return fd;
+}
+
+void
+question_reply_take(struct question *question, int status, json_t *body, int fd)
+{
+	auto_json *own = body;
+	auto_json *members = json_pack("{s:I, s:i}", "request",
+	    (json_int_t)question->number, "status", status);
+	auto_fd int sealed = -1;
+
+	if (body != NULL && fd < 0)
+		sealed = seal_body(members, body);
+	else if (body != NULL)
+		json_object_set(members, "body", body);
+	send_answer(question, MESSAGE_reply, members, fd >= 0 ? fd : sealed);
+}
+
+void
+question_fail_rule(struct question *question, const struct err *err,
+    const char *rule, const char *condition)
+{
+	auto_json *members = json_pack("{s:I, s:s, s:s}", "request",
+	    (json_int_t)question->number, "error", err_slug(err->code),
+	    "detail", err_detail_is_public(err->code) ? err->detail : "");
+
+	if (members == NULL)
+		die("a failure that cannot be put together");
+	if (rule != NULL)
+		json_object_set_new(members, "rule", json_string(rule));
+	if (condition != NULL)
+		json_object_set_new(
+		    members, "condition", json_string(condition));
+	if (err->code == ERR_BUSY || err->code == ERR_UNAVAILABLE)
+		json_object_set_new(members, "retry_after", json_integer(1));
+	send_answer(question, MESSAGE_failure, members, -1);
+}
+
+void
+question_fail(struct question *question, const struct err *err)
+{
+	question_fail_rule(question, err, NULL, NULL);
+}
+
+/* -- peers */
+
+static int
+on_message(void *arg, struct message *message, struct err *err)
+{
+	struct peer *peer = arg;
+
+	if ((messages[message->type].roles & (unsigned)peer->role) == 0)
+		return err_set(err, ERR_MALFORMED,
+		    "%s is not this peer's to send",
+		    message_name(message->type));
+	if ((messages[message->type].states & (unsigned)peer->state) == 0)
+		return err_set(err, ERR_MALFORMED, "%s comes at the wrong time",
+		    message_name(message->type));
+	return messages[message->type].handle(peer, message, err);
+}
+
+static void
+record_connection(const struct peer *peer, enum event event)
+{
+	struct audit_entry *entry = tasks_entry(&peer->runner->tasks, event);
+
+	entry->object = json_pack(
+	    "{s:I}", "uid", (json_int_t)channel_peer_uid(peer->channel));
+	tasks_record_take(&peer->runner->tasks, entry);
+}
+
+static void
+on_closed(void *arg, const struct err *err)
+{
+	struct peer *peer = arg;
+	const char *role = peer->role == ROLE_ADMIN ? "admin" : "gateway";
+
+	if (err->code == ERR_NONE)
+		log_info("peer.closed", "role", role, NULL);
+	else
+		log_failure(
+		    LOG_LEVEL_WARNING, "peer.dropped", err, "role", role, NULL);
+	if (peer->role == ROLE_GATEWAY && peer->state == STATE_READY)
+		record_connection(peer, EVENT_GATEWAY_DISCONNECTED);
+	peer_free(peer);
+}
+
+static const struct channel_events channel_events = {
+    .message = on_message,
+    .closed = on_closed,
+};
+
+struct peer *
+peer_new_take(struct runner *runner, int fd, enum role role)
+{
+	struct peer *peer = alloc_zero(1, sizeof(*peer));
+
+	peer->runner = runner;
+	peer->role = role;
+	peer->state = STATE_NEW;
+	table_init(&peer->questions);
+	peer->channel =
+	    channel_open_take(&runner->loop, fd, &channel_events, peer);
+	peer->next = runner->peers;
+	if (peer->next != NULL)
+		peer->next->previous = peer;
+	runner->peers = peer;
+	runner->npeers++;
+	return peer;
+}
+
+void
+peer_free(struct peer *peer)
+{
+	struct runner *runner = peer->runner;
+
+	for (size_t i = 0; i < peer->questions.size; i++) {
+		struct table_slot *slot = &peer->questions.slots[i];
+
+		if (table_slot_is_used(slot))
+			question_forget(slot->thing);
+	}
+	table_done(&peer->questions);
+	if (peer->previous != NULL)
+		peer->previous->next = peer->next;
+	else
+		runner->peers = peer->next;
+	if (peer->next != NULL)
+		peer->next->previous = peer->previous;
+	runner->npeers--;
+	channel_close(peer->channel);
+	free(peer);
+}
+
+void
+peers_tell(struct runner *runner, enum message_type type, json_t *members)
+{
+	struct err err;
+
+	for (struct peer *peer = runner->peers; peer != NULL;
+	     peer = peer->next) {
+		if (peer->role == ROLE_GATEWAY && peer->state == STATE_READY)
+			(void)channel_send(
+			    peer->channel, type, members, NULL, 0, &err);
+	}
+}
+
+int
+peer_handle_hello(struct peer *peer, struct message *message, struct err *err)
+{
+	struct hello {
+		int64_t version;
+		const char *role;
+	} hello;
+	static const struct json_field fields[] = {
+	    JSON_FIELD(struct hello, version, "version", JSON_KIND_INTEGER,
+		true, PROTOCOL_VERSION, PROTOCOL_VERSION),
+	    JSON_FIELD(
+		struct hello, role, "role", JSON_KIND_STRING, true, 1, 16),
+	};
+	const char *role = peer->role == ROLE_ADMIN ? "admin" : "gateway";
+	auto_json *welcome = json_pack("{s:i, s:s}", "version",
+	    PROTOCOL_VERSION, "runner", peer->runner->config.id);
+	auto_json *state = NULL;
+
+	if (json_read_fields(message->members, "", fields, COUNT(fields), false,
+		&hello, err) != 0)
+		return -1;
+	if (strcmp(hello.role, role) != 0)
+		return err_set(
+		    err, ERR_MALFORMED, "hello: this socket is the %s's", role);
+	peer->state = STATE_READY;
+	if (channel_send(
+		peer->channel, MESSAGE_welcome, welcome, NULL, 0, err) != 0)
+		return -1;
+	if (peer->role == ROLE_ADMIN)
+		return 0;
+	log_info("gateway.connected", NULL);
+	record_connection(peer, EVENT_GATEWAY_CONNECTED);
+	state = runner_state(peer->runner);
+	return channel_send(peer->channel, MESSAGE_state, state, NULL, 0, err);
+}
+
+int
+peer_handle_forget(struct peer *peer, struct message *message, struct err *err)
+{
+	struct forget {
+		int64_t request;
+	} forget;
+	static const struct json_field fields[] = {
+	    JSON_FIELD(struct forget, request, "request", JSON_KIND_INTEGER,
+		true, 1, INT64_MAX),
+	};
+	struct question *question;
+
+	if (json_read_fields(message->members, "", fields, COUNT(fields), false,
+		&forget, err) != 0)
+		return -1;
+	question = question_find(peer, forget.request);
+	/* The answer may have crossed it. */
+	if (question != NULL)
+		question_forget(question);
+	return 0;
+}
+
+/* -- listening */
+
+static bool
+may_connect(const struct listener *listener, uid_t uid)
+{
+	const struct config *config = &listener->runner->config;
+
+	if (listener->role == ROLE_GATEWAY)
+		return uid == config->gateway_uid;
+	for (size_t i = 0; i < config->nadmins; i++) {
+		if (config->admin_uids[i] == uid)
+			return true;
+	}
+	return false;
+}
+
+static void
+admit(struct listener *listener, int accepted)
+{
+	auto_fd int fd = accepted;
+	char text[24] = "unknown";
+	struct err err = {0};
+	uid_t uid = (uid_t)-1;
+	pid_t pid;
+
+	if (packet_peer(fd, &uid, &pid, &err) == 0)
+		snprintf(text, sizeof(text), "%lu", (unsigned long)uid);
+	if (err.code != ERR_NONE || !may_connect(listener, uid)) {
+		log_warning("peer.refused", "socket",
+		    listener->role == ROLE_ADMIN ? "admin" : "gateway", "uid",
+		    text, NULL);
+		return;
+	}
+	if (listener->runner->npeers >= PEERS_MAX) {
+		log_warning("peer.refused", "reason", "too many", NULL);
+		return;
+	}
+	peer_new_take(listener->runner, take_fd(fd), listener->role);
+}
+
+static void on_readable(uv_poll_t *poll, int status, int events);
+
+static void
+on_accept_again(uv_timer_t *again)
+{
+	struct listener *listener = again->data;
+
+	if (uv_poll_start(&listener->poll, UV_READABLE, on_readable) != 0)
+		die("uv_poll_start");
+}
+
+static void
+on_readable(uv_poll_t *poll, int status, int events)
+{
+	struct listener *listener = poll->data;
+
+	(void)status;
+	(void)events;
+	for (;;) {
+		int fd = accept4(
+		    listener->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+		if (fd >= 0) {
+			admit(listener, fd);
+			continue;
+		}
+		if (errno == EINTR || errno == ECONNABORTED)
+			continue;
+		if (errno == EAGAIN || errno == EWOULDBLOCK)
+			return;
+		log_error("peer.not_accepted", "reason", strerror(errno), NULL);
+		uv_poll_stop(&listener->poll);
+		uv_timer_start(
+		    &listener->again, on_accept_again, ACCEPT_AGAIN_MS, 0);
+		return;
+	}
+}
+
+static struct listener *
+listen_on(struct runner *runner, const char *name, enum role role, mode_t mode,
+    struct err *err)
+{
+	struct listener *listener;
+	int fd = -1;
+
+	if (packet_listen(runner->config.run, name, mode, &fd, err) != 0)
+		return NULL;
+	listener = alloc_zero(1, sizeof(*listener));
+	listener->runner = runner;
+	listener->role = role;
+	listener->fd = fd;
+	listener->handles = 2;
+	if (uv_poll_init(&runner->loop, &listener->poll, fd) != 0 ||
+	    uv_timer_init(&runner->loop, &listener->again) != 0)
+		die("a socket that cannot be watched");
+	listener->poll.data = listener;
+	listener->again.data = listener;
+	on_accept_again(&listener->again);
+	return listener;
+}
+
+/* The gateway's socket belongs to the group of the folder, which is the
+ * gateway's: without it the gateway cannot connect. */
+static int
+give_to_group(const char *folder, gid_t group, struct err *err)
+{
+	auto_free char *path = alloc_printf("%s/gateway.sock", folder);
+
+	if (group == getegid())
+		return 0;
+	if (lchown(path, (uid_t)-1, group) != 0)
+		return err_errno(err,
+		    "give %s to group %lu; the runner must be a member of it",
+		    path, (unsigned long)group);
+	return 0;
+}
+
+static int
+check_folder(const char *folder, gid_t *ret_group, struct err *err)
+{
+	struct stat st;
+
+	if (lstat(folder, &st) != 0)
+		return err_errno(err, "run: %s", folder);
+	if (!S_ISDIR(st.st_mode))
+		return err_set(
+		    err, ERR_UNPROCESSABLE, "run: %s: not a directory", folder);
+	if ((st.st_uid != geteuid() && st.st_uid != 0) ||
+	    (st.st_mode & (S_IWGRP | S_IRWXO)) != 0)
+		return err_set(err, ERR_UNPROCESSABLE,
+		    "run: %s: must be the runner's own, of mode 0750 or less "
+		    "(it belongs to uid %lu and has %04o)",
+		    folder, (unsigned long)st.st_uid,
+		    (unsigned)st.st_mode & 07777);
+	*ret_group = st.st_gid;
+	return 0;
+}
+
+int
+peers_listen(struct runner *runner, struct err *err)
+{
+	gid_t group = (gid_t)-1;
+
+	if (check_folder(runner->config.run, &group, err) != 0)
+		return -1;
+	runner->admin = listen_on(runner, "admin.sock", ROLE_ADMIN, 0600, err);
+	if (runner->admin == NULL)
+		return -1;
+	runner->gateway =
+	    listen_on(runner, "gateway.sock", ROLE_GATEWAY, 0660, err);
+	if (runner->gateway == NULL)
+		return -1;
+	return give_to_group(runner->config.run, group, err);
+}
+
+static void
+on_listener_closed(uv_handle_t *handle)
+{
+	struct listener *listener = handle->data;
+
+	if (--listener->handles == 0)
+		free(listener);
+}
+
+static void
+close_listener(struct listener *listener)
+{
+	if (listener == NULL)
+		return;
+	uv_poll_stop(&listener->poll);
+	close(listener->fd);
+	uv_close((uv_handle_t *)&listener->poll, on_listener_closed);
+	uv_close((uv_handle_t *)&listener->again, on_listener_closed);
+}
+
+void
+peers_close_listeners(struct runner *runner)
+{
+	close_listener(take(runner->gateway));
+	close_listener(take(runner->admin));
+}

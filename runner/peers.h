@@ -1,0 +1,81 @@
+/*
+ * Who is connected to the private sockets, and what they asked.
+ *
+ * A peer is known by its uid (SO_PEERCRED) and nothing else. The gateway is
+ * not trusted: each of its requests carries the client's certificate and
+ * token, which are verified here again. A bad message drops that peer, never
+ * the process.
+ */
+#ifndef RUNNER_PEERS_H
+#define RUNNER_PEERS_H
+
+#include "lib/channel.h"
+#include "lib/json.h"
+#include "runner/runner.h"
+#include "runner/table.h"
+
+#define PEERS_MAX 256
+/* Requests of one peer that are open. */
+#define QUESTIONS_MAX 65536
+/* A body from which on it travels as a sealed memfd. */
+#define REPLY_INLINE_MAX (32 * 1024)
+
+enum role { ROLE_GATEWAY = 1, ROLE_ADMIN = 2 };
+enum peer_state { STATE_NEW = 1, STATE_READY = 2 };
+
+struct peer {
+	struct runner *runner;
+	struct peer *next, *previous;
+	struct channel *channel;
+	enum role role; /* of the socket that it came in by */
+	enum peer_state state;
+	struct table questions; /* by number */
+	bool has_read_audit; /* and that is on record */
+};
+
+/* A request that has no answer yet. */
+struct question {
+	struct runner *runner;
+	struct peer *peer; /* NULL: nobody waits for the answer any more */
+	char number_text[24];
+	int64_t number;
+	struct task_waiter *waiter; /* NULL, or what it waits for */
+	int status; /* of the answer, once that comes */
+	struct principal principal;
+	char address[64];
+};
+
+/* Listens on both sockets. */
+int peers_listen(struct runner *runner, struct err *err);
+void peers_close_listeners(struct runner *runner);
+/* A connection that was accepted; taken over. */
+struct peer *peer_new_take(struct runner *runner, int fd, enum role role);
+void peer_free(struct peer *peer);
+/* To every peer that said hello as a gateway. */
+void peers_tell(struct runner *runner, enum message_type type, json_t *members);
+
+/* NULL: the number is open already, or too many are; *err says so. */
+struct question *
+question_new(struct peer *peer, int64_t number, struct err *err);
+struct question *question_find(const struct peer *peer, int64_t number);
+/* Nobody waits for it any more. Frees it when it only waited. */
+void question_forget(struct question *question);
+
+/* Each answers, once, and frees the question. `body` is taken, NULL: none;
+ * fd: -1 or one that stays the caller's. */
+void question_reply_take(
+    struct question *question, int status, json_t *body, int fd);
+void question_fail(struct question *question, const struct err *err);
+void question_fail_rule(struct question *question, const struct err *err,
+    const char *rule, const char *condition);
+
+/* -1 with *err: the message was bad, the peer is dropped. */
+#define TO_RUNNER(name, roles, states) \
+	int peer_handle_##name(        \
+	    struct peer *peer, struct message *message, struct err *err);
+#define FROM_RUNNER(name)
+#include "lib/messages.def"
+#undef TO_RUNNER
+#undef FROM_RUNNER
+
+#endif

@@ -1,0 +1,189 @@
+/*
+ * Who is refused, and how often. The table of those who were is small: whoever
+ * has no place in it shares one.
+ */
+#include "runner/refusals.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/alloc.h"
+#include "lib/cleanup.h"
+#include "lib/log.h"
+
+#define WINDOW_MS 1000
+#define SINGLY 10 /* of one in a window */
+#define PLACES 64
+
+struct place {
+	char who[SUBJECT_MAX + 1]; /* "": free */
+	int64_t window_ends_ms;
+	int64_t singly;
+	int64_t summed;
+};
+
+struct refusals {
+	struct tasks *tasks;
+	uv_timer_t timer;
+	struct place places[PLACES + 1]; /* the last: all others */
+};
+
+static void
+set(json_t *object, const char *name, const char *value)
+{
+	if (value != NULL && *value != '\0')
+		json_object_set_new(object, name, audit_text(value));
+}
+
+static json_t *
+render_principal(const struct refusal *refusal)
+{
+	json_t *principal = json_object();
+
+	set(principal, "subject", refusal->subject);
+	set(principal, "thumbprint", refusal->thumbprint);
+	set(principal, "token_id", refusal->token_id);
+	set(principal, "address", refusal->address);
+	return principal;
+}
+
+static json_t *
+render_object(const struct refusal *refusal)
+{
+	json_t *object = json_object();
+
+	json_object_set_new(object, "by",
+	    json_string(refusal->by_gateway ? "gateway" : "runner"));
+	if (refusal->count > 1)
+		json_object_set_new(
+		    object, "count", json_integer((json_int_t)refusal->count));
+	set(object, "condition", refusal->condition);
+	set(object, "request_sha256", refusal->request_sha256);
+	return object;
+}
+
+static void
+record(struct refusals *refusals, const struct refusal *refusal)
+{
+	bool denied = refusal->code == ERR_DENIED;
+	struct audit_entry *entry = tasks_entry(refusals->tasks,
+	    denied ? EVENT_TASK_DENIED : EVENT_REQUEST_REFUSED);
+
+	entry->principal = render_principal(refusal);
+	entry->object = render_object(refusal);
+	if (refusal->rule != NULL)
+		entry->rule = alloc_string(refusal->rule);
+	entry->outcome = alloc_string(err_slug(refusal->code));
+	audit_set_message(entry, "%s: %s",
+	    denied ? "The policy denied a task" : "A request was refused",
+	    err_title(refusal->code));
+	entry->untrusted = json_incref(refusal->untrusted);
+	tasks_record_take(refusals->tasks, entry);
+	log_info(event_code(entry->event), "outcome", err_slug(refusal->code),
+	    "subject", refusal->subject != NULL ? refusal->subject : "",
+	    "address", refusal->address, NULL);
+}
+
+static void
+close_window(struct refusals *refusals, struct place *place)
+{
+	if (place->summed > 0) {
+		struct audit_entry *entry =
+		    tasks_entry(refusals->tasks, EVENT_REQUEST_REFUSED);
+
+		entry->principal = json_object();
+		set(entry->principal, "subject", place->who);
+		entry->object =
+		    json_pack("{s:I}", "count", (json_int_t)place->summed);
+		audit_set_message(entry,
+		    "More requests were refused within a second than are "
+		    "recorded singly");
+		tasks_record_take(refusals->tasks, entry);
+	}
+	*place = (struct place){0};
+}
+
+static void
+on_timer(uv_timer_t *timer)
+{
+	struct refusals *refusals = timer->data;
+	int64_t now_ms = clock_boot_ms();
+
+	for (size_t i = 0; i < COUNT(refusals->places); i++) {
+		struct place *place = &refusals->places[i];
+
+		if (place->who[0] != '\0' && now_ms >= place->window_ends_ms)
+			close_window(refusals, place);
+	}
+}
+
+struct refusals *
+refusals_new(struct tasks *tasks)
+{
+	struct refusals *refusals = alloc_zero(1, sizeof(*refusals));
+
+	refusals->tasks = tasks;
+	if (uv_timer_init(tasks->loop, &refusals->timer) != 0 ||
+	    uv_timer_start(&refusals->timer, on_timer, WINDOW_MS, WINDOW_MS) !=
+		0)
+		die("refusals: libuv gives no timer");
+	refusals->timer.data = refusals;
+	return refusals;
+}
+
+static void
+on_closed(uv_handle_t *timer)
+{
+	free(timer->data);
+}
+
+void
+refusals_free(struct refusals *refusals)
+{
+	for (size_t i = 0; i < COUNT(refusals->places); i++)
+		close_window(refusals, &refusals->places[i]);
+	uv_close((uv_handle_t *)&refusals->timer, on_closed);
+}
+
+static struct place *
+find_place(struct refusals *refusals, const char *who)
+{
+	struct place *found = &refusals->places[PLACES];
+
+	for (size_t i = 0; i < PLACES; i++) {
+		struct place *place = &refusals->places[i];
+
+		if (strcmp(place->who, who) == 0)
+			return place;
+		if (place->who[0] == '\0' &&
+		    found->who == refusals->places[PLACES].who)
+			found = place;
+	}
+	return found;
+}
+
+void
+refusals_add(struct refusals *refusals, const struct refusal *refusal)
+{
+	char who[SUBJECT_MAX + 1];
+	struct place *place;
+
+	/* What the gateway says is verified by nobody: one bound for all. */
+	snprintf(who, sizeof(who), "%s",
+	    refusal->by_gateway            ? "(gateway)"
+		: refusal->subject != NULL ? refusal->subject
+					   : refusal->address);
+	place = find_place(refusals, who);
+	if (place->who[0] == '\0') {
+		snprintf(place->who, sizeof(place->who), "%s",
+		    place == &refusals->places[PLACES] ? "(others)" : who);
+		place->window_ends_ms = clock_boot_ms() + WINDOW_MS;
+	}
+	if (place->singly >= (refusal->by_gateway ? 20 * SINGLY : SINGLY)) {
+		place->summed += refusal->count;
+		return;
+	}
+	place->singly++;
+	record(refusals, refusal);
+}

@@ -1,0 +1,31 @@
+/*
+ * Refusals, for the audit: each one at first, and from the tenth of one
+ * subject (or address) within a second on summed up, so that a flood fills
+ * neither disk nor log.
+ */
+#ifndef RUNNER_REFUSALS_H
+#define RUNNER_REFUSALS_H
+
+#include "certs/principal.h"
+#include "runner/tasks.h"
+
+struct refusals;
+
+struct refusal {
+	enum err_code code;
+	int64_t count; /* how many it stands for */
+	const char *address;
+	const char *subject, *thumbprint, *token_id; /* NULL: not known */
+	const char *rule; /* NULL */
+	const char *condition; /* NULL */
+	const char *request_sha256; /* NULL */
+	json_t *untrusted; /* borrowed; NULL */
+	bool by_gateway; /* the gateway says so; nothing of it is verified */
+};
+
+struct refusals *refusals_new(struct tasks *tasks);
+/* What is summed up is written. */
+void refusals_free(struct refusals *refusals);
+void refusals_add(struct refusals *refusals, const struct refusal *refusal);
+
+#endif

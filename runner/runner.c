@@ -1,0 +1,391 @@
+/*
+ * The runner's parts, put together and taken apart.
+ */
+#include "runner/runner.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/alloc.h"
+#include "lib/cleanup.h"
+#include "lib/file.h"
+#include "lib/process.h"
+#include "runner/peers.h"
+#include "runner/refusals.h"
+
+#define TOKENS_CACHED 4096
+#define AUDIT_KEY_MAX 16384
+
+/* An orderly stop: tasks may end, then are ended, then we go. */
+#define STOP_TASKS_MS 10000
+#define STOP_KILLED_MS 20000
+#define STOP_REMOVAL_MS 15000
+#define STOP_LOOK_MS 50
+
+enum stop_step { STOP_WAIT, STOP_KILL, STOP_REMOVE, STOP_OVER };
+
+int
+runner_check_ready(const struct runner *runner, struct err *err)
+{
+	/* Details are for the operator: /readyz, the log, status. */
+	if (runner->stopping)
+		return err_set(
+		    err, ERR_UNAVAILABLE, "the runner is being stopped");
+	if (runner->engine_reason != NULL)
+		return err_set(err, ERR_UNAVAILABLE,
+		    "the container engine cannot be used at the moment");
+	if (store_reason(runner->store) != NULL || !runner->tasks.recovered)
+		return err_set(err, ERR_UNAVAILABLE,
+		    "nothing can be put on record at the moment");
+	return 0;
+}
+
+/* -- what changes from outside */
+
+static void
+on_tasks_changed(void *arg)
+{
+	runner_state_changed(arg);
+}
+
+static void
+on_store_changed(void *arg)
+{
+	struct runner *runner = arg;
+
+	tasks_dispatch(&runner->tasks);
+	runner_state_changed(runner);
+}
+
+static void
+on_engine_changed(void *arg, const char *reason)
+{
+	struct runner *runner = arg;
+
+	free(runner->engine_reason);
+	runner->engine_reason = reason != NULL ? alloc_string(reason) : NULL;
+	runner->tasks.engine_reason = runner->engine_reason;
+	if (reason != NULL)
+		log_warning("engine.unusable", "reason", reason, NULL);
+	else
+		log_info("engine.ready", NULL);
+	tasks_dispatch(&runner->tasks);
+	runner_state_changed(runner);
+}
+
+static void
+record_policy(struct runner *runner)
+{
+	struct audit_entry *entry =
+	    tasks_entry(&runner->tasks, EVENT_POLICY_LOADED);
+
+	entry->object = json_pack(
+	    "{s:I}", "rules", (json_int_t)policy_rule_count(runner->policy));
+	tasks_record_take(&runner->tasks, entry);
+	log_info(
+	    "policy.loaded", "sha256", policy_sha256(runner->policy), NULL);
+}
+
+void
+runner_reload(struct runner *runner)
+{
+	struct err err;
+	struct policy *policy = policy_load(runner->config.policy, &err);
+
+	if (policy == NULL) {
+		log_failure(LOG_LEVEL_ERROR, "policy.refused", &err, NULL);
+		return;
+	}
+	policy_free(runner->policy);
+	runner->policy = policy;
+	runner->tasks.policy = policy;
+	record_policy(runner);
+	runner_state_changed(runner);
+}
+
+/* -- opening */
+
+static int
+open_authority(struct runner *runner, struct err *err)
+{
+	const struct config *config = &runner->config;
+	auto_free char *key = NULL;
+	size_t len = 0;
+
+	if (authority_load(config->ca, config->token_keys, config->issuer,
+		config->audience, config->token_lifetime_max_s,
+		&runner->authority, err) != 0)
+		return -1;
+	/* Nothing is signed with it yet, but one that is open to others must
+	 * not come to light only then. */
+	key = file_read_secret(config->audit_key, AUDIT_KEY_MAX, &len, err);
+	if (key == NULL)
+		return err_prefix(err, "audit_key");
+	explicit_bzero(key, len);
+	runner->tokens = token_cache_new(TOKENS_CACHED);
+	runner->policy = policy_load(config->policy, err);
+	return runner->policy != NULL ? 0 : -1;
+}
+
+/* The runner's own, closed to everybody else. */
+static int
+open_folder(const char *path, struct err *err)
+{
+	struct stat st;
+
+	if (file_make_directory(path, 0700, err) != 0)
+		return -1;
+	if (lstat(path, &st) != 0)
+		return err_errno(err, "state: %s", path);
+	if (!S_ISDIR(st.st_mode) || st.st_uid != geteuid() ||
+	    (st.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+		return err_set(err, ERR_UNPROCESSABLE,
+		    "state: %s: must be a directory of the runner's own, mode "
+		    "0700 (it belongs to uid %lu and has %04o)",
+		    path, (unsigned long)st.st_uid,
+		    (unsigned)st.st_mode & 07777);
+	return 0;
+}
+
+static int
+open_store(struct runner *runner, struct err *err)
+{
+	auto_free char *database =
+	    alloc_printf("%s/taskgate.db", runner->config.state);
+	auto_free char *output =
+	    alloc_printf("%s/output", runner->config.state);
+
+	if (open_folder(runner->config.state, err) != 0 ||
+	    output_store_open(&runner->loop, output, &runner->outputs, err) !=
+		0)
+		return -1;
+	runner->store =
+	    store_open(&runner->loop, database, on_store_changed, runner, err);
+	return runner->store != NULL ? 0 : -1;
+}
+
+static int
+open_factory(struct runner *runner, struct err *err)
+{
+	const struct config *config = &runner->config;
+	auto_free char *directory = alloc_printf("%s/sandboxes", config->state);
+	const struct sandbox_configuration configuration = {
+	    .engine = config->engine,
+	    .runner_id = config->id,
+	    .directory = directory,
+	    .init_path = config->task_init,
+	    .seccomp_path = config->seccomp,
+	    .uid = config->task_uid,
+	    .gid = config->task_gid,
+	};
+
+	if (file_make_directory(directory, 0700, err) != 0)
+		return -1;
+	runner->factory =
+	    sandbox_factory_new(&runner->loop, &configuration, err);
+	return runner->factory != NULL ? 0 : -1;
+}
+
+static void
+open_tasks(struct runner *runner)
+{
+	const struct config *config = &runner->config;
+	const struct queue_bounds bounds = {
+	    .queued_max = config->queued_max,
+	    .queued_per_subject = config->queued_per_subject,
+	    .running_max = config->running_max,
+	    .memory_max_bytes = config->memory_max_bytes,
+	    .bytes_max = TASKS_BYTES_MAX,
+	};
+
+	runner->tasks = (struct tasks){
+	    .loop = &runner->loop,
+	    .store = runner->store,
+	    .outputs = &runner->outputs,
+	    .factory = runner->factory,
+	    .policy = runner->policy,
+	    .changed = on_tasks_changed,
+	    .arg = runner,
+	    .engine_reason = "it has not answered yet",
+	};
+	runner->engine_reason = alloc_string("it has not answered yet");
+	tasks_open(&runner->tasks, &bounds);
+	runner->refusals = refusals_new(&runner->tasks);
+}
+
+/* Each client that follows output is a descriptor. */
+static void
+raise_descriptors(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+int
+runner_open_take(struct runner *runner, struct config *config, struct err *err)
+{
+	*runner =
+	    (struct runner){.config = *config, .started_ms = clock_boot_ms()};
+	*config = (struct config){0};
+	raise_descriptors();
+	if (uv_loop_init(&runner->loop) != 0)
+		die("uv_loop_init");
+	if (open_authority(runner, err) != 0 || open_store(runner, err) != 0 ||
+	    open_factory(runner, err) != 0)
+		return -1;
+	open_tasks(runner);
+	runner_state_open(runner);
+	return peers_listen(runner, err);
+}
+
+/* -- stopping */
+
+static void
+begin_step(struct runner *runner, enum stop_step step, int64_t for_ms)
+{
+	runner->stop_step = (int)step;
+	runner->stop_next_ms = clock_boot_ms() + for_ms;
+}
+
+static void
+close_all(struct runner *runner)
+{
+	struct audit_entry *entry;
+
+	uv_close((uv_handle_t *)&runner->stop, NULL);
+	uv_close((uv_handle_t *)&runner->term, NULL);
+	uv_close((uv_handle_t *)&runner->interrupt, NULL);
+	uv_close((uv_handle_t *)&runner->hangup, NULL);
+	uv_close((uv_handle_t *)&runner->push, NULL);
+	refusals_free(runner->refusals);
+	entry = tasks_entry(&runner->tasks, EVENT_RUNNER_STOPPED);
+	tasks_record_take(&runner->tasks, entry);
+	while (runner->peers != NULL)
+		peer_free(runner->peers);
+	/* Before the tasks: what it still reports is theirs. */
+	store_close(runner->store);
+	tasks_close(&runner->tasks);
+	sandbox_factory_free(runner->factory);
+}
+
+static void
+on_stop(uv_timer_t *timer)
+{
+	struct runner *runner = timer->data;
+	bool is_late = clock_boot_ms() >= runner->stop_next_ms;
+	bool is_idle = tasks_busy(&runner->tasks) == 0;
+
+	switch ((enum stop_step)runner->stop_step) {
+	case STOP_WAIT:
+		if (!is_idle && !is_late)
+			return;
+		tasks_end_all(&runner->tasks, "the runner stopped");
+		begin_step(runner, STOP_KILL, STOP_KILLED_MS);
+		return;
+	case STOP_KILL:
+		if (!is_idle && !is_late)
+			return;
+		if (!is_idle) {
+			log_error("runner.tasks_left", NULL);
+			runner->exit_code = 1;
+		}
+		begin_step(runner, STOP_REMOVE, STOP_REMOVAL_MS);
+		return;
+	case STOP_REMOVE:
+		if ((sandbox_factory_pending(runner->factory) > 0 ||
+			store_pending(runner->store) > 0) &&
+		    !is_late)
+			return;
+		begin_step(runner, STOP_OVER, 0);
+		close_all(runner);
+		return;
+	case STOP_OVER:
+		return;
+	}
+}
+
+void
+runner_stop(struct runner *runner)
+{
+	if (runner->stopping) {
+		/* Asked again: in a hurry. */
+		runner->stop_next_ms = clock_boot_ms();
+		return;
+	}
+	log_info("runner.stopping", NULL);
+	process_notify("STOPPING=1");
+	runner->stopping = true;
+	runner->tasks.stopping = true;
+	runner_state_changed(runner);
+	begin_step(runner, STOP_WAIT, STOP_TASKS_MS);
+	uv_timer_start(&runner->stop, on_stop, 0, STOP_LOOK_MS);
+}
+
+static void
+on_signal(uv_signal_t *handle, int number)
+{
+	struct runner *runner = handle->data;
+
+	if (number == SIGHUP)
+		runner_reload(runner);
+	else
+		runner_stop(runner);
+}
+
+static void
+watch_signal(struct runner *runner, uv_signal_t *handle, int number)
+{
+	if (uv_signal_init(&runner->loop, handle) != 0 ||
+	    uv_signal_start(handle, on_signal, number) != 0)
+		die("signal %d cannot be watched", number);
+	handle->data = runner;
+}
+
+static void
+free_all(struct runner *runner)
+{
+	if (uv_loop_close(&runner->loop) != 0)
+		die("something of the loop is still open");
+	output_store_close(&runner->outputs);
+	policy_free(runner->policy);
+	token_cache_free(runner->tokens);
+	authority_done(&runner->authority);
+	free(runner->engine_reason);
+	free(runner->pushed);
+	config_done(&runner->config);
+}
+
+int
+runner_serve(struct runner *runner)
+{
+	struct audit_entry *entry;
+
+	watch_signal(runner, &runner->term, SIGTERM);
+	watch_signal(runner, &runner->interrupt, SIGINT);
+	watch_signal(runner, &runner->hangup, SIGHUP);
+	if (uv_timer_init(&runner->loop, &runner->stop) != 0)
+		die("uv_timer_init");
+	runner->stop.data = runner;
+	entry = tasks_entry(&runner->tasks, EVENT_RUNNER_STARTED);
+	entry->object = json_pack("{s:s, s:s}", "runner", runner->config.id,
+	    "version", TASKGATE_VERSION);
+	tasks_record_take(&runner->tasks, entry);
+	record_policy(runner);
+	tasks_recover(&runner->tasks);
+	sandbox_factory_start(runner->factory, on_engine_changed, runner);
+	log_info("runner.started", "runner", runner->config.id, NULL);
+	process_notify("READY=1");
+	uv_run(&runner->loop, UV_RUN_DEFAULT);
+	free_all(runner);
+	log_info("runner.stopped", NULL);
+	return runner->exit_code;
+}

@@ -1,0 +1,63 @@
+/*
+ * The runner as a whole: its parts, and whether it can serve.
+ */
+#ifndef RUNNER_RUNNER_H
+#define RUNNER_RUNNER_H
+
+#include <uv.h>
+
+#include "certs/principal.h"
+#include "runner/config.h"
+#include "runner/tasks.h"
+
+struct peer;
+
+struct runner {
+	struct config config;
+	uv_loop_t loop;
+	struct authority authority;
+	struct token_cache *tokens;
+	struct policy *policy;
+	struct store *store;
+	struct output_store outputs;
+	struct sandbox_factory *factory;
+	char *engine_reason; /* NULL: it can be used */
+	struct tasks tasks;
+	struct refusals *refusals;
+	struct listener *gateway, *admin;
+	struct peer *peers;
+	size_t npeers;
+	uv_timer_t
+	    push; /* what changed is told soon, and numbers each second */
+	bool push_soon;
+	char *pushed; /* the last state, as text */
+	int64_t pushed_ms;
+	uv_signal_t term, interrupt, hangup;
+	uv_timer_t stop;
+	bool stopping;
+	int stop_step;
+	int64_t stop_next_ms; /* CLOCK_BOOTTIME */
+	int exit_code;
+	int64_t started_ms; /* CLOCK_BOOTTIME */
+};
+
+/* Opens everything that `config` (taken over) names. */
+int
+runner_open_take(struct runner *runner, struct config *config, struct err *err);
+/* Until a signal ends it; the exit code. */
+int runner_serve(struct runner *runner);
+
+/* Why it cannot serve: strings, none where it can. */
+json_t *runner_reasons(const struct runner *runner);
+/* ERR_UNAVAILABLE where nothing new can be taken on. */
+int runner_check_ready(const struct runner *runner, struct err *err);
+/* Loads the policy anew: whole, or the old one stays. */
+void runner_reload(struct runner *runner);
+void runner_stop(struct runner *runner);
+
+/* runner/state.c: what peers are told of it. */
+json_t *runner_state(const struct runner *runner);
+void runner_state_open(struct runner *runner);
+void runner_state_changed(struct runner *runner);
+
+#endif

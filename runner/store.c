@@ -1,0 +1,403 @@
+/*
+ * The store's thread and its group commit. The loop's side and the thread's
+ * side share three things under one mutex: a queue in, a queue out, and the
+ * word to stop.
+ */
+#include "runner/store.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/alloc.h"
+#include "lib/clock.h"
+#include "lib/log.h"
+
+#define PROBE_MS 1000
+
+struct op_list {
+	struct store_op *first, **last;
+};
+
+struct probe {
+	struct store_op op;
+	struct store *store;
+	bool under_way;
+};
+
+struct store {
+	uv_loop_t *loop;
+	void (*changed)(void *arg);
+	void *arg;
+	uv_prepare_t flush;
+	uv_async_t wake;
+	uv_timer_t again;
+	int handles;
+	struct op_list gathered; /* of this turn of the loop */
+	size_t pending;
+	uint64_t commits, written;
+	struct probe probe;
+	char *reason; /* NULL: healthy */
+	bool closed;
+
+	uv_mutex_t mutex;
+	uv_cond_t more;
+	struct op_list waiting, finished;
+	uint64_t committed; /* transactions, since the loop last looked */
+	bool stop;
+
+	uv_thread_t thread;
+	struct database database; /* the thread's alone, once it runs */
+};
+
+static void
+list_init(struct op_list *list)
+{
+	list->first = NULL;
+	list->last = &list->first;
+}
+
+static void
+list_append(struct op_list *list, struct store_op *op)
+{
+	op->next = NULL;
+	*list->last = op;
+	list->last = &op->next;
+}
+
+/* All of `from` behind `to`; `from` is empty then. */
+static void
+list_move(struct op_list *to, struct op_list *from)
+{
+	if (from->first == NULL)
+		return;
+	*to->last = from->first;
+	to->last = from->last;
+	list_init(from);
+}
+
+/* -- the thread's side */
+
+static void
+fail_op(struct store_op *op, const struct err *err)
+{
+	if (op->failed)
+		return;
+	op->failed = true;
+	op->err = *err;
+}
+
+/* Reads are left for later; what failed by itself keeps its own reason. */
+static void
+fail_all(struct op_list *batch, const struct err *err)
+{
+	for (struct store_op *op = batch->first; op != NULL; op = op->next) {
+		if (!op->reads)
+			fail_op(op, err);
+	}
+}
+
+/* False: the transaction is gone, as SQLite does on a full disk. */
+static bool
+run_one(struct database *database, struct store_op *op)
+{
+	struct err err = {0}, ignored;
+
+	if (database_run(database, STATEMENT_SAVEPOINT, &err, "") != 0) {
+		fail_op(op, &err);
+		return false;
+	}
+	if (op->run(op, database, &err) == 0 &&
+	    database_run(database, STATEMENT_RELEASE, &err, "") == 0)
+		return true;
+	fail_op(op, &err);
+	return database_in_transaction(database) &&
+	    database_run(database, STATEMENT_ROLLBACK_TO, &ignored, "") == 0 &&
+	    database_run(database, STATEMENT_RELEASE, &ignored, "") == 0;
+}
+
+static int
+run_writes(struct database *database, struct op_list *batch, struct err *err)
+{
+	if (database_run(database, STATEMENT_BEGIN, err, "") != 0)
+		return -1;
+	for (struct store_op *op = batch->first; op != NULL; op = op->next) {
+		if (op->reads || run_one(database, op))
+			continue;
+		*err = op->err;
+		return -1;
+	}
+	return database_run(database, STATEMENT_COMMIT, err, "");
+}
+
+static bool
+has_writes(const struct op_list *batch)
+{
+	const struct store_op *op = batch->first;
+
+	while (op != NULL && op->reads)
+		op = op->next;
+	return op != NULL;
+}
+
+/* True when a transaction was committed. */
+static bool
+run_batch(struct database *database, struct op_list *batch)
+{
+	struct err err = {0}, ignored;
+	bool committed = false;
+
+	if (has_writes(batch)) {
+		committed = run_writes(database, batch, &err) == 0;
+		if (!committed) {
+			if (database_in_transaction(database))
+				(void)database_run(
+				    database, STATEMENT_ROLLBACK, &ignored, "");
+			fail_all(batch, &err);
+		}
+	}
+	for (struct store_op *op = batch->first; op != NULL; op = op->next) {
+		if (op->reads && op->run(op, database, &err) != 0)
+			fail_op(op, &err);
+	}
+	return committed;
+}
+
+static void
+serve(void *arg)
+{
+	struct store *store = arg;
+	struct op_list batch;
+
+	list_init(&batch);
+	uv_mutex_lock(&store->mutex);
+	for (;;) {
+		bool committed;
+
+		while (store->waiting.first == NULL && !store->stop)
+			uv_cond_wait(&store->more, &store->mutex);
+		if (store->waiting.first == NULL)
+			break;
+		list_move(&batch, &store->waiting);
+		uv_mutex_unlock(&store->mutex);
+		committed = run_batch(&store->database, &batch);
+		uv_mutex_lock(&store->mutex);
+		store->committed += committed ? 1 : 0;
+		list_move(&store->finished, &batch);
+		uv_async_send(&store->wake);
+		/* Behind the answers: it can take its time. */
+		uv_mutex_unlock(&store->mutex);
+		if (committed)
+			database_checkpoint(&store->database);
+		uv_mutex_lock(&store->mutex);
+	}
+	uv_mutex_unlock(&store->mutex);
+}
+
+/* -- the loop's side */
+
+static void
+set_reason(struct store *store, const char *reason)
+{
+	if ((reason == NULL) == (store->reason == NULL))
+		return;
+	if (reason == NULL)
+		log_info("store.recovered", NULL);
+	else
+		log_error("store.failed", "reason", reason, NULL);
+	free(store->reason);
+	store->reason = reason != NULL ? alloc_string(reason) : NULL;
+	if (!store->closed)
+		store->changed(store->arg);
+}
+
+static void
+judge_health(struct store *store, const struct store_op *op)
+{
+	if (op->reads)
+		return;
+	if (!op->failed) {
+		store->written++;
+		set_reason(store, NULL);
+	} else if (op->err.code == ERR_UNAVAILABLE) {
+		set_reason(store, op->err.detail);
+	}
+}
+
+static void
+report_finished(struct store *store)
+{
+	struct op_list finished;
+
+	list_init(&finished);
+	uv_mutex_lock(&store->mutex);
+	list_move(&finished, &store->finished);
+	store->commits += store->committed;
+	store->committed = 0;
+	uv_mutex_unlock(&store->mutex);
+	while (finished.first != NULL) {
+		struct store_op *op = finished.first;
+		struct err err = op->err;
+
+		finished.first = op->next;
+		store->pending--;
+		judge_health(store, op);
+		op->done(op, op->failed ? &err : NULL);
+	}
+}
+
+static void
+on_wake(uv_async_t *wake)
+{
+	report_finished(wake->data);
+}
+
+static void
+hand_over(struct store *store)
+{
+	if (store->gathered.first == NULL)
+		return;
+	uv_mutex_lock(&store->mutex);
+	list_move(&store->waiting, &store->gathered);
+	uv_cond_signal(&store->more);
+	uv_mutex_unlock(&store->mutex);
+}
+
+static void
+on_flush(uv_prepare_t *flush)
+{
+	hand_over(flush->data);
+}
+
+static int
+run_probe(struct store_op *op, struct database *database, struct err *err)
+{
+	(void)op;
+	return database_run(
+	    database, STATEMENT_PROBE, err, "i", clock_wall_ms());
+}
+
+static void
+probe_done(struct store_op *op, const struct err *err)
+{
+	struct probe *probe = (struct probe *)op;
+
+	(void)err;
+	probe->under_way = false;
+}
+
+/* A full disk says nothing when it has room again. */
+static void
+on_again(uv_timer_t *again)
+{
+	struct store *store = again->data;
+	struct probe *probe = &store->probe;
+
+	if (store->reason == NULL || probe->under_way)
+		return;
+	probe->op = (struct store_op){.run = run_probe, .done = probe_done};
+	probe->under_way = true;
+	store_submit(store, &probe->op);
+}
+
+static void
+start_handles(struct store *store)
+{
+	if (uv_prepare_init(store->loop, &store->flush) != 0 ||
+	    uv_async_init(store->loop, &store->wake, on_wake) != 0 ||
+	    uv_timer_init(store->loop, &store->again) != 0 ||
+	    uv_mutex_init(&store->mutex) != 0 ||
+	    uv_cond_init(&store->more) != 0)
+		die("store: libuv gives no handles");
+	store->handles = 3;
+	store->flush.data = store;
+	store->wake.data = store;
+	store->again.data = store;
+	uv_prepare_start(&store->flush, on_flush);
+	uv_timer_start(&store->again, on_again, PROBE_MS, PROBE_MS);
+	if (uv_thread_create(&store->thread, serve, store) != 0)
+		die("store: no thread");
+}
+
+struct store *
+store_open(uv_loop_t *loop, const char *path, void (*changed)(void *arg),
+    void *arg, struct err *err)
+{
+	struct store *store = alloc_zero(1, sizeof(*store));
+
+	if (database_open(path, &store->database, err) != 0) {
+		free(store);
+		return NULL;
+	}
+	store->loop = loop;
+	store->changed = changed;
+	store->arg = arg;
+	list_init(&store->gathered);
+	list_init(&store->waiting);
+	list_init(&store->finished);
+	start_handles(store);
+	return store;
+}
+
+void
+store_submit(struct store *store, struct store_op *op)
+{
+	if (store->closed)
+		die("store_submit after store_close");
+	op->failed = false;
+	list_append(&store->gathered, op);
+	store->pending++;
+}
+
+const char *
+store_reason(const struct store *store)
+{
+	return store->reason;
+}
+
+uint64_t
+store_commits(const struct store *store)
+{
+	return store->commits;
+}
+
+uint64_t
+store_written(const struct store *store)
+{
+	return store->written;
+}
+
+size_t
+store_pending(const struct store *store)
+{
+	return store->pending;
+}
+
+static void
+on_handle_closed(uv_handle_t *handle)
+{
+	struct store *store = handle->data;
+
+	if (--store->handles > 0)
+		return;
+	uv_cond_destroy(&store->more);
+	uv_mutex_destroy(&store->mutex);
+	free(store->reason);
+	free(store);
+}
+
+void
+store_close(struct store *store)
+{
+	hand_over(store);
+	store->closed = true;
+	uv_mutex_lock(&store->mutex);
+	store->stop = true;
+	uv_cond_signal(&store->more);
+	uv_mutex_unlock(&store->mutex);
+	uv_thread_join(&store->thread);
+	report_finished(store);
+	database_close(&store->database);
+	uv_close((uv_handle_t *)&store->flush, on_handle_closed);
+	uv_close((uv_handle_t *)&store->wake, on_handle_closed);
+	uv_close((uv_handle_t *)&store->again, on_handle_closed);
+}

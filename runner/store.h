@@ -1,0 +1,54 @@
+/*
+ * The store: the database on a thread of its own, so that the loop never waits
+ * for a disk.
+ *
+ * What one turn of the loop hands in is one transaction, each operation in a
+ * savepoint of its own; while a transaction is being written, what comes next
+ * gathers into the following one. An operation's done() is called on the loop
+ * once the commit is durable, or with what went wrong: then nothing of it was
+ * written. Operations are carried out, and reported, in the order in which
+ * they came, but for reads, which see the transaction they came with.
+ */
+#ifndef RUNNER_STORE_H
+#define RUNNER_STORE_H
+
+#include <stdbool.h>
+#include <uv.h>
+
+#include "lib/err.h"
+#include "runner/database.h"
+
+/* First member of whoever embeds it; owned by the store until done(). */
+struct store_op {
+	bool reads; /* changes nothing; outside of the transaction */
+	/* On the store's thread. -1: all that it did is undone. */
+	int (*run)(
+	    struct store_op *op, struct database *database, struct err *err);
+	/* On the loop. NULL: durable. May free the operation. */
+	void (*done)(struct store_op *op, const struct err *err);
+	/* the store's own: */
+	struct store_op *next;
+	struct err err;
+	bool failed;
+};
+
+struct store;
+
+/* `changed` is called on the loop whenever store_reason() has changed. */
+struct store *store_open(uv_loop_t *loop, const char *path,
+    void (*changed)(void *arg), void *arg, struct err *err);
+void store_submit(struct store *store, struct store_op *op);
+/* NULL, or in one line why nothing can be written. The store tries again each
+ * second by itself. */
+const char *store_reason(const struct store *store);
+/* Transactions that were committed, and the operations in them. */
+uint64_t store_commits(const struct store *store);
+uint64_t store_written(const struct store *store);
+/* Operations that are not done yet. */
+size_t store_pending(const struct store *store);
+
+/* Everything that was handed in is written; the file is whole. Blocks. done()
+ * is called for what was open. The memory goes when the loop has turned. */
+void store_close(struct store *store);
+
+#endif

@@ -1,0 +1,194 @@
+/*
+ * The life of a task as tables, and its end as a decision.
+ */
+#include "runner/task.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/alloc.h"
+#include "lib/cleanup.h"
+
+static const char *const states[] = {
+#define STATE(name, text) [TASK_##name] = text,
+#include "runner/tasks.def"
+#undef STATE
+};
+
+static const char *const outcomes[] = {
+    [OUTCOME_NONE] = "none",
+#define OUTCOME(name, text) [OUTCOME_##name] = text,
+#include "runner/tasks.def"
+#undef OUTCOME
+};
+
+/* The state that follows, and 1 more, so that 0 is "refused". */
+static const unsigned char steps[TASK_STATE_COUNT][TASK_EVENT_COUNT] = {
+#define STEP(from, event, to) [TASK_##from][TASK_EVENT_##event] = TASK_##to + 1,
+#include "runner/tasks.def"
+#undef STEP
+};
+
+const char *
+task_state_text(enum task_state state)
+{
+	return states[state];
+}
+
+bool
+task_state_parse(const char *text, enum task_state *ret)
+{
+	for (size_t i = 0; i < COUNT(states); i++) {
+		if (strcmp(states[i], text) != 0)
+			continue;
+		*ret = (enum task_state)i;
+		return true;
+	}
+	return false;
+}
+
+const char *
+task_outcome_text(enum task_outcome outcome)
+{
+	return outcomes[outcome];
+}
+
+bool
+task_step(enum task_state from, enum task_event event, enum task_state *ret_to)
+{
+	unsigned char to = steps[from][event];
+
+	if (to == 0)
+		return false;
+	*ret_to = (enum task_state)(to - 1);
+	return true;
+}
+
+void
+task_data_init(struct task_data *data)
+{
+	*data = (struct task_data){.uid = -1, .gid = -1};
+	data->facts = (struct task_facts){
+	    .state = TASK_QUEUED,
+	    .started_ms = TASK_UNKNOWN,
+	    .finished_ms = TASK_UNKNOWN,
+	    .exit_code = TASK_UNKNOWN,
+	    .signal = TASK_UNKNOWN,
+	    .errnum = TASK_UNKNOWN,
+	    .user_us = TASK_UNKNOWN,
+	    .system_us = TASK_UNKNOWN,
+	    .memory_peak = TASK_UNKNOWN,
+	};
+}
+
+void
+task_data_done(struct task_data *data)
+{
+	free(data->owner.address);
+	request_done(&data->request);
+	free(data->rule);
+	free(data->network);
+	*data = (struct task_data){0};
+}
+
+static enum task_outcome
+outcome_of_kill(
+    const struct sandbox_end *end, const struct task_end_context *context)
+{
+	if (context->cancelled)
+		return OUTCOME_CANCELLED;
+	if (context->timed_out)
+		return OUTCOME_TIMED_OUT;
+	/* Docker says so too when only a child of the task was killed: the
+	 * task's own end decides. */
+	if (end->oom_killed && end->signal == SIGKILL)
+		return OUTCOME_OUT_OF_MEMORY;
+	return OUTCOME_KILLED;
+}
+
+static const char *
+reason_of(enum sandbox_failure failure)
+{
+	static const char *const reasons[] = {
+	    [SANDBOX_FAILURE_IMAGE] = "image",
+	    [SANDBOX_FAILURE_COMMAND] = "command",
+	    [SANDBOX_FAILURE_ENGINE] = "engine",
+	};
+
+	return reasons[failure];
+}
+
+static void
+end_not_started(struct task_facts *facts, const struct sandbox_end *end,
+    const struct task_end_context *context)
+{
+	facts->started_ms = TASK_UNKNOWN;
+	snprintf(facts->detail, sizeof(facts->detail), "%s",
+	    context->cancelled && context->detail != NULL ? context->detail
+							  : end->detail);
+	if (context->cancelled) {
+		facts->outcome = OUTCOME_CANCELLED;
+		return;
+	}
+	facts->outcome = OUTCOME_NOT_STARTED;
+	facts->reason = reason_of(end->failure);
+	if (end->failure == SANDBOX_FAILURE_COMMAND && end->errnum > 0)
+		facts->errnum = end->errnum;
+}
+
+static void
+end_lost(struct task_facts *facts, const struct sandbox_end *end,
+    const struct task_end_context *context)
+{
+	/* What we ended ourselves is not lost when only its report is. */
+	facts->outcome = context->cancelled ? OUTCOME_CANCELLED
+	    : context->timed_out            ? OUTCOME_TIMED_OUT
+	    : end->oom_killed               ? OUTCOME_OUT_OF_MEMORY
+					    : OUTCOME_LOST;
+	snprintf(facts->detail, sizeof(facts->detail), "%s",
+	    context->detail != NULL ? context->detail : end->detail);
+}
+
+static void
+end_process(struct task_facts *facts, const struct sandbox_end *end,
+    const struct task_end_context *context)
+{
+	if (end->how == SANDBOX_EXITED) {
+		facts->exit_code = end->exit_code;
+		facts->outcome =
+		    end->exit_code == 0 ? OUTCOME_SUCCEEDED : OUTCOME_FAILED;
+	} else {
+		facts->signal = end->signal;
+		facts->outcome = outcome_of_kill(end, context);
+	}
+	if (facts->outcome == OUTCOME_CANCELLED && context->detail != NULL)
+		snprintf(facts->detail, sizeof(facts->detail), "%s",
+		    context->detail);
+	facts->user_us = end->user_us;
+	facts->system_us = end->system_us;
+	facts->memory_peak = end->memory_peak_bytes;
+	facts->oom_killed = end->oom_killed;
+}
+
+void
+task_facts_end(struct task_facts *facts, const struct sandbox_end *end,
+    const struct task_end_context *context, int64_t now_ms)
+{
+	facts->state = TASK_FINISHED;
+	facts->finished_ms = now_ms;
+	switch (end->how) {
+	case SANDBOX_EXITED:
+	case SANDBOX_KILLED:
+		end_process(facts, end, context);
+		return;
+	case SANDBOX_NOT_STARTED:
+		end_not_started(facts, end, context);
+		return;
+	case SANDBOX_LOST:
+		end_lost(facts, end, context);
+		return;
+	}
+	die("an end of unknown kind: %d", (int)end->how);
+}

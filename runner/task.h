@@ -1,0 +1,123 @@
+/*
+ * A task: what was asked for and granted, where it stands, how it ended. Pure:
+ * no I/O, no clock. Who moves it along is runner/tasks.h.
+ */
+#ifndef RUNNER_TASK_H
+#define RUNNER_TASK_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "certs/principal.h"
+#include "lib/clock.h"
+#include "lib/digest.h"
+#include "policy/policy.h"
+#include "policy/request.h"
+#include "runner/sandbox.h"
+
+enum task_state {
+#define STATE(name, text) TASK_##name,
+#include "runner/tasks.def"
+#undef STATE
+	TASK_STATE_COUNT
+};
+
+enum task_outcome {
+	OUTCOME_NONE, /* not finished */
+#define OUTCOME(name, text) OUTCOME_##name,
+#include "runner/tasks.def"
+#undef OUTCOME
+	OUTCOME_COUNT
+};
+
+enum task_event {
+	TASK_EVENT_DISPATCHED,
+	TASK_EVENT_RETURNED, /* not started after all: back to the queue */
+	TASK_EVENT_STARTED,
+	TASK_EVENT_SIGNALLED,
+	TASK_EVENT_ENDED,
+	TASK_EVENT_COUNT
+};
+
+const char *task_state_text(enum task_state state);
+bool task_state_parse(const char *text, enum task_state *ret);
+const char *task_outcome_text(enum task_outcome outcome);
+/* False: this cannot happen in this state. */
+bool
+task_step(enum task_state from, enum task_event event, enum task_state *ret_to);
+
+/* Whom a task belongs to: kept from its acceptance on. */
+struct task_owner {
+	char subject[SUBJECT_MAX + 1];
+	char thumbprint[SHA256_BASE64URL];
+	char token_id[TOKEN_ID_MAX + 1];
+	char *address;
+	char roles[TOKEN_ROLES_MAX][TOKEN_ROLE_MAX + 1];
+	size_t nroles;
+};
+
+#define TASK_IMAGE_ID_MAX 80
+#define TASK_UNKNOWN INT64_MIN
+
+/* How it went; copied as it is. */
+struct task_facts {
+	enum task_state state;
+	enum task_outcome outcome;
+	int64_t started_ms, finished_ms; /* TASK_UNKNOWN */
+	char image_id[TASK_IMAGE_ID_MAX]; /* "" */
+	char container[TASK_IMAGE_ID_MAX];
+	int64_t exit_code, signal; /* TASK_UNKNOWN */
+	const char *reason; /* static; NULL */
+	int64_t errnum; /* TASK_UNKNOWN */
+	char detail[256];
+	int64_t kept[STREAM_COUNT]; /* bytes of output */
+	bool truncated;
+	int64_t user_us, system_us, memory_peak; /* TASK_UNKNOWN */
+	bool oom_killed;
+};
+
+struct task_data {
+	/* never changed after it is made: */
+	char id[UUID_TEXT];
+	struct task_owner owner;
+	struct request request;
+	char request_sha256[SHA256_HEX];
+	char *rule;
+	char policy_sha256[SHA256_HEX];
+	int64_t limits[LIMIT_COUNT];
+	int64_t uid, gid;
+	char *network; /* NULL: none */
+	int64_t created_ms;
+	/* what becomes of it: */
+	struct task_facts facts;
+};
+
+void task_data_init(struct task_data *data);
+void task_data_done(struct task_data *data);
+
+/* The outcome and everything that goes with it, from what the sandbox says. */
+struct task_end_context {
+	bool cancelled; /* someone asked for its end */
+	bool timed_out; /* its deadline did */
+	const char *detail; /* why it was cancelled; NULL: was asked for */
+};
+void task_facts_end(struct task_facts *facts, const struct sandbox_end *end,
+    const struct task_end_context *context, int64_t now_ms);
+
+/* A task as docs/api.md shows it. `place` of -1: it has none. */
+json_t *task_render(const struct task_data *data, int64_t place);
+
+/* JSON for the store and the records. */
+json_t *task_limits_write(const int64_t limits[LIMIT_COUNT]);
+bool task_limits_read(const json_t *json, int64_t ret[LIMIT_COUNT]);
+json_t *task_owner_write(const struct task_owner *owner);
+bool task_owner_read(const json_t *json, struct task_owner *ret);
+
+/* The request as the client wrote it, for `untrusted`: values of the
+ * environment as salted hashes. */
+json_t *task_request_untrusted(const struct request *request);
+/* The request without values of the environment. The caller frees. */
+char *task_request_scrub(const struct request *request);
+
+#endif

@@ -1,0 +1,262 @@
+/*
+ * A task as JSON: for the client, for the store, for the records. Values of
+ * the environment leave here only as salted hashes.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/alloc.h"
+#include "lib/cleanup.h"
+#include "lib/json.h"
+#include "runner/audit.h"
+#include "runner/task.h"
+
+#define ENV_SALT_BYTES 16
+
+static void
+set(json_t *object, const char *name, json_t *value)
+{
+	if (json_object_set_new(object, name, value) != 0)
+		die("a task's member %s cannot be set", name);
+}
+
+static void
+set_string(json_t *object, const char *name, const char *value)
+{
+	if (value != NULL && *value != '\0')
+		set(object, name, json_string(value));
+}
+
+static void
+set_known(json_t *object, const char *name, int64_t value)
+{
+	if (value != TASK_UNKNOWN)
+		set(object, name, json_integer((json_int_t)value));
+}
+
+static void
+set_time(json_t *object, const char *name, int64_t wall_ms)
+{
+	char text[CLOCK_TEXT];
+
+	if (wall_ms == TASK_UNKNOWN)
+		return;
+	clock_format(wall_ms, text);
+	set(object, name, json_string(text));
+}
+
+json_t *
+task_limits_write(const int64_t limits[LIMIT_COUNT])
+{
+	json_t *object = json_object();
+
+	for (int i = 0; i < LIMIT_COUNT; i++)
+		set(object, limit_name((enum limit)i),
+		    limit_write((enum limit)i, limits[i]));
+	return object;
+}
+
+bool
+task_limits_read(const json_t *json, int64_t ret[LIMIT_COUNT])
+{
+	for (int i = 0; i < LIMIT_COUNT; i++) {
+		const json_t *value =
+		    json_object_get(json, limit_name((enum limit)i));
+
+		if (value == NULL || !limit_read((enum limit)i, value, &ret[i]))
+			return false;
+	}
+	return true;
+}
+
+json_t *
+task_owner_write(const struct task_owner *owner)
+{
+	json_t *object = json_object();
+	json_t *roles = json_array();
+
+	set_string(object, "subject", owner->subject);
+	set_string(object, "thumbprint", owner->thumbprint);
+	set_string(object, "token_id", owner->token_id);
+	set_string(object, "address", owner->address);
+	for (size_t i = 0; i < owner->nroles; i++)
+		json_array_append_new(roles, json_string(owner->roles[i]));
+	set(object, "roles", roles);
+	return object;
+}
+
+static bool
+copy_member(const json_t *json, const char *name, char *ret, size_t size)
+{
+	const char *text = json_string_value(json_object_get(json, name));
+
+	if (text == NULL || strlen(text) >= size)
+		return false;
+	strcpy(ret, text);
+	return true;
+}
+
+bool
+task_owner_read(const json_t *json, struct task_owner *ret)
+{
+	const json_t *roles = json_object_get(json, "roles");
+	const json_t *address = json_object_get(json, "address");
+	struct task_owner owner = {.nroles = json_array_size(roles)};
+
+	if (!copy_member(
+		json, "subject", owner.subject, sizeof(owner.subject)) ||
+	    !copy_member(json, "thumbprint", owner.thumbprint,
+		sizeof(owner.thumbprint)) ||
+	    !copy_member(
+		json, "token_id", owner.token_id, sizeof(owner.token_id)) ||
+	    owner.nroles > TOKEN_ROLES_MAX)
+		return false;
+	for (size_t i = 0; i < owner.nroles; i++) {
+		const char *role = json_string_value(json_array_get(roles, i));
+
+		if (role == NULL || strlen(role) > TOKEN_ROLE_MAX)
+			return false;
+		strcpy(owner.roles[i], role);
+	}
+	owner.address =
+	    alloc_string(address != NULL ? json_string_value(address) : "");
+	*ret = owner;
+	return true;
+}
+
+static json_t *
+render_args(const struct request *request)
+{
+	json_t *args = json_array();
+
+	for (size_t i = 0; i < request->nargs; i++)
+		json_array_append_new(args, json_string(request->args[i]));
+	return args;
+}
+
+static json_t *
+render_env_names(const struct request *request)
+{
+	json_t *names = json_array();
+
+	for (size_t i = 0; i < request->nenv; i++)
+		json_array_append_new(names, json_string(request->env[i].name));
+	return names;
+}
+
+static void
+render_end(const struct task_facts *facts, json_t *task)
+{
+	if (facts->outcome == OUTCOME_NONE)
+		return;
+	set(task, "outcome", json_string(task_outcome_text(facts->outcome)));
+	set_known(task, "exit_code", facts->exit_code);
+	if (facts->signal != TASK_UNKNOWN) {
+		const char *name = sigabbrev_np((int)facts->signal);
+		auto_free char *number = alloc_printf("%d", (int)facts->signal);
+
+		/* A real-time signal has no name. */
+		set_string(task, "signal", name != NULL ? name : number);
+	}
+	set_string(task, "reason", facts->reason);
+	if (facts->errnum != TASK_UNKNOWN)
+		set_string(task, "errno", strerrorname_np((int)facts->errnum));
+	if (facts->detail[0] != '\0')
+		set(task, "detail", audit_text(facts->detail));
+}
+
+static void
+render_resources(const struct task_facts *facts, json_t *task)
+{
+	json_t *resources;
+
+	if (facts->user_us == TASK_UNKNOWN)
+		return;
+	resources = json_object();
+	set_known(resources, "user_us", facts->user_us);
+	set_known(resources, "system_us", facts->system_us);
+	set_known(resources, "memory_peak", facts->memory_peak);
+	set(resources, "oom_killed", json_boolean(facts->oom_killed));
+	set(task, "resources", resources);
+}
+
+static void
+render_output(const struct task_facts *facts, json_t *task)
+{
+	json_t *output = json_object();
+
+	set_known(output, "stdout", facts->kept[STREAM_STDOUT]);
+	set_known(output, "stderr", facts->kept[STREAM_STDERR]);
+	set(output, "truncated", json_boolean(facts->truncated));
+	set(task, "output", output);
+}
+
+json_t *
+task_render(const struct task_data *data, int64_t place)
+{
+	const struct task_facts *facts = &data->facts;
+	json_t *task = json_object();
+
+	set_string(task, "id", data->id);
+	set_string(task, "state", task_state_text(facts->state));
+	render_end(facts, task);
+	set_string(task, "subject", data->owner.subject);
+	set_string(task, "image", data->request.image);
+	set_string(task, "image_id", facts->image_id);
+	set(task, "args", render_args(&data->request));
+	set(task, "env", render_env_names(&data->request));
+	set_string(task, "rule", data->rule);
+	set(task, "limits", task_limits_write(data->limits));
+	if (place >= 0)
+		set(task, "place", json_integer((json_int_t)place));
+	set_time(task, "created_at", data->created_ms);
+	set_time(task, "started_at", facts->started_ms);
+	set_time(task, "finished_at", facts->finished_ms);
+	render_output(facts, task);
+	render_resources(facts, task);
+	return task;
+}
+
+static json_t *
+hash_value(const char *value)
+{
+	size_t len = strlen(value);
+	auto_free uint8_t *salted = alloc_zero(ENV_SALT_BYTES + len, 1);
+	char salt_hex[2 * ENV_SALT_BYTES + 1];
+	char hex[SHA256_HEX];
+
+	random_bytes(salted, ENV_SALT_BYTES);
+	memcpy(salted + ENV_SALT_BYTES, value, len);
+	hex_encode(salted, ENV_SALT_BYTES, salt_hex);
+	digest_sha256_hex(salted, ENV_SALT_BYTES + len, hex);
+	return json_pack("{s:s, s:s}", "salt", salt_hex, "sha256", hex);
+}
+
+json_t *
+task_request_untrusted(const struct request *request)
+{
+	json_t *untrusted = json_object();
+	json_t *env;
+
+	set_string(untrusted, "image", request->image);
+	set(untrusted, "args", render_args(request));
+	if (request->nenv == 0)
+		return untrusted;
+	env = json_object();
+	for (size_t i = 0; i < request->nenv; i++)
+		set(env, request->env[i].name,
+		    hash_value(request->env[i].value));
+	set(untrusted, "env", env);
+	return untrusted;
+}
+
+char *
+task_request_scrub(const struct request *request)
+{
+	auto_json *body = json_deep_copy(request->body);
+	json_t *env = json_object_get(body, "env");
+
+	for (size_t i = 0; env != NULL && i < request->nenv; i++)
+		set(env, request->env[i].name, json_string(""));
+	return json_encode_canonical(body, NULL);
+}

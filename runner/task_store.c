@@ -1,0 +1,339 @@
+/*
+ * Tasks as rows. What is read back was written by us; a row that does not say
+ * what it must is reported, never guessed at.
+ */
+#include "runner/task_store.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/alloc.h"
+#include "lib/cleanup.h"
+#include "lib/json.h"
+
+/* The places of TASK_COLUMNS. */
+enum column {
+	COLUMN_ID,
+	COLUMN_SUBJECT,
+	COLUMN_PRINCIPAL,
+	COLUMN_REQUEST,
+	COLUMN_REQUEST_SHA256,
+	COLUMN_RULE,
+	COLUMN_POLICY_SHA256,
+	COLUMN_LIMITS,
+	COLUMN_UID,
+	COLUMN_GID,
+	COLUMN_NETWORK,
+	COLUMN_STATE,
+	COLUMN_CREATED_MS,
+	COLUMN_IMAGE_ID,
+	COLUMN_STARTED_MS,
+	COLUMN_FINISHED_MS,
+	COLUMN_OUTCOME,
+	COLUMN_EXIT_CODE,
+	COLUMN_SIGNAL,
+	COLUMN_REASON,
+	COLUMN_ERRNUM,
+	COLUMN_DETAIL,
+	COLUMN_STDOUT_BYTES,
+	COLUMN_STDERR_BYTES,
+	COLUMN_TRUNCATED,
+	COLUMN_USER_US,
+	COLUMN_SYSTEM_US,
+	COLUMN_MEMORY_PEAK,
+	COLUMN_OOM_KILLED
+};
+
+static const char *
+none_if_empty(const char *text)
+{
+	return text != NULL && *text != '\0' ? text : NULL;
+}
+
+int
+task_store_insert(
+    struct database *database, const struct task_data *data, struct err *err)
+{
+	auto_json *owner = task_owner_write(&data->owner);
+	auto_json *limits = task_limits_write(data->limits);
+	auto_free char *owner_text = json_encode_canonical(owner, NULL);
+	auto_free char *limits_text = json_encode_canonical(limits, NULL);
+	auto_free char *request =
+	    json_encode_canonical(data->request.body, NULL);
+
+	return database_run(database, STATEMENT_TASK_INSERT, err,
+	    "ssssssssiissi", data->id, data->owner.subject, owner_text, request,
+	    data->request_sha256, data->rule, data->policy_sha256, limits_text,
+	    data->uid, data->gid, data->network,
+	    task_state_text(data->facts.state), data->created_ms);
+}
+
+int
+task_store_start(struct database *database, const char *id,
+    const struct task_facts *facts, struct err *err)
+{
+	return database_run(database, STATEMENT_TASK_START, err, "ssssi", id,
+	    task_state_text(facts->state), none_if_empty(facts->image_id),
+	    none_if_empty(facts->container), facts->started_ms);
+}
+
+int
+task_store_finish(struct database *database, const char *id,
+    const struct task_facts *facts, const char *request, struct err *err)
+{
+	return database_run(database, STATEMENT_TASK_FINISH, err,
+	    "sssiisisiiiiiiiiiss", id, task_state_text(facts->state),
+	    task_outcome_text(facts->outcome), facts->exit_code, facts->signal,
+	    facts->reason, facts->errnum, none_if_empty(facts->detail),
+	    facts->started_ms, facts->finished_ms, facts->kept[STREAM_STDOUT],
+	    facts->kept[STREAM_STDERR], (int64_t)facts->truncated,
+	    facts->user_us, facts->system_us, facts->memory_peak,
+	    (int64_t)facts->oom_killed, request,
+	    none_if_empty(facts->image_id));
+}
+
+static bool
+copy(const char *text, char *ret, size_t size)
+{
+	size_t len = text != NULL ? strlen(text) : 0;
+
+	if (len >= size)
+		return false;
+	memcpy(ret, text != NULL ? text : "", len + 1);
+	return true;
+}
+
+static json_t *
+parse(const char *text)
+{
+	struct err ignored;
+
+	return text != NULL ? json_parse_strict(text, strlen(text), &ignored)
+			    : NULL;
+}
+
+static bool
+read_reason(const char *text, const char **ret)
+{
+	static const char *const reasons[] = {"image", "command", "engine"};
+
+	*ret = NULL;
+	if (text == NULL)
+		return true;
+	for (size_t i = 0; i < COUNT(reasons) && *ret == NULL; i++) {
+		if (strcmp(reasons[i], text) == 0)
+			*ret = reasons[i];
+	}
+	return *ret != NULL;
+}
+
+static bool
+read_outcome(const char *text, enum task_outcome *ret)
+{
+	*ret = OUTCOME_NONE;
+	if (text == NULL)
+		return true;
+	for (int i = OUTCOME_NONE + 1; i < OUTCOME_COUNT; i++) {
+		if (strcmp(task_outcome_text((enum task_outcome)i), text) == 0)
+			*ret = (enum task_outcome)i;
+	}
+	return *ret != OUTCOME_NONE;
+}
+
+static bool
+read_facts(
+    struct database *database, enum statement row, struct task_facts *facts)
+{
+#define INTEGER(column) database_integer(database, row, column)
+#define TEXT(column) database_text(database, row, column)
+	facts->started_ms = INTEGER(COLUMN_STARTED_MS);
+	facts->finished_ms = INTEGER(COLUMN_FINISHED_MS);
+	facts->exit_code = INTEGER(COLUMN_EXIT_CODE);
+	facts->signal = INTEGER(COLUMN_SIGNAL);
+	facts->errnum = INTEGER(COLUMN_ERRNUM);
+	facts->kept[STREAM_STDOUT] = INTEGER(COLUMN_STDOUT_BYTES);
+	facts->kept[STREAM_STDERR] = INTEGER(COLUMN_STDERR_BYTES);
+	facts->truncated = INTEGER(COLUMN_TRUNCATED) == 1;
+	facts->user_us = INTEGER(COLUMN_USER_US);
+	facts->system_us = INTEGER(COLUMN_SYSTEM_US);
+	facts->memory_peak = INTEGER(COLUMN_MEMORY_PEAK);
+	facts->oom_killed = INTEGER(COLUMN_OOM_KILLED) == 1;
+	return TEXT(COLUMN_STATE) != NULL &&
+	    task_state_parse(TEXT(COLUMN_STATE), &facts->state) &&
+	    read_outcome(TEXT(COLUMN_OUTCOME), &facts->outcome) &&
+	    read_reason(TEXT(COLUMN_REASON), &facts->reason) &&
+	    copy(TEXT(COLUMN_DETAIL), facts->detail, sizeof(facts->detail)) &&
+	    copy(TEXT(COLUMN_IMAGE_ID), facts->image_id,
+		sizeof(facts->image_id));
+}
+
+static bool
+read_request(const char *text, struct request *ret)
+{
+	struct err ignored;
+
+	return text != NULL &&
+	    request_parse(text, strlen(text), ret, &ignored) == 0;
+}
+
+static bool
+read_members(
+    struct database *database, enum statement row, struct task_data *data)
+{
+	auto_json *owner = parse(TEXT(COLUMN_PRINCIPAL));
+	auto_json *limits = parse(TEXT(COLUMN_LIMITS));
+
+	if (!copy(TEXT(COLUMN_ID), data->id, sizeof(data->id)) ||
+	    !copy(TEXT(COLUMN_REQUEST_SHA256), data->request_sha256,
+		sizeof(data->request_sha256)) ||
+	    !copy(TEXT(COLUMN_POLICY_SHA256), data->policy_sha256,
+		sizeof(data->policy_sha256)) ||
+	    owner == NULL || !task_owner_read(owner, &data->owner) ||
+	    limits == NULL || !task_limits_read(limits, data->limits) ||
+	    !read_request(TEXT(COLUMN_REQUEST), &data->request) ||
+	    TEXT(COLUMN_RULE) == NULL)
+		return false;
+	data->rule = alloc_string(TEXT(COLUMN_RULE));
+	if (TEXT(COLUMN_NETWORK) != NULL)
+		data->network = alloc_string(TEXT(COLUMN_NETWORK));
+	data->uid = INTEGER(COLUMN_UID);
+	data->gid = INTEGER(COLUMN_GID);
+	data->created_ms = INTEGER(COLUMN_CREATED_MS);
+	return true;
+#undef INTEGER
+#undef TEXT
+}
+
+static int
+read_row(struct database *database, enum statement row, struct task_data *ret,
+    struct err *err)
+{
+	task_data_init(ret);
+	if (read_members(database, row, ret) &&
+	    read_facts(database, row, &ret->facts))
+		return 0;
+	err_set(err, ERR_INTERNAL, "the store's row of task %s is damaged",
+	    ret->id);
+	task_data_done(ret);
+	return -1;
+}
+
+int
+task_store_get(struct database *database, const char *id, struct task_data *ret,
+    struct err *err)
+{
+	int result = database_begin(database, STATEMENT_TASK_GET, err, "s", id);
+
+	if (result != 0)
+		return -1;
+	result = database_next(database, STATEMENT_TASK_GET, err);
+	if (result > 0 && read_row(database, STATEMENT_TASK_GET, ret, err) != 0)
+		result = -1;
+	database_end(database, STATEMENT_TASK_GET);
+	return result;
+}
+
+/* The query has begun; ends it. */
+static int
+visit(struct database *database, enum statement statement, task_store_row *row,
+    void *arg, struct err *err)
+{
+	bool more = true;
+	int result = 0;
+
+	while (more && (result = database_next(database, statement, err)) > 0) {
+		struct task_data data;
+
+		result = read_row(database, statement, &data, err);
+		if (result != 0)
+			break;
+		more = row(arg, &data);
+		task_data_done(&data);
+	}
+	database_end(database, statement);
+	return result < 0 ? -1 : 0;
+}
+
+int
+task_store_list(struct database *database, const struct task_query *query,
+    task_store_row *row, void *arg, struct err *err)
+{
+	/* Above every id. */
+	const char *before = query->before[0] != '\0' ? query->before : "g";
+	bool of_one = query->subject[0] != '\0';
+	enum statement statement = query->finished
+	    ? (of_one ? STATEMENT_TASK_LIST_FINISHED_OF
+		      : STATEMENT_TASK_LIST_FINISHED)
+	    : (of_one ? STATEMENT_TASK_LIST_OF : STATEMENT_TASK_LIST);
+	int result = of_one ? database_begin(database, statement, err, "sis",
+				  before, query->limit, query->subject)
+			    : database_begin(database, statement, err, "si",
+				  before, query->limit);
+
+	return result != 0 ? -1 : visit(database, statement, row, arg, err);
+}
+
+int
+task_store_open(
+    struct database *database, task_store_row *row, void *arg, struct err *err)
+{
+	if (database_begin(database, STATEMENT_TASK_OPEN, err, "") != 0)
+		return -1;
+	return visit(database, STATEMENT_TASK_OPEN, row, arg, err);
+}
+
+int
+task_store_last(struct database *database, char ret[UUID_TEXT], struct err *err)
+{
+	int result = database_begin(database, STATEMENT_TASK_LAST, err, "");
+
+	if (result != 0)
+		return -1;
+	result = database_next(database, STATEMENT_TASK_LAST, err);
+	if (result > 0 &&
+	    !copy(database_text(database, STATEMENT_TASK_LAST, 0), ret,
+		UUID_TEXT))
+		result = err_set(err, ERR_INTERNAL,
+		    "the store holds a task with a damaged id");
+	database_end(database, STATEMENT_TASK_LAST);
+	return result < 0 ? -1 : 0;
+}
+
+int
+task_store_find_key(struct database *database, const char *subject,
+    const char *key, const char *request_sha256, int64_t now_ms,
+    char ret_task[UUID_TEXT], bool *ret_same, struct err *err)
+{
+	const enum statement find = STATEMENT_KEY_FIND;
+	const char *sha256;
+	int result = database_begin(
+	    database, find, err, "ssi", subject, key, now_ms - TASK_KEY_AGE_MS);
+
+	if (result != 0)
+		return -1;
+	result = database_next(database, find, err);
+	if (result > 0) {
+		sha256 = database_text(database, find, 1);
+		*ret_same =
+		    sha256 != NULL && strcmp(sha256, request_sha256) == 0;
+		if (!copy(
+			database_text(database, find, 0), ret_task, UUID_TEXT))
+			result = err_set(err, ERR_INTERNAL,
+			    "the store holds a damaged idempotency key");
+	}
+	database_end(database, find);
+	return result;
+}
+
+int
+task_store_add_key(struct database *database, const struct task_data *data,
+    const char *key, struct err *err)
+{
+	if (database_run(database, STATEMENT_KEY_FORGET, err, "i",
+		data->created_ms - TASK_KEY_AGE_MS) != 0)
+		return -1;
+	return database_run(database, STATEMENT_KEY_INSERT, err, "ssssi",
+	    data->owner.subject, key, data->id, data->request_sha256,
+	    data->created_ms);
+}

@@ -1,0 +1,136 @@
+/*
+ * The tasks that are not finished: from acceptance to a durable end. Each
+ * change and its record are one transaction, and what starts or grants waits
+ * for it; what only stops is done at once.
+ */
+#ifndef RUNNER_TASKS_H
+#define RUNNER_TASKS_H
+
+#include <uv.h>
+
+#include "policy/policy.h"
+#include "runner/audit.h"
+#include "runner/output.h"
+#include "runner/queue.h"
+#include "runner/sandbox.h"
+#include "runner/store.h"
+#include "runner/task.h"
+#include "runner/task_store.h"
+
+/* Requests that wait in memory, all together. */
+#define TASKS_BYTES_MAX (INT64_C(256) * 1024 * 1024)
+
+struct task_waiter;
+
+struct task {
+	struct task_data data; /* facts as they may be told */
+	/* the rest is runner/tasks*.c's: */
+	struct tasks *tasks;
+	struct task *older, *newer;
+	struct queue_entry entry;
+	int64_t request_bytes;
+	struct sandbox *sandbox;
+	struct output *output;
+	bool occupies; /* counted as running */
+	bool ordered; /* task-init has its order */
+	bool ending; /* how it ended is known, but not durable yet */
+	bool held; /* the store refused the end: to be tried again */
+	bool was_held; /* the log has it already */
+	struct task_facts end;
+	bool cancelled, timed_out;
+	const char *why; /* it was cancelled, static; NULL: it was asked for */
+	uv_timer_t timer;
+	int64_t deadline_ms, kill_ms; /* CLOCK_BOOTTIME; TASK_UNKNOWN */
+	unsigned users; /* changes under way */
+	bool timer_closed;
+	bool forgotten; /* ended, durable, told: goes with its last user */
+	struct task_waiter *waiters;
+};
+
+struct tasks_counters {
+	uint64_t accepted, repeated, denied, refused, started;
+	uint64_t finished[OUTCOME_COUNT];
+	uint64_t output_bytes;
+};
+
+struct tasks {
+	uv_loop_t *loop;
+	struct store *store;
+	struct output_store *outputs;
+	struct sandbox_factory *factory;
+	const struct policy *policy; /* in force; the runner's */
+	void (*changed)(void *arg); /* numbers, or whether all is done */
+	void *arg;
+	const char *engine_reason; /* not NULL: nothing is started */
+	bool stopping; /* nothing is started or accepted */
+	bool dispatching;
+	bool recovered, recovering; /* whether an earlier life's are known */
+	struct queue queue;
+	struct table by_id;
+	struct task *oldest, *newest;
+	size_t count;
+	uv_timer_t again; /* held ends, and a recovery that failed */
+	char last_id[UUID_TEXT];
+	struct tasks_counters counters;
+};
+
+/* Of *tasks, what stands before `queue` is the caller's to fill. Without
+ * tasks_recover() there is no earlier life. */
+void tasks_open(struct tasks *tasks, const struct queue_bounds *bounds);
+/* Reads what is not finished: takes up what waits, calls lost what ran. */
+void tasks_recover(struct tasks *tasks);
+/* Nothing may be under way any more but waiting tasks. */
+void tasks_close(struct tasks *tasks);
+
+/* Starts what can be started now. */
+void tasks_dispatch(struct tasks *tasks);
+/* Ends everything that runs, as cancelled: `why` is static. */
+void tasks_end_all(struct tasks *tasks, const char *why);
+/* Tasks that run, or whose end is not durable. */
+size_t tasks_busy(const struct tasks *tasks);
+struct task *tasks_find(const struct tasks *tasks, const char *id);
+
+/* Later than every id before. */
+void tasks_make_id(struct tasks *tasks, int64_t now_ms, char ret[UUID_TEXT]);
+
+struct task_submission {
+	const char *key; /* NULL: none; borrowed during the call */
+	int64_t request_bytes;
+	json_t *untrusted; /* for the record; borrowed */
+	/* NULL err: accepted (existing is NULL), or `existing` is the id of
+	 * the task that this key stands for. ERR_CONFLICT: for another
+	 * request. */
+	void (*done)(void *arg, const struct err *err, struct task *task,
+	    const char *existing);
+	void *arg;
+};
+
+/* Takes *data over in every case. -1: not admitted, done() is not called. */
+int tasks_submit_take(struct tasks *tasks, struct task_data *data,
+    const struct task_submission *submission, struct err *err);
+
+/* TERM, and KILL after the grace. Who asks goes into the record (borrowed). */
+void tasks_cancel(struct task *task, int64_t grace_s, json_t *principal);
+/* The record, then the signal, then done(); ERR_CONFLICT: it does not run. */
+void tasks_signal(struct task *task, int signal, json_t *principal,
+    void (*done)(void *arg, const struct err *err), void *arg);
+
+/*
+ * `done` is called once: when the end is durable, or after wait_ms. The data
+ * is borrowed. tasks_unwait(): it will not be called.
+ */
+struct task_waiter *tasks_wait(struct task *task, uint64_t wait_ms,
+    void (*done)(void *arg, const struct task_data *data), void *arg);
+void tasks_unwait(struct task_waiter *waiter);
+/* Of a task that waits, how many come before it; else -1. */
+int64_t tasks_place(const struct task *task);
+
+/* A record about nothing but itself; takes the entry. */
+void tasks_record_take(struct tasks *tasks, struct audit_entry *entry);
+/* The same; done() when it is durable or could not be written. */
+void tasks_record_then_take(struct tasks *tasks, struct audit_entry *entry,
+    void (*done)(void *arg, const struct err *err), void *arg);
+/* An entry with the policy in force. */
+struct audit_entry *tasks_entry(const struct tasks *tasks, enum event event);
+
+#endif

@@ -1,0 +1,286 @@
+/*
+ * Changes as operations of the store. What the store's thread reads of a task
+ * is never changed after the task was made, or copied here.
+ */
+#include "runner/tasks_change.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/alloc.h"
+#include "lib/cleanup.h"
+#include "lib/log.h"
+
+struct change {
+	struct store_op op;
+	struct task *task; /* NULL: about no task of ours */
+	struct task_facts facts;
+	char *request; /* of an end: without values */
+	struct audit_entry *entry;
+	task_changed *changed;
+	void (*done)(void *arg, const struct err *err);
+	void *arg;
+	/* of an acceptance: */
+	struct task_submission submission;
+	char *key;
+	char existing[UUID_TEXT];
+	bool repeated, same;
+};
+
+static void
+free_change(struct change *change)
+{
+	audit_entry_free(change->entry);
+	free(change->request);
+	free(change->key);
+	free(change);
+}
+
+static int
+run_accept(struct store_op *op, struct database *database, struct err *err)
+{
+	struct change *change = (struct change *)op;
+	const struct task_data *data = &change->task->data;
+	int found = 0;
+
+	if (change->key != NULL)
+		found = task_store_find_key(database, data->owner.subject,
+		    change->key, data->request_sha256, data->created_ms,
+		    change->existing, &change->same, err);
+	if (found < 0)
+		return -1;
+	change->repeated = found > 0;
+	if (change->repeated)
+		return 0;
+	if (task_store_insert(database, data, err) != 0)
+		return -1;
+	if (change->key != NULL &&
+	    task_store_add_key(database, data, change->key, err) != 0)
+		return -1;
+	return audit_append(database, change->entry, err);
+}
+
+static int
+run_start(struct store_op *op, struct database *database, struct err *err)
+{
+	struct change *change = (struct change *)op;
+
+	if (task_store_start(
+		database, change->task->data.id, &change->facts, err) != 0)
+		return -1;
+	return audit_append(database, change->entry, err);
+}
+
+static int
+run_end(struct store_op *op, struct database *database, struct err *err)
+{
+	struct change *change = (struct change *)op;
+
+	if (task_store_finish(database, change->task->data.id, &change->facts,
+		change->request, err) != 0)
+		return -1;
+	return audit_append(database, change->entry, err);
+}
+
+static int
+run_record(struct store_op *op, struct database *database, struct err *err)
+{
+	struct change *change = (struct change *)op;
+
+	return audit_append(database, change->entry, err);
+}
+
+static struct change *
+new_change(struct task *task, struct audit_entry *entry,
+    int (*run)(struct store_op *, struct database *, struct err *),
+    void (*done)(struct store_op *, const struct err *))
+{
+	struct change *change = alloc_zero(1, sizeof(*change));
+
+	change->op = (struct store_op){.run = run, .done = done};
+	change->task = task;
+	change->entry = entry;
+	if (task != NULL)
+		task->users++;
+	return change;
+}
+
+static void
+let_go(struct task *task)
+{
+	task->users--;
+	task_free_if_unused(task);
+}
+
+static void
+change_done(struct store_op *op, const struct err *err)
+{
+	struct change *change = (struct change *)op;
+
+	change->changed(change->task, err);
+	let_go(change->task);
+	free_change(change);
+}
+
+static void
+accept_done(struct store_op *op, const struct err *err)
+{
+	struct change *change = (struct change *)op;
+
+	change->submission.key = NULL;
+	tasks_accepted(change->task, err,
+	    change->repeated ? change->existing : NULL, change->same,
+	    &change->submission);
+	let_go(change->task);
+	free_change(change);
+}
+
+static void
+record_done(struct store_op *op, const struct err *err)
+{
+	struct change *change = (struct change *)op;
+
+	if (err != NULL)
+		log_failure(LOG_LEVEL_ERROR, "audit.not_written", err, "event",
+		    event_code(change->entry->event), NULL);
+	if (change->done != NULL)
+		change->done(change->arg, err);
+	free_change(change);
+}
+
+/* -- what the records say */
+
+static json_t *
+render_owner(const struct task_owner *owner)
+{
+	json_t *principal = json_object();
+
+	json_object_set_new(principal, "subject", json_string(owner->subject));
+	json_object_set_new(
+	    principal, "thumbprint", json_string(owner->thumbprint));
+	json_object_set_new(
+	    principal, "token_id", json_string(owner->token_id));
+	json_object_set_new(principal, "address", audit_text(owner->address));
+	return principal;
+}
+
+struct audit_entry *
+tasks_entry(const struct tasks *tasks, enum event event)
+{
+	return audit_entry_new(event, clock_wall_ms(),
+	    tasks->policy != NULL ? policy_sha256(tasks->policy) : NULL);
+}
+
+/* About a task: on whose behalf, by which rule. */
+static struct audit_entry *
+new_entry(const struct task *task, enum event event)
+{
+	struct audit_entry *entry =
+	    audit_entry_new(event, clock_wall_ms(), task->data.policy_sha256);
+
+	entry->principal = render_owner(&task->data.owner);
+	entry->object = json_pack("{s:s}", "task", task->data.id);
+	entry->rule = alloc_string(task->data.rule);
+	return entry;
+}
+
+void
+tasks_change_accept(struct task *task, const struct task_submission *submission)
+{
+	struct audit_entry *entry = new_entry(task, EVENT_TASK_ACCEPTED);
+	struct change *change =
+	    new_change(task, entry, run_accept, accept_done);
+
+	audit_set_message(entry, "A task of %s was accepted by rule %s",
+	    task->data.owner.subject, task->data.rule);
+	json_object_set_new(entry->object, "request_sha256",
+	    json_string(task->data.request_sha256));
+	json_object_set_new(
+	    entry->object, "limits", task_limits_write(task->data.limits));
+	entry->untrusted = json_incref(submission->untrusted);
+	change->submission = *submission;
+	if (submission->key != NULL)
+		change->key = alloc_string(submission->key);
+	store_submit(task->tasks->store, &change->op);
+}
+
+void
+tasks_change_start(struct task *task, task_changed *done)
+{
+	const struct task_facts *facts = &task->data.facts;
+	struct audit_entry *entry = new_entry(task, EVENT_TASK_STARTED);
+	struct change *change = new_change(task, entry, run_start, change_done);
+
+	audit_set_message(entry, "A task of %s was started in container %.12s",
+	    task->data.owner.subject, facts->container);
+	json_object_set_new(
+	    entry->object, "image_id", audit_text(facts->image_id));
+	json_object_set_new(
+	    entry->object, "container", audit_text(facts->container));
+	change->facts = *facts;
+	change->facts.started_ms = entry->wall_ms;
+	/* Should we not live to see more of it, it ran. */
+	change->facts.state = TASK_RUNNING;
+	change->changed = done;
+	store_submit(task->tasks->store, &change->op);
+}
+
+static json_t *
+render_end(const struct task *task)
+{
+	struct task_data copy = task->data;
+	json_t *object;
+
+	/* Borrowed: nothing of it is given back. */
+	copy.facts = task->end;
+	object = task_render(&copy, -1);
+	json_object_set_new(object, "task", json_string(copy.id));
+	/* What the client wrote is in the record of the acceptance. */
+	static const char *const elsewhere[] = {"id", "state", "outcome",
+	    "subject", "image", "args", "env", "rule", "limits", "detail",
+	    "created_at"};
+
+	for (size_t i = 0; i < COUNT(elsewhere); i++)
+		json_object_del(object, elsewhere[i]);
+	return object;
+}
+
+void
+tasks_change_end(struct task *task, task_changed *done)
+{
+	struct audit_entry *entry = new_entry(task, EVENT_TASK_FINISHED);
+	struct change *change = new_change(task, entry, run_end, change_done);
+	const char *outcome = task_outcome_text(task->end.outcome);
+
+	json_decref(entry->object);
+	entry->object = render_end(task);
+	entry->outcome = alloc_string(outcome);
+	audit_set_message(
+	    entry, "A task of %s ended: %s", task->data.owner.subject, outcome);
+	/* An engine repeats names that a client chose. */
+	if (task->end.detail[0] != '\0')
+		entry->untrusted =
+		    json_pack("{s:o}", "detail", audit_text(task->end.detail));
+	change->facts = task->end;
+	change->request = task_request_scrub(&task->data.request);
+	change->changed = done;
+	store_submit(task->tasks->store, &change->op);
+}
+
+void
+tasks_record_then_take(struct tasks *tasks, struct audit_entry *entry,
+    void (*done)(void *arg, const struct err *err), void *arg)
+{
+	struct change *change =
+	    new_change(NULL, entry, run_record, record_done);
+
+	change->done = done;
+	change->arg = arg;
+	store_submit(tasks->store, &change->op);
+}
+
+void
+tasks_record_take(struct tasks *tasks, struct audit_entry *entry)
+{
+	tasks_record_then_take(tasks, entry, NULL, NULL);
+}
