@@ -141,7 +141,7 @@ struct control_order {
 	size_t nenv;
 };
 
-/* Strings are borrowed from data. */
+/* Strings are borrowed from data. Where it is false, *ret means nothing. */
 bool
 control_decode_order(const void *data, size_t len, struct control_order *ret);
 
