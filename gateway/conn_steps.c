@@ -200,7 +200,9 @@ step_busy(struct conn *conn)
 	if (conn->state == CONN_CLOSED || is_over(conn))
 		return true;
 	moved |= pump_forward(conn);
-	if (conn->forward == 0 && conn->in.len > 0)
+	/* Behind the first bytes of an answer the client may have had all of
+	 * it: what comes then is its next request, which waits for its turn. */
+	if (conn->forward == 0 && conn->in.len > 0 && !conn->answered)
 		conn->surplus = true;
 	moved |= pump_answer(conn);
 	if (conn->state == CONN_CLOSED)
