@@ -266,11 +266,12 @@ close_all(struct runner *runner)
 	uv_close((uv_handle_t *)&runner->interrupt, NULL);
 	uv_close((uv_handle_t *)&runner->hangup, NULL);
 	uv_close((uv_handle_t *)&runner->push, NULL);
+	while (runner->peers != NULL)
+		peer_free(runner->peers);
+	store_drain(runner->store);
 	refusals_free(runner->refusals);
 	entry = tasks_entry(&runner->tasks, EVENT_RUNNER_STOPPED);
 	tasks_record_take(&runner->tasks, entry);
-	while (runner->peers != NULL)
-		peer_free(runner->peers);
 	/* Before the tasks: what it still reports is theirs. */
 	store_close(runner->store);
 	tasks_close(&runner->tasks);
@@ -325,6 +326,8 @@ runner_stop(struct runner *runner)
 	process_notify("STOPPING=1");
 	runner->stopping = true;
 	runner->tasks.stopping = true;
+	/* Who is connected still hears how things end. */
+	peers_close_listeners(runner);
 	runner_state_changed(runner);
 	begin_step(runner, STOP_WAIT, STOP_TASKS_MS);
 	uv_timer_start(&runner->stop, on_stop, 0, STOP_LOOK_MS);

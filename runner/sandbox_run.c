@@ -121,6 +121,19 @@ take_started(struct sandbox *sandbox, struct err *err)
 	return 0;
 }
 
+/* As the order has it (runner/template_order.c). */
+static const char *
+program(const struct sandbox *sandbox)
+{
+	const json_t *first = json_array_get(sandbox->found.entrypoint, 0);
+
+	if (first == NULL && sandbox->nargs > 0)
+		return sandbox->args[0];
+	if (first == NULL)
+		first = json_array_get(sandbox->found.command, 0);
+	return first != NULL ? json_string_value(first) : "";
+}
+
 static int
 take_start_failed(
     struct sandbox *sandbox, uint32_t stage, uint32_t errnum, struct err *err)
@@ -129,9 +142,10 @@ take_start_failed(
 	    [CONTROL_AT_ORDER] = "the order was not understood",
 	    [CONTROL_AT_FORK] = "no process could be made for it",
 	    [CONTROL_AT_FOLDER] = "its working directory cannot be entered",
-	    [CONTROL_AT_EXEC] = "its program cannot be executed",
+	    [CONTROL_AT_EXEC] = "cannot be executed",
 	};
 	struct sandbox_end *end = &sandbox->end;
+	struct err text;
 
 	if (sandbox->state != SANDBOX_ORDERED)
 		return err_set(err, ERR_MALFORMED, "an unexpected failure");
@@ -140,8 +154,15 @@ take_start_failed(
 	    ? SANDBOX_FAILURE_COMMAND
 	    : SANDBOX_FAILURE_ENGINE;
 	end->errnum = (int)errnum;
-	snprintf(end->detail, sizeof(end->detail), "%s: %s", stages[stage],
-	    strerror((int)errnum));
+	/* err_set() makes the stranger's bytes one line of UTF-8; so many of
+	 * them fit into the detail whatever they are. */
+	if (stage == CONTROL_AT_EXEC)
+		err_set(&text, ERR_UNPROCESSABLE, "\"%.40s\" %s: %s",
+		    program(sandbox), stages[stage], strerror((int)errnum));
+	else
+		err_set(&text, ERR_UNPROCESSABLE, "%s: %s", stages[stage],
+		    strerror((int)errnum));
+	snprintf(end->detail, sizeof(end->detail), "%s", text.detail);
 	sandbox_finish(sandbox);
 	return 0;
 }

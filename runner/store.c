@@ -40,7 +40,7 @@ struct store {
 	bool closed;
 
 	uv_mutex_t mutex;
-	uv_cond_t more;
+	uv_cond_t more, less;
 	struct op_list waiting, finished;
 	uint64_t committed; /* transactions, since the loop last looked */
 	bool stop;
@@ -184,6 +184,7 @@ serve(void *arg)
 		store->committed += committed ? 1 : 0;
 		list_move(&store->finished, &batch);
 		uv_async_send(&store->wake);
+		uv_cond_signal(&store->less);
 		/* Behind the answers: it can take its time. */
 		uv_mutex_unlock(&store->mutex);
 		if (committed)
@@ -306,7 +307,7 @@ start_handles(struct store *store)
 	    uv_async_init(store->loop, &store->wake, on_wake) != 0 ||
 	    uv_timer_init(store->loop, &store->again) != 0 ||
 	    uv_mutex_init(&store->mutex) != 0 ||
-	    uv_cond_init(&store->more) != 0)
+	    uv_cond_init(&store->more) != 0 || uv_cond_init(&store->less) != 0)
 		die("store: libuv gives no handles");
 	store->handles = 3;
 	store->flush.data = store;
@@ -379,6 +380,7 @@ on_handle_closed(uv_handle_t *handle)
 
 	if (--store->handles > 0)
 		return;
+	uv_cond_destroy(&store->less);
 	uv_cond_destroy(&store->more);
 	uv_mutex_destroy(&store->mutex);
 	free(store->reason);
@@ -386,16 +388,28 @@ on_handle_closed(uv_handle_t *handle)
 }
 
 void
+store_drain(struct store *store)
+{
+	while (store->pending > 0) {
+		hand_over(store);
+		uv_mutex_lock(&store->mutex);
+		while (store->finished.first == NULL)
+			uv_cond_wait(&store->less, &store->mutex);
+		uv_mutex_unlock(&store->mutex);
+		report_finished(store);
+	}
+}
+
+void
 store_close(struct store *store)
 {
-	hand_over(store);
+	store_drain(store);
 	store->closed = true;
 	uv_mutex_lock(&store->mutex);
 	store->stop = true;
 	uv_cond_signal(&store->more);
 	uv_mutex_unlock(&store->mutex);
 	uv_thread_join(&store->thread);
-	report_finished(store);
 	database_close(&store->database);
 	uv_close((uv_handle_t *)&store->flush, on_handle_closed);
 	uv_close((uv_handle_t *)&store->wake, on_handle_closed);

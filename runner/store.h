@@ -47,8 +47,11 @@ uint64_t store_written(const struct store *store);
 /* Operations that are not done yet. */
 size_t store_pending(const struct store *store);
 
-/* Everything that was handed in is written; the file is whole. Blocks. done()
- * is called for what was open. The memory goes when the loop has turned. */
+/* Everything that was handed in is written, and all that came of it; done() has
+ * been called. Blocks. */
+void store_drain(struct store *store);
+/* After that the file is whole and nothing may be handed in. The memory goes
+ * when the loop has turned. */
 void store_close(struct store *store);
 
 #endif

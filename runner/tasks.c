@@ -436,6 +436,8 @@ tasks_close(struct tasks *tasks)
 			queue_dismiss(&tasks->queue, task->data.owner.subject,
 			    task->request_bytes);
 		}
+		if (task->sandbox != NULL)
+			sandbox_destroy(take(task->sandbox));
 		task_tell_waiters(task);
 		task_forget(task);
 	}
