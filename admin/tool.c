@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/alloc.h"
 #include "lib/buffer.h"
@@ -231,6 +232,10 @@ print_lines(const struct view *view, const json_t *object)
 static void
 print_json(const json_t *json, size_t flags)
 {
+	/* On a terminal no byte of it may be a control: jansson escapes C0
+	 * alone. */
+	if (isatty(STDOUT_FILENO))
+		flags |= JSON_ENSURE_ASCII;
 	json_dumpf(json, stdout, flags);
 	putchar('\n');
 }

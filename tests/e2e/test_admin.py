@@ -1,9 +1,11 @@
 #!/usr/bin/python3
 """The operator's tool by itself: no engine, no runner, no gateway."""
 
+import base64
 import json
 import os
 import pathlib
+import pty
 import shutil
 import socket
 import ssl
@@ -556,6 +558,31 @@ class Tokens(AdminCase):
         for text in ("", "x", "a.b.c", "\0" * 10, "é" * 100):
             self.refused("token", "inspect", stdin=text, saying="token:")
 
+    def test_what_a_forger_wrote_moves_no_cursor(self):
+        def part(data):
+            return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+        claims = {"sub": "\x1b[2J\x07", "iss": "\u202e\u009b31m",
+                  "roles": ["\x1b]0;a\x07"]}
+        path = self.folder / "forged"
+        path.write_text(".".join(map(part, (
+            b'{"alg":"ES256","kid":"k","typ":"JWT"}',
+            json.dumps(claims, ensure_ascii=False).replace(
+                "\x1b", "\\u001b").encode(),
+            b"\1" * 64))))
+        for words in ((), ("-o", "json"), ("-o", "jsonl")):
+            ours, theirs = pty.openpty()
+            code = subprocess.run(
+                [BIN / "taskgate-admin", "token", "inspect", path, "--dir",
+                 self.etc, *words], stdout=theirs, timeout=60,
+                check=False).returncode
+            os.close(theirs)
+            text = os.read(ours, 65536).decode()
+            os.close(ours)
+            self.assertEqual(code, 1)
+            self.assertIn("31m", text)
+            for byte in ("\x1b", "\x07", "\u202e", "\u009b"):
+                self.assertNotIn(byte, text, words)
+
     def test_unpublished_key_issues_nothing(self):
         for path in (self.etc / "token-keys").iterdir():
             path.rename(path.with_name("old.pem"))
@@ -590,6 +617,21 @@ class Usage(AdminCase):
         for words in (("nosuch",), ("cert", "nosuch"), ("init", "--nosuch"),
                       ("enroll",), ("enroll", "a", "b")):
             self.admin(*words, code=2)
+
+    def test_openssl_configuration_of_the_caller_is_not_read(self):
+        bad = self.folder / "openssl.cnf"
+        # Whoever reads it finds no algorithm any more.
+        bad.write_text("openssl_conf = main\n[main]\nalg_section = evp\n"
+                       "[evp]\ndefault_properties = fips=yes\n")
+        broken = subprocess.run(
+            ["openssl", "dgst", "-sha256", bad], capture_output=True,
+            env={**os.environ, "OPENSSL_CONF": str(bad)}, check=False)
+        self.assertNotEqual(broken.returncode, 0)
+        self.init()
+        self.admin("enroll", "alice", "--dir", self.etc,
+                   env={"OPENSSL_CONF": str(bad)})
+        self.assertTrue(self.run_json("token", "inspect",
+                                      "alice/token")["valid"])
 
     def test_runner_that_is_not_there_is_told(self):
         self.init("--run", self.folder / "run")
