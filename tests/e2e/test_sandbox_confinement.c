@@ -311,11 +311,12 @@ import_full_image(void)
 static void
 test_what_an_image_brings_along_is_overridden(void **state)
 {
-	const char *args[] = {
+	static const char script[] =
 	    "echo $IMAGE; pwd; touch /data/x && echo writable; "
 	    "while read d m t o; do [ $m = /data ] && echo $t $o; done "
 	    "</proc/mounts; while read k v w; do [ $k = Uid: ] && echo $v; "
-	    "done </proc/self/status"};
+	    "done </proc/self/status";
+	const char *args[] = {script};
 	struct sandbox_order order;
 	RECORD r = {0};
 
@@ -348,9 +349,10 @@ test_an_image_s_entrypoint_and_command_run_where_nothing_is_asked(void **state)
 static void
 test_a_rule_s_uid_and_gid_hold_also_for_root(void **state)
 {
-	const char *args[] = {"sh", "-c",
+	static const char script[] =
 	    "id -u; id -g; grep CapEff /proc/self/status; "
-	    "cat /proc/1/environ 2>/dev/null || echo kept"};
+	    "cat /proc/1/environ 2>/dev/null || echo kept";
+	const char *args[] = {"sh", "-c", script};
 	struct sandbox_order order;
 	RECORD r = {0};
 
