@@ -162,7 +162,7 @@ take_start_failed(
 	else
 		err_set(&text, ERR_UNPROCESSABLE, "%s: %s", stages[stage],
 		    strerror((int)errnum));
-	snprintf(end->detail, sizeof(end->detail), "%s", text.detail);
+	snprintf(end->detail, sizeof(end->detail), "%.255s", text.detail);
 	sandbox_finish(sandbox);
 	return 0;
 }

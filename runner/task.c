@@ -94,13 +94,14 @@ task_data_done(struct task_data *data)
 }
 
 static enum task_outcome
-outcome_of_kill(
-    const struct sandbox_end *end, const struct task_end_context *context)
+outcome_of_exit(const struct sandbox_end *end)
 {
-	if (context->cancelled)
-		return OUTCOME_CANCELLED;
-	if (context->timed_out)
-		return OUTCOME_TIMED_OUT;
+	return end->exit_code == 0 ? OUTCOME_SUCCEEDED : OUTCOME_FAILED;
+}
+
+static enum task_outcome
+outcome_of_kill(const struct sandbox_end *end)
+{
 	/* Docker says so too when only a child of the task was killed: the
 	 * task's own end decides. */
 	if (end->oom_killed && end->signal == SIGKILL)
@@ -157,12 +158,17 @@ end_process(struct task_facts *facts, const struct sandbox_end *end,
 {
 	if (end->how == SANDBOX_EXITED) {
 		facts->exit_code = end->exit_code;
-		facts->outcome =
-		    end->exit_code == 0 ? OUTCOME_SUCCEEDED : OUTCOME_FAILED;
+		facts->outcome = outcome_of_exit(end);
 	} else {
 		facts->signal = end->signal;
-		facts->outcome = outcome_of_kill(end, context);
+		facts->outcome = outcome_of_kill(end);
 	}
+	/* One that was told to end may tidy up and exit with any code, also
+	 * with 0: that is still why it ended, as timeout(1) has it. */
+	if (context->cancelled)
+		facts->outcome = OUTCOME_CANCELLED;
+	else if (context->timed_out)
+		facts->outcome = OUTCOME_TIMED_OUT;
 	if (facts->outcome == OUTCOME_CANCELLED && context->detail != NULL)
 		snprintf(facts->detail, sizeof(facts->detail), "%s",
 		    context->detail);

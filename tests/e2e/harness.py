@@ -186,7 +186,6 @@ class Site:
                 process.stop()
 
     def tear_down(self):
-        Site.standing.remove(self)
         problems = []
         for process in (self.gateway, self.runner):
             try:
@@ -205,6 +204,7 @@ class Site:
         for folder in self.mounted:
             subprocess.run(["umount", "-l", folder], check=True)
         shutil.rmtree(self.folder)
+        Site.standing.remove(self)
         assert not problems, "; ".join(problems)
 
     def show_logs(self):

@@ -146,6 +146,7 @@ class TestCancel(Case):
         self.assertEqual(answer.status, 202)
         ended = self.site.finish(task)
         self.assertEqual(ended["outcome"], "cancelled")
+        self.assertEqual(ended["exit_code"], 3)
         self.assertEqual(self.site.output(task, "stderr"), b"tidied\n")
 
     def test_what_ignores_term_is_killed_after_the_grace(self):
