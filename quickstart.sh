@@ -246,7 +246,8 @@ choose_engine() {
 		done
 	fi
 	socket=$own_socket
-	engine_start "$runtime/engine" "$run/engine" "$engine_gid" ||
+	# The engine outlives this script and must not keep its lock.
+	engine_start "$runtime/engine" "$run/engine" "$engine_gid" 9<&- ||
 		fail 'no Docker Engine could be started'
 	engine_step "our own at $socket"
 }
@@ -341,6 +342,18 @@ process_start() { # NAME UID GROUPS
 		"$runtime/bin/taskgate-$1" --config "$runtime/etc/$1.json" \
 		>>"$runtime/log/$1" 2>&1 </dev/null 9>&- &
 	printf '%s\n' "$!" >"$run/$1.pid"
+	await_program "$1" "$!"
+}
+
+# Until the process is the program, no longer the tools that prepared it; or
+# is gone, which wait_ready() then reports.
+await_program() { # NAME PID
+	local try
+	for try in {1..200}; do
+		process_lives "$1" && return
+		[ -e "/proc/$2/exe" ] || return
+		sleep 0.02
+	done
 }
 
 process_stop() { # NAME
@@ -392,10 +405,21 @@ wait_ready() {
 
 # -- the show
 
+# The words as a person would type them.
+quote() { # WORD...
+	local word
+	for word; do
+		case $word in
+		*[!A-Za-z0-9_./:=@%+,-]* | '') printf ' %s' "${word@Q}" ;;
+		*) printf ' %s' "$word" ;;
+		esac
+	done
+}
+
 show() { # NAME COMMAND...
 	local name=$1 shown
 	shift
-	shown=$(printf ' %q' "$@")
+	shown=$(quote "$@")
 	[ "$name" = alice ] || shown=" TASKGATE_CONTEXT=demo/people/$name$shown"
 	printf '%s$%s%s\n' "$bold" "$shown" "$plain"
 	(PATH=$runtime/bin:$PATH as_person "$name" "$@") 2>&1 |
