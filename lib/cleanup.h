@@ -55,7 +55,6 @@ cleanup_file(FILE **file)
  * DEFINE_CLEANUP(struct thing, thing_free) makes thing_freep for
  * AUTO(thing_freep) struct thing *t = NULL;
  */
-/* NOLINTBEGIN(bugprone-macro-parentheses): a type takes none. */
 #define DEFINE_CLEANUP(type, fn)           \
 	static inline void fn##p(type **p) \
 	{                                  \
@@ -63,7 +62,6 @@ cleanup_file(FILE **file)
 			fn(*p);            \
 	}                                  \
 	struct fn##p_is_defined
-/* NOLINTEND(bugprone-macro-parentheses) */
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 

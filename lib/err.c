@@ -12,6 +12,10 @@
 #include "lib/alloc.h"
 #include "lib/utf8.h"
 
+#undef err_set
+#undef err_errno
+#undef err_prefix
+
 #define PUBLIC true
 #define PRIVATE false
 

@@ -40,6 +40,14 @@ int err_errno(struct err *err, const char *format, ...)
 int err_prefix(struct err *err, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* clang's analyser looks into one file at a time, and would go on behind a
+ * failure as if there had been none. */
+#ifdef __clang_analyzer__
+#define err_set(...) ((err_set)(__VA_ARGS__), -1)
+#define err_errno(...) ((err_errno)(__VA_ARGS__), -1)
+#define err_prefix(...) ((err_prefix)(__VA_ARGS__), -1)
+#endif
+
 const char *err_slug(enum err_code code);
 int err_status(enum err_code code);
 const char *err_title(enum err_code code);
