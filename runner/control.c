@@ -84,11 +84,11 @@ decode_hello(
 		return false;
 	ret->nmounts = get_u32(data + 40);
 	if (get_u32(data + 44) != 0 || ret->nmounts > CONTROL_MOUNTS_MAX ||
-	    tail != ret->nmounts * (size_t)16)
+	    tail != ret->nmounts * CONTROL_MOUNT_SIZE)
 		return false;
 	for (uint32_t i = 0; i < ret->nmounts; i++) {
 		const uint8_t *at =
-		    data + SHAPES[CONTROL_HELLO].size + (size_t)16 * i;
+		    data + SHAPES[CONTROL_HELLO].size + CONTROL_MOUNT_SIZE * i;
 
 		ret->mounts[i].device = get_u64(at);
 		ret->mounts[i].inode = get_u64(at + 8);
@@ -196,7 +196,7 @@ encode_hello(const struct control_hello *hello, uint8_t *to)
 	for (uint32_t i = 0; i < hello->nmounts; i++) {
 		put_u64(to + len, hello->mounts[i].device);
 		put_u64(to + len + 8, hello->mounts[i].inode);
-		len += 16;
+		len += CONTROL_MOUNT_SIZE;
 	}
 	return len;
 }

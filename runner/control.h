@@ -24,6 +24,8 @@
 #define CONTROL_VERSION 1
 #define CONTROL_PACKET_MAX 65536
 #define CONTROL_MOUNTS_MAX 32
+/* Bytes of one mount in `hello`. */
+#define CONTROL_MOUNT_SIZE ((size_t)16)
 #define CONTROL_STREAMS 2
 
 /* Where task-init finds itself and the socket inside the container. */
@@ -109,7 +111,7 @@ struct control_frame {
 	};
 };
 
-#define CONTROL_HEAD_MAX (64 + 16 * CONTROL_MOUNTS_MAX)
+#define CONTROL_HEAD_MAX (64 + CONTROL_MOUNT_SIZE * CONTROL_MOUNTS_MAX)
 /* Bytes of an `output` frame before its data. */
 #define CONTROL_OUTPUT_HEAD 16
 #define CONTROL_OUTPUT_MAX (CONTROL_PACKET_MAX - CONTROL_OUTPUT_HEAD)
@@ -128,7 +130,7 @@ size_t control_encode(
  * strings: the working directory (empty: where init stands), the arguments,
  * the variables as NAME=VALUE. Exactly that, and nothing behind it.
  */
-#define CONTROL_ORDER_MAX (4 * 1024 * 1024)
+#define CONTROL_ORDER_MAX ((size_t)4 * 1024 * 1024)
 #define CONTROL_ORDER_HEAD 12
 #define CONTROL_ARGS_MAX 2048
 #define CONTROL_ENV_MAX 2048

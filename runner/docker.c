@@ -96,8 +96,11 @@ engine_free(struct engine *engine)
 {
 	if (engine == NULL)
 		return;
-	while (engine->calls != NULL)
-		engine_cancel(engine->calls);
+	for (struct engine_call *call = engine->calls, *next; call != NULL;
+	     call = next) {
+		next = call->next;
+		engine_cancel(call);
+	}
 	http_free(engine->http);
 	free(engine);
 }

@@ -146,8 +146,11 @@ free_closed(uv_handle_t *handle)
 static void
 destroy(struct http *http)
 {
-	while (http->calls != NULL)
-		forget_call(http->calls);
+	for (struct http_call *call = http->calls, *next; call != NULL;
+	     call = next) {
+		next = call->next;
+		forget_call(call);
+	}
 	curl_multi_cleanup(http->multi);
 	curl_slist_free_all(http->headers);
 	free(http->socket_path);

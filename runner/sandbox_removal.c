@@ -60,21 +60,17 @@ forget(struct removal *removal)
 
 static void try_removal(uv_timer_t *timer);
 
+/* Gone: its folder goes too. Else it is tried again, later each time. */
 static void
-on_removed(void *arg, json_t *answer, const struct err *err)
+settle(struct removal *removal, bool gone)
 {
-	struct removal *removal = arg;
 	struct sandbox_removals *all = removal->all;
 
-	removal->call = NULL;
 	removal->tried = true;
-	if (answer != NULL ||
-	    (err->code == ERR_NOT_FOUND &&
-		clock_boot_ms() >= removal->doubtful_until_ms)) {
+	if (gone) {
 		sandbox_folder_remove(all->parent, removal->sandbox);
 		forget(removal);
 	} else {
-		/* 409: it is being removed already; the end is a 404. */
 		uv_timer_start(
 		    &removal->timer, try_removal, removal->wait_ms, 0);
 		removal->wait_ms *= 2;
@@ -86,17 +82,29 @@ on_removed(void *arg, json_t *answer, const struct err *err)
 }
 
 static void
+on_removed(void *arg, json_t *answer, const struct err *err)
+{
+	struct removal *removal = arg;
+
+	removal->call = NULL;
+	/* 409: it is being removed already; the end is a 404. */
+	settle(removal,
+	    answer != NULL ||
+		(err->code == ERR_NOT_FOUND &&
+		    clock_boot_ms() >= removal->doubtful_until_ms));
+}
+
+static void
 try_removal(uv_timer_t *timer)
 {
 	struct removal *removal = timer->data;
 	struct engine_done done = {on_removed, removal};
 
-	if (removal->container == NULL) {
-		on_removed(removal, json_null(), NULL);
-		return;
-	}
-	removal->call =
-	    engine_remove(removal->all->engine, removal->container, done);
+	if (removal->container == NULL)
+		settle(removal, true);
+	else
+		removal->call = engine_remove(
+		    removal->all->engine, removal->container, done);
 }
 
 struct sandbox_removals *
