@@ -147,7 +147,7 @@ start_task(int memfd)
 	int errnum = EPROTO;
 
 	if (fstat(memfd, &st) != 0 || st.st_size <= 0 ||
-	    st.st_size > CONTROL_ORDER_MAX)
+	    (size_t)st.st_size > CONTROL_ORDER_MAX)
 		end(2);
 	data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, memfd, 0);
 	close(memfd);
