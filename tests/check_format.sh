@@ -9,7 +9,7 @@ set -u
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit
 # What git knows of and what it does not yet, but not what it ignores.
 mapfile -d '' -t files < <(
-	git ls-files -z --cached --others --exclude-standard -- '*.c' '*.h' |
+	git -c safe.directory='*' ls-files -z --cached --others --exclude-standard -- '*.c' '*.h' |
 		sort -zu)
 if [ ${#files[@]} -eq 0 ]; then
 	printf 'check_format: no C files found\n' >&2
