@@ -31,6 +31,7 @@ struct guard {
 	size_t seen; /* bytes that need not be looked at again */
 	size_t line; /* where the line begins that is being read */
 	unsigned fields;
+	unsigned parts; /* of the query and of cookies */
 	unsigned once; /* bits of fields that may come once and came */
 };
 
