@@ -13,7 +13,7 @@
 #include "lib/cleanup.h"
 
 /* Pages of the log (4 KiB each) from which on it is moved into the file. */
-#define CHECKPOINT_PAGES 2000
+#define CHECKPOINT_PAGES 500
 
 static const char *const sqls[] = {
 #define STATEMENT(name, sql) [STATEMENT_##name] = sql,

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "lib/alloc.h"
@@ -90,6 +91,25 @@ open_file(struct output *output, enum stream stream)
 	return output->fds[stream] >= 0;
 }
 
+/* Looked at often enough that the reserve is not gone in between. */
+static bool
+has_room(struct output *output, size_t len)
+{
+	struct output_store *store = output->store;
+	struct statvfs room;
+
+	store->unchecked += (int64_t)len;
+	if (store->unchecked < OUTPUT_RESERVE_BYTES / 8)
+		return true;
+	if (fstatvfs(store->directory, &room) == 0 &&
+	    (int64_t)(room.f_bavail * room.f_frsize) < OUTPUT_RESERVE_BYTES) {
+		fail(output, ENOSPC);
+		return false;
+	}
+	store->unchecked = 0;
+	return true;
+}
+
 void
 output_write(
     struct output *output, enum stream stream, const void *data, size_t len)
@@ -102,7 +122,7 @@ output_write(
 		output->truncated = true;
 		len = (size_t)output->left;
 	}
-	if (len > 0 && !open_file(output, stream))
+	if (len > 0 && (!has_room(output, len) || !open_file(output, stream)))
 		return;
 	while (len > 0) {
 		ssize_t n = write(output->fds[stream], from, len);

@@ -21,11 +21,16 @@ struct output;
 /* Followers of all tasks together. */
 #define OUTPUT_FOLLOWERS_MAX 4096
 
+/* Output leaves this much of the file system free: else one task's would keep
+ * the end of all tasks from being put on record. */
+#define OUTPUT_RESERVE_BYTES (INT64_C(8) * 1024 * 1024)
+
 /* The folder, and what is the same for every task. */
 struct output_store {
 	uv_loop_t *loop;
 	int directory;
 	size_t followers;
+	int64_t unchecked; /* bytes written since the room was looked at */
 };
 
 int output_store_open(uv_loop_t *loop, const char *path,

@@ -211,9 +211,9 @@ open_tasks(struct runner *runner)
 	    .policy = runner->policy,
 	    .changed = on_tasks_changed,
 	    .arg = runner,
-	    .engine_reason = "it has not answered yet",
+	    .engine_reason = "engine: it has not answered yet",
 	};
-	runner->engine_reason = alloc_string("it has not answered yet");
+	runner->engine_reason = alloc_string("engine: it has not answered yet");
 	tasks_open(&runner->tasks, &bounds);
 	runner->refusals = refusals_new(&runner->tasks);
 }

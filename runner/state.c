@@ -29,12 +29,14 @@ runner_reasons(const struct runner *runner)
 {
 	json_t *reasons = json_array();
 
-	add_reason(reasons, "engine", runner->engine_reason);
-	add_reason(reasons, "store", store_reason(runner->store));
+	if (runner->engine_reason != NULL)
+		json_array_append_new(
+		    reasons, audit_text(runner->engine_reason));
+	add_reason(reasons, "store and audit log", store_reason(runner->store));
 	if (!runner->tasks.recovered)
-		add_reason(reasons, "store",
+		add_reason(reasons, "store and audit log",
 		    "what an earlier life left is not read yet");
-	if (runner->policy == NULL || policy_rule_count(runner->policy) == 0)
+	if (policy_rule_count(runner->policy) == 0)
 		add_reason(reasons, "policy", "it has no rule");
 	if (runner->stopping)
 		add_reason(reasons, "runner", "it is being stopped");
