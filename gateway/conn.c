@@ -45,6 +45,9 @@ conn_close_pair(struct conn *conn)
 		exchange_abandon(conn->exchange);
 		conn->exchange = NULL;
 	}
+	if (conn->passage != NULL)
+		conn->passage->conn = NULL;
+	conn->passage = NULL;
 	if (conn->pair < 0)
 		return;
 	uv_poll_stop(conn->pair_poll);

@@ -24,6 +24,7 @@
 #include "lib/clock.h"
 
 struct exchange;
+struct passage;
 struct worker;
 
 enum conn_state {
@@ -64,6 +65,7 @@ struct conn {
 	struct guard guard;
 	uint64_t forward; /* bytes of this request that are still to go to MHD*/
 	struct exchange *exchange;
+	struct passage *passage; /* while there is a pair */
 	char request_id[UUID_TEXT];
 	int64_t started_us;
 	bool wants_write; /* the transport must write before it can read */

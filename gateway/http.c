@@ -7,6 +7,7 @@
  * chunked answer is reported one run later, so it runs until it has nothing
  * left; suspended connections notice nothing, so the connection tells them.
  */
+#include <stdlib.h>
 #include <sys/un.h>
 
 #include "gateway/auth.h"
@@ -171,8 +172,11 @@ on_request(void *arg, struct MHD_Connection *mhd, const char *path,
 	if (x == NULL) {
 		const union MHD_ConnectionInfo *info = MHD_get_connection_info(
 		    mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+		const struct passage *passage = info->socket_context;
 
-		x = exchange_new(info->socket_context, mhd, method, path);
+		if (passage->conn == NULL)
+			return MHD_NO;
+		x = exchange_new(passage->conn, mhd, method, path);
 		*context = x;
 		begin(x);
 		/* An answer before the body's turn ends the connection. */
@@ -223,10 +227,17 @@ on_connection(void *arg, struct MHD_Connection *mhd, void **context,
     enum MHD_ConnectionNotificationCode code)
 {
 	struct worker *worker = arg;
+	struct passage *passage = *context;
 
 	(void)mhd;
-	*context = code == MHD_CONNECTION_NOTIFY_STARTED ? worker->http.arriving
-							 : NULL;
+	if (code == MHD_CONNECTION_NOTIFY_STARTED) {
+		*context = take(worker->http.arriving);
+		return;
+	}
+	if (passage->conn != NULL)
+		passage->conn->passage = NULL;
+	free(passage);
+	*context = NULL;
 }
 
 int
@@ -279,11 +290,18 @@ http_add_connection_take(struct conn *conn, int fd)
 	struct http *http = &conn->worker->http;
 	enum MHD_Result result;
 
-	http->arriving = conn;
+	conn->passage = alloc_zero(1, sizeof(*conn->passage));
+	conn->passage->conn = conn;
+	http->arriving = conn->passage;
 	result = MHD_add_connection(
 	    http->daemon, fd, (const struct sockaddr *)&name, sizeof(name));
-	http->arriving = NULL;
-	return result == MHD_YES ? 0 : -1;
+	if (result == MHD_YES)
+		return 0;
+	/* Refused before it was a connection to MHD. */
+	if (http->arriving != NULL)
+		conn->passage = NULL;
+	free(take(http->arriving));
+	return -1;
 }
 
 void

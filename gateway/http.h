@@ -16,18 +16,24 @@ struct exchange;
 struct problem;
 struct worker;
 
+/* What an MHD connection and ours know of each other. It lives as long as the
+ * MHD connection, which may still hold bytes of a client that has gone. */
+struct passage {
+	struct conn *conn; /* NULL: the client has gone */
+};
+
 struct http {
 	struct MHD_Daemon *daemon;
 	uv_poll_t poll;
 	uv_timer_t timer;
-	struct conn *arriving; /* while MHD_add_connection() runs */
+	struct passage *arriving; /* while MHD_add_connection() runs */
 };
 
 int http_open(struct worker *worker, struct err *err);
 /* No exchange may be left. Both handles are closed with `closed`. */
 void http_close(struct worker *worker, uv_close_cb closed);
 
-/* The MHD side of a pair; taken over in every case. */
+/* The MHD side of a pair; taken over in every case. Sets conn->passage. */
 int http_add_connection_take(struct conn *conn, int fd);
 /* MHD goes on with the exchange, which has an answer or has been abandoned. */
 void http_resume(struct exchange *exchange);

@@ -1,0 +1,153 @@
+"""Limits of the gateway: by address, by principal, and of descriptors."""
+
+import contextlib
+import ssl
+import time
+
+from harness import Case, main, wait_until
+from harness_wire import Wire, tls_context
+
+
+class TestPrincipal(Case):
+    gateway_settings = {"requests_per_principal": 10}
+
+    def test_more_than_the_rate_is_429_and_passes(self):
+        statuses = []
+        with self.site.wire() as wire:
+            while not statuses or (statuses[-1] != 429
+                                   and len(statuses) < 1000):
+                wire.send(self.site.request_bytes("GET", "/v1/whoami"))
+                answer = wire.answer()
+                statuses.append(answer.status)
+            # The burst is twice the rate.
+            self.assertGreaterEqual(statuses.count(200), 20)
+            self.assertEqual(answer.problem, "busy")
+            self.assertGreaterEqual(int(answer.headers["Retry-After"]), 1)
+            # The connection stays, the other principal is served.
+            self.assertEqual(
+                self.site.call("GET", "/v1/whoami", who="bob").status, 200)
+
+            def passed():
+                wire.send(self.site.request_bytes("GET", "/v1/whoami"))
+                return wire.answer().status == 200
+            wait_until(passed, what="the bucket to fill")
+
+
+class TestConnections(Case):
+    gateway_settings = {"workers": 1, "connections_per_address": 8}
+
+    def test_more_connections_than_an_address_may_have(self):
+        with contextlib.ExitStack() as stack:
+            for _ in range(8):
+                stack.enter_context(self.site.wire())
+            with self.assertRaises((ConnectionError, ssl.SSLError)):
+                self.site.wire().close()
+            # Operators are not locked out.
+            self.assertEqual(self.site.operations("/healthz").status, 200)
+
+        def again():
+            try:
+                return self.site.call("GET", "/v1/whoami").status == 200
+            except (ConnectionError, ssl.SSLError):
+                return False
+        wait_until(again, what="room for another connection")
+
+    def test_all_of_them_can_be_used(self):
+        with contextlib.ExitStack() as stack:
+            wires = [stack.enter_context(self.site.wire())
+                     for _ in range(7)]
+            for wire in wires:
+                wire.send(self.site.request_bytes("GET", "/v1/whoami"))
+                self.assertEqual(wire.answer().status, 200)
+
+
+class TestFailures(Case):
+    gateway_settings = {"workers": 1, "failures_per_address": 5}
+
+    def fail_once(self):
+        context = tls_context(self.site.members["alice"].ca)
+        try:
+            with self.site.wire(context=context) as wire:
+                wire.rest()
+        except (ssl.SSLError, ConnectionError):
+            pass
+
+    def is_put_off(self):
+        """Not even a handshake is answered."""
+        try:
+            with Wire(("127.0.0.1", self.site.port), None, 5) as wire:
+                wire.socket.settimeout(0.2)
+                with contextlib.suppress(TimeoutError):
+                    return wire.socket.recv(1) == b""
+                return False
+        except ConnectionError:
+            return True
+
+    def test_an_address_that_fails_too_often_is_put_off_for_a_while(self):
+        for _ in range(30):
+            self.fail_once()
+            if self.is_put_off():
+                break
+        else:
+            self.fail("30 failures in a row put nobody off")
+
+        def again():
+            try:
+                return self.site.call("GET", "/v1/whoami").status == 200
+            except (ConnectionError, ssl.SSLError):
+                return False
+        wait_until(again, what="the address to be heard again")
+
+    def test_tokens_that_fail_count_too(self):
+        def refused():
+            try:
+                answer = self.site.call("GET", "/v1/whoami", token="a.b.c")
+                self.assertEqual(answer.status, 401)
+                return False
+            except (ConnectionError, ssl.SSLError):
+                return True
+        wait_until(refused, what="the address to be put off")
+        time_limit = time.monotonic() + 30
+        while time.monotonic() < time_limit:
+            with contextlib.suppress(ConnectionError, ssl.SSLError):
+                if self.site.call("GET", "/v1/whoami").status == 200:
+                    return
+        self.fail("the address was not heard again")
+
+
+class TestDescriptors(Case):
+    gateway_settings = {"workers": 1, "idle_timeout": 2,
+                        "handshake_timeout": 2}
+
+    def test_running_out_of_descriptors_does_not_end_accepting(self):
+        gateway = self.site.gateway
+        words = gateway.arguments
+        used = max(gateway.descriptors())
+        # The hard limit too, since the gateway asks for all it may have.
+        gateway.arguments = ["/bin/sh", "-c", 'ulimit -n "$0"; exec "$@"',
+                             str(used + 8), *words]
+        try:
+            self.site.restart(gateway)
+            with contextlib.ExitStack() as stack:
+                for _ in range(40):
+                    stack.enter_context(
+                        Wire(("127.0.0.1", self.site.port), None))
+                wait_until(
+                    lambda: "no descriptor is left" in gateway.log(),
+                    what="the limit to be met")
+            # Those have gone; the next is served as if nothing had been.
+            wait_until(self.is_served, what="an answer")
+        finally:
+            gateway.arguments = words
+            self.site.restart(gateway)
+        self.assertTrue(self.is_served())
+
+    def is_served(self):
+        try:
+            return self.site.call("GET", "/v1/whoami").status == 200
+        except (ConnectionError, ssl.SSLError):
+            return False
+
+
+if __name__ == "__main__":
+    main()
