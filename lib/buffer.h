@@ -31,6 +31,6 @@ void buffer_consume(struct buffer *buffer, size_t len);
 char *buffer_take(struct buffer *buffer);
 void buffer_done(struct buffer *buffer);
 
-#define auto_buffer __attribute__((cleanup(buffer_done))) struct buffer
+#define auto_buffer __attribute__((cleanup(buffer_done), unused)) struct buffer
 
 #endif

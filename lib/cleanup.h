@@ -10,7 +10,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define AUTO(fn) __attribute__((cleanup(fn)))
+/* `unused`: some variables do nothing but own. */
+#define AUTO(fn) __attribute__((cleanup(fn), unused))
 
 static inline void
 cleanup_free(void *p)

@@ -21,7 +21,7 @@
 #define JSON_DEPTH_MAX 32
 
 /* json_decrefp() is jansson's own. */
-#define auto_json __attribute__((cleanup(json_decrefp))) json_t
+#define auto_json __attribute__((cleanup(json_decrefp), unused)) json_t
 
 /*
  * NULL on failure: ERR_MALFORMED, "line L, column C: reason", or for a
