@@ -155,8 +155,11 @@ sandbox_start(struct sandbox *sandbox)
 	struct err err;
 	auto_fd int fd = -1;
 
-	if (sandbox->state != SANDBOX_READY)
+	if (sandbox->state < SANDBOX_READY)
 		die("sandbox_start: a sandbox that is not ready");
+	/* It was ended while its record was on the way to the disk. */
+	if (sandbox->state > SANDBOX_READY)
+		return;
 	sandbox->state = SANDBOX_ORDERED;
 	if (packet_seal(sandbox->order.data, sandbox->order.len, &fd, &err) !=
 	    0) {

@@ -103,7 +103,8 @@ struct sandbox;
 struct sandbox *
 sandbox_new(struct sandbox_factory *factory, const struct sandbox_order *order,
     const struct sandbox_events *events, void *arg);
-/* After `ready`: task-init starts the argv given to sandbox_new(). */
+/* After `ready`: task-init starts the argv given to sandbox_new(). Nothing
+ * where the sandbox has ended, or is being ended, in the meantime. */
 void sandbox_start(struct sandbox *sandbox);
 /* To the task's process group. */
 void sandbox_signal(struct sandbox *sandbox, int signal);

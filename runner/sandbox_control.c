@@ -231,6 +231,8 @@ receive_one(struct sandbox_control *control)
 		return false;
 	}
 	if (control->events.frame(control->arg, &frame, &err) != 0) {
+		if (err.code == ERR_MALFORMED)
+			err_prefix(&err, "task-init broke the protocol");
 		drop(control, &err);
 		return false;
 	}

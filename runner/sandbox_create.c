@@ -14,6 +14,8 @@
 
 /* From the start of the container to task-init's hello. */
 #define READY_WITHIN_MS 60000
+/* Whether the container still runs, which task-init's silence hides. */
+#define LOOK_EACH_MS 1000
 
 void
 sandbox_create_cancel(struct sandbox *sandbox)
@@ -39,16 +41,50 @@ fail_late(struct sandbox *sandbox)
 	    "the container was started, but task-init did not report in time");
 }
 
+static void look_after(struct sandbox *sandbox);
+
+static void
+on_looked_after(void *arg, json_t *answer, const struct err *err)
+{
+	struct sandbox *sandbox = arg;
+	const json_t *state = json_object_get(answer, "State");
+
+	(void)err;
+	sandbox->call = NULL;
+	if (sandbox->state != SANDBOX_AWAITED)
+		return;
+	if (json_is_false(json_object_get(state, "Running")))
+		sandbox_fail(sandbox, SANDBOX_FAILURE_ENGINE,
+		    "the container ended before task-init reported");
+	else if (clock_boot_ms() >= sandbox->deadline_ms)
+		fail_late(sandbox);
+	else
+		sandbox_expect(sandbox, LOOK_EACH_MS, look_after);
+}
+
+static void
+look_after(struct sandbox *sandbox)
+{
+	struct engine_done done = {on_looked_after, sandbox};
+
+	sandbox->call =
+	    engine_inspect(sandbox->factory->engine, sandbox->container, done);
+}
+
 /* What the engine says of a failed start matters; that it has succeeded,
- * task-init has said long before. */
+ * task-init has mostly said long before. */
 static void
 on_started(void *arg, json_t *answer, const struct err *err)
 {
 	struct sandbox *sandbox = arg;
 
 	sandbox->start_call = NULL;
-	if (answer == NULL && sandbox->state <= SANDBOX_AWAITED)
+	if (sandbox->state != SANDBOX_AWAITED)
+		return;
+	if (answer == NULL)
 		fail_engine(sandbox, err);
+	else
+		sandbox_expect(sandbox, LOOK_EACH_MS, look_after);
 }
 
 static void
@@ -57,6 +93,7 @@ start_container(struct sandbox *sandbox)
 	struct engine_done done = {on_started, sandbox};
 
 	sandbox->state = SANDBOX_AWAITED;
+	sandbox->deadline_ms = clock_boot_ms() + READY_WITHIN_MS;
 	sandbox_expect(sandbox, READY_WITHIN_MS, fail_late);
 	sandbox->start_call =
 	    engine_start(sandbox->factory->engine, sandbox->container, done);

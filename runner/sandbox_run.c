@@ -93,16 +93,21 @@ take_hello(
 {
 	if (sandbox->state != SANDBOX_AWAITED)
 		return err_set(err, ERR_MALFORMED, "an unexpected hello");
-	if (hello->version != CONTROL_VERSION ||
-	    hello->state != CONTROL_WAITING)
+	if (hello->version != CONTROL_VERSION)
 		return err_set(err, ERR_CONFLICT,
 		    "task-init speaks version %u of the control protocol and "
 		    "not %d: is it of another release?",
 		    (unsigned)hello->version, CONTROL_VERSION);
+	if (hello->state != CONTROL_WAITING)
+		return err_set(err, ERR_MALFORMED,
+		    "a hello of one that has had its order");
 	if (check_network(hello, err) != 0 ||
 	    check_mounts(sandbox, hello, err) != 0)
 		return -1;
 	uv_timer_stop(&sandbox->timer);
+	if (sandbox->call != NULL)
+		engine_cancel(sandbox->call);
+	sandbox->call = NULL;
 	sandbox->state = SANDBOX_READY;
 	sandbox->events.ready(
 	    sandbox->arg, sandbox->container, sandbox->found.id);

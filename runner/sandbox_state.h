@@ -54,7 +54,7 @@ struct sandbox {
 	uv_timer_t timer;
 	void (*expired)(struct sandbox *sandbox);
 	bool kill_asked;
-	int64_t deadline_ms; /* of SANDBOX_GONE */
+	int64_t deadline_ms; /* of SANDBOX_AWAITED, of SANDBOX_GONE */
 	uint64_t received[STREAM_COUNT];
 	struct sandbox_end end;
 };

@@ -273,9 +273,12 @@ take_signals(void)
 	    read(init.signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
 		/* Without a pid: from outside of the container. What the
 		 * task sends it could send to its group itself. */
-		if (info.ssi_signo != SIGCHLD && info.ssi_pid == 0)
-			task_signal(
-			    &init.task, CONTROL_GROUP, (int)info.ssi_signo);
+		if (info.ssi_signo == SIGCHLD || info.ssi_pid != 0)
+			continue;
+		/* The engine stops: an idle container is not to hold it up. */
+		if (init.task.pid == 0)
+			end(0);
+		task_signal(&init.task, CONTROL_GROUP, (int)info.ssi_signo);
 	}
 	task_reap(&init.task);
 	if (ended || !init.task.ended)
