@@ -151,6 +151,8 @@ static const struct {
     {"image", "object", "image"},
     {"rule", NULL, "rule"},
     {"outcome", NULL, "outcome"},
+    /* Last: it may be long and hold blanks. */
+    {"why", "untrusted", "detail"},
 };
 
 /* One record on one line. The caller frees. */

@@ -61,6 +61,13 @@ class TestAudit(Case):
         # Reading is on record itself.
         self.assertGreaterEqual(newest["audit_seq"], numbers[-1])
 
+    def test_a_denial_is_shown_with_its_reason(self):
+        answer = self.site.call("POST", "/v1/tasks", {"image": "not/allowed"})
+        self.assertEqual(answer.problem, "denied")
+        wait_until(lambda: f"why={answer.detail}" in self.words(
+            "audit", "tail", "-n", "200").stdout,
+            what="the denial's reason")
+
     def test_what_is_not_there_is_told(self):
         self.assertIn("no record of", self.words(
             "audit", "show", "999999999", code=3).stderr)
