@@ -269,7 +269,7 @@ http_new(uv_loop_t *loop, const char *socket_path)
 	curl_multi_setopt(http->multi, CURLMOPT_SOCKETDATA, http);
 	curl_multi_setopt(http->multi, CURLMOPT_TIMERFUNCTION, on_timeout);
 	curl_multi_setopt(http->multi, CURLMOPT_TIMERDATA, http);
-	curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, 32L);
+	curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, 8L);
 	return http;
 }
 
