@@ -16,12 +16,14 @@
 static int
 refuse_scope(const char *text, struct err *err)
 {
-	return err_set(err, ERR_UNPROCESSABLE, "--scope: \"%s\" is not one of"
+	static const char names[] =
 #define SCOPE(name, bit, text) " " text
 #include "certs/scopes.def"
 #undef SCOPE
-	    ,
-	    text);
+	    ;
+
+	return err_set(err, ERR_UNPROCESSABLE,
+	    "--scope: \"%s\" is not one of%s", text, names);
 }
 
 static int
