@@ -175,10 +175,14 @@ class Site:
             policy, indent="\t")
         (self.etc / "policy.json").write_text(text)
 
-    def start(self):
+    def start(self, unready=None):
+        """Until all is ready, or red for a reason with these words."""
         self.runner.start()
         self.gateway.start()
-        self.wait_ready()
+        if unready is None:
+            self.wait_ready()
+        else:
+            self.wait_unready(unready)
 
     def stop(self):
         for process in (self.gateway, self.runner):
@@ -408,6 +412,7 @@ class Case(unittest.TestCase):
     policy = None
     gateway_settings = {}
     runner_settings = {}
+    unready = None  # words of the reason, where it never becomes ready
     state_size = None  # such as "16m": the state on a file system that small
 
     @classmethod
@@ -424,7 +429,7 @@ class Case(unittest.TestCase):
                             cls.runner_settings)
             for name in ("alice", "bob"):
                 cls.site.enroll(name)
-            cls.site.start()
+            cls.site.start(cls.unready)
         except BaseException:
             cls.site.show_logs()
             raise

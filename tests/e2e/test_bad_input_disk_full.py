@@ -3,6 +3,7 @@ when there is room."""
 
 import os
 import pathlib
+import subprocess
 
 from harness import IMAGE, Case, main, wait_until
 
@@ -53,14 +54,24 @@ class TestDiskFull(Case):
                                              numbers[0] + len(numbers))))
         self.site.wait_tidy()
 
-    def test_output_without_room_is_not_passed_off_as_complete(self):
-        task = self.site.submit(
-            "sh", "-c", "head -c 40000000 /dev/zero", wait=60,
-            limits={"output": "60MiB"})
-        if task["state"] != "finished":
-            task = self.site.finish(task["id"])
-        self.assertTrue(task["output"]["truncated"], task)
+    def test_an_end_that_cannot_be_written_is_held_until_there_is_room(self):
+        task = self.site.submit("head", "-c", "40000000", "/dev/zero",
+                                limits={"output": "60MiB"})["id"]
+        self.site.wait_unready("audit")
+        found = self.site.task(task)
+        self.assertNotEqual(found["state"], "finished", found)
+        self.resize("96m")
+        found = self.site.finish(task)
+        # What had no room is not passed off as complete.
+        self.assertTrue(found["output"]["truncated"], found)
+        self.assertEqual(len(self.site.output(task)),
+                         found["output"]["stdout"])
         self.site.wait_ready(60)
+        self.site.wait_tidy()
+
+    def resize(self, size):
+        subprocess.run(["mount", "-o", f"remount,size={size}",
+                        self.site.state], check=True)
 
 
 if __name__ == "__main__":

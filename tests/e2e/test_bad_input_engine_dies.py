@@ -2,16 +2,16 @@
 of the test's own, since it is killed."""
 
 import shutil
-import tempfile
 
 from harness import IMAGE, Case, free_id, main, wait_until
 from harness_engine import Engine
+from harness_process import reachable_folder
 
 
 class EngineCase(Case):
     @classmethod
     def make_engine(cls):
-        cls.engine_folder = tempfile.mkdtemp(prefix="taskgate-e2e-")
+        cls.engine_folder = reachable_folder()
         cls.engine_gid = free_id()
         engine = Engine.start_own(f"{cls.engine_folder}/engine",
                                   cls.engine_gid)

@@ -99,6 +99,7 @@ class TestDenied(Case):
 
 class TestNoPolicy(Case):
     policy = {"version": 1, "rules": []}
+    unready = "policy"
 
     def test_an_empty_policy_allows_nothing(self):
         answer = self.site.call("POST", "/v1/tasks",
@@ -107,25 +108,31 @@ class TestNoPolicy(Case):
 
     def test_a_broken_policy_does_not_start_and_says_where(self):
         good = (self.site.etc / "policy.json").read_text()
-        for text, words in (
-                ("{", ":1:"), ("{\n  \"rules\": [],\n  \"rule\": 1\n}", ":3:"),
-                ('{"version": 1, "rules": [], "rules": []}', "rules")):
-            for process in (self.site.runner, self.site.gateway):
-                with self.subTest(text=text, process=process.name):
-                    process.stop()
-                    before = len(process.log())
-                    self.site.write_policy(text)
-                    process.start()
-                    try:
-                        self.assertNotEqual(process.child.wait(30), 0)
-                    finally:
-                        process.child = None
-                        self.site.write_policy(good)
-                    said = process.log()[before:]
-                    self.assertIn("policy.json", said)
-                    self.assertIn(words, said)
-                    process.start()
-        self.site.wait_ready()
+        processes = self.site.gateway, self.site.runner
+        self.site.stop()
+        try:
+            for text, words in (
+                    ("{", ":1:"),
+                    ("{\n  \"rules\": [],\n  \"rule\": 1\n}", ":3:"),
+                    ('{"version": 1, "rules": [], "rules": []}', "rules")):
+                self.site.write_policy(text)
+                for process in processes:
+                    with self.subTest(text=text, process=process.name):
+                        said = self.fail_to_start(process)
+                        self.assertIn("policy.json", said)
+                        self.assertIn(words, said)
+        finally:
+            self.site.write_policy(good)
+            self.site.start(self.unready)
+
+    def fail_to_start(self, process):
+        """What it said before it ended by itself."""
+        before = len(process.log())
+        process.start()
+        code = process.child.wait(30)
+        process.child = None
+        self.assertNotEqual(code, 0)
+        return process.log()[before:]
 
     def test_a_broken_policy_keeps_the_one_in_force_on_reload(self):
         good = (self.site.etc / "policy.json").read_text()

@@ -93,17 +93,17 @@ class TestGateway(Case):
         self.assertEqual(self.site.output(task), b"done\n")
 
     def test_a_client_that_goes_away_ends_neither_task_nor_gateway(self):
-        with self.site.wire() as wire:
-            wire.send(self.site.request_bytes(
-                "POST", "/v1/tasks?wait=60",
-                {"image": IMAGE, "args": ["sh", "-c", "sleep 1; echo x"]}))
-            wire.socket.shutdown(socket.SHUT_RDWR)
-
         def newest():
             tasks = self.site.call("GET", "/v1/tasks?limit=1").json["tasks"]
             return tasks and tasks[0]["args"][-1] == "sleep 1; echo x" \
                 and tasks[0]
-        task = wait_until(newest, what="the task")
+
+        with self.site.wire() as wire:
+            wire.send(self.site.request_bytes(
+                "POST", "/v1/tasks?wait=60",
+                {"image": IMAGE, "args": ["sh", "-c", "sleep 1; echo x"]}))
+            task = wait_until(newest, what="the task")
+            wire.socket.shutdown(socket.SHUT_RDWR)
         self.assertEqual(self.site.finish(task["id"])["outcome"],
                          "succeeded")
 

@@ -31,10 +31,10 @@ class TestOperations(Case):
                          (0, b""))
 
     def test_a_task_is_counted(self):
-        before = self.value("taskgate_runner_accepted_total") or 0
+        before = self.value("taskgate_runner_tasks_accepted_total") or 0
         self.site.submit("true", wait=30)
         wait_until(lambda: self.value(
-            "taskgate_runner_accepted_total") == before + 1,
+            "taskgate_runner_tasks_accepted_total") == before + 1,
             what="the counter")
 
     def test_readiness_is_in_the_metrics(self):
