@@ -26,6 +26,7 @@ struct token {
 
 struct pattern {
 	char *text;
+	bool matches_all; /* "**", which is what most rules say of the rest */
 	size_t words; /* of a set of places */
 	size_t accept; /* the place behind the last token */
 	/* Bytes that no token tells apart share a column: the places that a
@@ -198,6 +199,7 @@ compile(const char *text, const struct token *tokens, size_t count)
 	struct pattern *pattern = alloc_zero(1, sizeof(*pattern));
 
 	pattern->text = alloc_string(text);
+	pattern->matches_all = strcmp(text, "**") == 0;
 	pattern->accept = count;
 	pattern->words = count / WORD_BITS + 1;
 	pattern->stars = alloc_zero(pattern->words, sizeof(*pattern->stars));
@@ -286,6 +288,8 @@ pattern_is_match(const struct pattern *pattern, const char *value, size_t len)
 {
 	uint64_t places[WORDS_MAX] = {1};
 
+	if (pattern->matches_all)
+		return true;
 	pass_stars(pattern, places);
 	for (size_t k = 0; k < len; k++) {
 		if (!take_byte(pattern, (unsigned char)value[k], places))

@@ -5,6 +5,7 @@
 #include "policy/template.h"
 
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/alloc.h"
@@ -41,23 +42,24 @@ read_enum(const json_t *values, const char *path, struct template *ret,
     struct err *err)
 {
 	auto_json *seen = json_object();
+	size_t count = json_array_size(values);
+	auto_free const char **texts = alloc_zero(count, sizeof(*texts));
 
-	for (size_t k = 0; k < json_array_size(values); k++) {
-		const char *value =
-		    json_string_value(json_array_get(values, k));
-
-		if (value == NULL)
+	for (size_t k = 0; k < count; k++) {
+		texts[k] = json_string_value(json_array_get(values, k));
+		if (texts[k] == NULL)
 			return err_set(err, ERR_UNPROCESSABLE,
 			    "%s.enum[%zu]: must be a string", path, k);
-		if (json_object_get(seen, value) != NULL)
+		if (json_object_get(seen, texts[k]) != NULL)
 			return err_set(err, ERR_UNPROCESSABLE,
 			    "%s.enum[%zu]: a value that is there twice", path,
 			    k);
-		if (json_object_set_new(seen, value, json_true()) != 0)
+		if (json_object_set_new(seen, texts[k], json_true()) != 0)
 			die("a string that jansson refuses");
 	}
 	ret->kind = TEMPLATE_ENUM;
-	ret->values = values;
+	ret->values = take(texts);
+	ret->nvalues = count;
 	return 0;
 }
 
@@ -134,6 +136,7 @@ void
 template_done(struct template *template)
 {
 	pattern_free(template->pattern);
+	free(template->values);
 	*template = (struct template){0};
 }
 
@@ -162,11 +165,10 @@ is_integer_between(const char *value, int64_t min, int64_t max)
 }
 
 static bool
-is_one_of(const json_t *values, const char *value)
+is_one_of(const struct template *template, const char *value)
 {
-	for (size_t k = 0; k < json_array_size(values); k++) {
-		if (strcmp(json_string_value(json_array_get(values, k)),
-			value) == 0)
+	for (size_t k = 0; k < template->nvalues; k++) {
+		if (strcmp(template->values[k], value) == 0)
 			return true;
 	}
 	return false;
@@ -179,7 +181,7 @@ template_is_match(const struct template *template, const char *value)
 	case TEMPLATE_LITERAL:
 		return strcmp(template->literal, value) == 0;
 	case TEMPLATE_ENUM:
-		return is_one_of(template->values, value);
+		return is_one_of(template, value);
 	case TEMPLATE_INTEGER:
 		return is_integer_between(value, template->min, template->max);
 	case TEMPLATE_PATTERN:
@@ -207,19 +209,18 @@ template_quote(const char *value, struct buffer *out)
 static void
 explain_enum(const struct template *template, struct buffer *out)
 {
-	size_t count = json_array_size(template->values);
 	size_t begin = out->len;
 
 	buffer_append_string(out, "is not one of ");
-	for (size_t k = 0; k < count; k++) {
-		const char *value =
-		    json_string_value(json_array_get(template->values, k));
+	for (size_t k = 0; k < template->nvalues; k++) {
+		const char *value = template->values[k];
 		bool is_plain = value[0] != '\0' &&
 		    strpbrk(value, " ,\"") == NULL &&
 		    strlen(value) <= QUOTE_MAX;
 
 		if (out->len - begin > EXPLAIN_MAX) {
-			buffer_printf(out, " and %zu more", count - k);
+			buffer_printf(
+			    out, " and %zu more", template->nvalues - k);
 			return;
 		}
 		if (k > 0)

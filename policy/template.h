@@ -32,7 +32,8 @@ struct template
 {
 	enum template_kind kind;
 	const char *literal;
-	const json_t *values;
+	const char **values; /* owned array */
+	size_t nvalues;
 	int64_t min, max;
 	struct pattern *pattern; /* owned */
 };
