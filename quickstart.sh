@@ -113,7 +113,8 @@ read_settings() {
 	runtime=/var/lib/taskgate-demo-$hash
 	[ -e "$runtime/settings" ] || runtime=$demo
 	run=/run/taskgate-demo-$hash
-	[ -e "$runtime/settings" ] || return 1
+	# What others can write is not run as root.
+	[ -e "$runtime/settings" ] && path_is_safe "$runtime" || return 1
 	# shellcheck source=/dev/null
 	. "$runtime/settings"
 	[ "$source_dir" = "$here" ] ||
@@ -177,10 +178,14 @@ admin() {
 build() {
 	local build_dir=$source_dir/build/release
 	as "$owner_uid" "$owner_gid" mkdir -p "$source_dir/build" || exit
-	if [ ! -e "$build_dir/build.ninja" ]; then
+	# A checkout that was moved is configured anew.
+	if [ ! -e "$build_dir/build.ninja" ] ||
+		! grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$source_dir" \
+			"$build_dir/CMakeCache.txt"; then
+		step building 'with the preset release'
 		(cd "$source_dir" && as "$owner_uid" "$owner_gid" \
-			cmake --preset release) >"$runtime/log/build" 2>&1 ||
-			build_failed
+			cmake --preset release --fresh) \
+			>"$runtime/log/build" 2>&1 || build_failed
 	fi
 	as "$owner_uid" "$owner_gid" cmake --build "$build_dir" \
 		>>"$runtime/log/build" 2>&1 || build_failed
@@ -436,7 +441,7 @@ demonstrate() {
 	show bob taskgate run "$image" -- cat /etc/passwd
 	heading '3. The records of both'
 	printf '%s$ sudo taskgate-admin audit tail%s\n' "$bold" "$plain"
-	admin audit tail --dir "$runtime/etc" --limit 4 | sed 's/^/  /'
+	admin audit tail --dir "$runtime/etc" --limit 5 | sed 's/^/  /'
 }
 
 next_commands() {
