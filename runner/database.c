@@ -68,10 +68,9 @@ static const char schema[] =
     "CREATE INDEX audit_task ON audit (task, seq) WHERE task IS NOT NULL;"
     "INSERT INTO meta (key, value) VALUES ('version', 1);";
 
-/* Exclusive: no other process looks at half of what we do, and no memory is
- * mapped that a full disk could turn into SIGBUS. */
-static const char settings[] = "PRAGMA locking_mode = EXCLUSIVE;"
-			       "PRAGMA journal_mode = WAL;"
+/* An operator may read along, or take a copy with sqlite3's .backup. */
+static const char settings[] = "PRAGMA journal_mode = WAL;"
+			       "PRAGMA busy_timeout = 5000;"
 			       "PRAGMA synchronous = FULL;"
 			       "PRAGMA foreign_keys = ON;"
 			       "PRAGMA trusted_schema = OFF;"
@@ -90,8 +89,6 @@ explain(struct database *database, const char *what, struct err *err)
 		die("the store: %s: no memory", what);
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
-		return err_set(err, ERR_CONFLICT,
-		    "%s: another process has the store open", what);
 	case SQLITE_FULL:
 	case SQLITE_IOERR:
 	case SQLITE_READONLY:

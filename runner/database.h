@@ -1,5 +1,5 @@
 /*
- * The runner's database: SQLite, opened by one process alone, used by one
+ * The runner's database: SQLite, written by one process alone, used by one
  * thread. What this file knows is how SQLite fails; what is in the tables is
  * others' to know.
  */
@@ -35,7 +35,7 @@ struct database {
 };
 
 /* Makes it where there is none. *ret must stay where it is. ERR_CONFLICT: of a
- * newer version, or open in another process. */
+ * newer version. */
 int database_open(const char *path, struct database *ret, struct err *err);
 /* Brings what the write-ahead log holds into the file. */
 void database_close(struct database *database);

@@ -4,9 +4,11 @@
 #include "runner/runner.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -152,15 +154,35 @@ open_folder(const char *path, struct err *err)
 	return 0;
 }
 
+/* Two runners on one state would each call the other's tasks lost. */
+static int
+lock_folder(const char *path, int *ret_fd, struct err *err)
+{
+	auto_free char *name = alloc_printf("%s/lock", path);
+	auto_fd int fd =
+	    open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+	if (fd < 0)
+		return err_errno(err, "open %s", name);
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+		return errno == EWOULDBLOCK
+		    ? err_set(err, ERR_CONFLICT,
+			  "state: another taskgate-runner uses %s", path)
+		    : err_errno(err, "lock %s", name);
+	*ret_fd = take_fd(fd);
+	return 0;
+}
+
 static int
 open_store(struct runner *runner, struct err *err)
 {
 	auto_free char *database =
-	    alloc_printf("%s/taskgate.db", runner->config.state);
+	    alloc_printf("%s/store.db", runner->config.state);
 	auto_free char *output =
 	    alloc_printf("%s/output", runner->config.state);
 
 	if (open_folder(runner->config.state, err) != 0 ||
+	    lock_folder(runner->config.state, &runner->lock, err) != 0 ||
 	    output_store_open(&runner->loop, output, &runner->outputs, err) !=
 		0)
 		return -1;
@@ -359,6 +381,7 @@ free_all(struct runner *runner)
 	if (uv_loop_close(&runner->loop) != 0)
 		die("something of the loop is still open");
 	output_store_close(&runner->outputs);
+	close(runner->lock);
 	policy_free(runner->policy);
 	token_cache_free(runner->tokens);
 	authority_done(&runner->authority);

@@ -18,6 +18,7 @@ struct runner {
 	struct authority authority;
 	struct token_cache *tokens;
 	struct policy *policy;
+	int lock; /* whoever has it has the state folder */
 	struct store *store;
 	struct output_store outputs;
 	struct sandbox_factory *factory;
