@@ -69,6 +69,7 @@ conn_abort(struct conn *conn)
 	uv_close((uv_handle_t *)&conn->socket_poll, handle_closed);
 	uv_close((uv_handle_t *)&conn->deadline, handle_closed);
 	conn->worker->transport->done(conn);
+	snapshot_release(take(conn->judging));
 	close(conn->fd);
 	conn->fd = -1;
 	limits_leave(conn->worker->addresses, &conn->address_key);
@@ -150,10 +151,11 @@ void
 conn_drain(struct conn *conn)
 {
 	conn->last = true;
+	/* What has arrived already is heard. */
+	if (conn->state == CONN_HANDSHAKE || conn->state == CONN_IDLE)
+		conn_advance(conn);
 	if (conn->state == CONN_HANDSHAKE)
 		conn_abort(conn);
-	else if (conn->state == CONN_IDLE)
-		conn_advance(conn);
 }
 
 void
@@ -187,7 +189,9 @@ conn_accept_take(struct worker *worker, int fd, const struct address *address)
 	counter_add(&worker->counters.connections_open, 1);
 	conn_set_deadline(conn, worker->config->handshake_timeout_s * 1000);
 	if (worker->listener == LISTENER_PUBLIC) {
-		conn->ssl = tls_open(worker->snapshot->tls, fd, &conn->peer);
+		/* A reload meanwhile must not take away whom it asks. */
+		conn->judging = snapshot_hold(worker->snapshot);
+		conn->ssl = tls_open(conn->judging->tls, fd, &conn->peer);
 		if (conn->ssl == NULL) {
 			conn_abort(conn);
 			return;

@@ -25,6 +25,7 @@
 
 struct exchange;
 struct passage;
+struct snapshot;
 struct worker;
 
 enum conn_state {
@@ -49,6 +50,7 @@ struct conn {
 	int pair; /* our end; -1: none */
 	SSL *ssl;
 	struct tls_peer peer;
+	struct snapshot *judging; /* held until the handshake is over */
 	uint64_t judge; /* serial of the snapshot that verified `peer` */
 	struct address address;
 	char address_text[ADDRESS_TEXT];

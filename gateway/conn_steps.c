@@ -11,6 +11,7 @@
 #include "gateway/transport.h"
 #include "gateway/worker.h"
 #include "lib/alloc.h"
+#include "lib/cleanup.h"
 
 void
 conn_become_idle(struct conn *conn)
@@ -32,7 +33,9 @@ step_handshake(struct conn *conn)
 {
 	switch (conn->worker->transport->handshake(conn)) {
 	case IO_OK:
-		conn->judge = conn->worker->snapshot->serial;
+		if (conn->judging != NULL)
+			conn->judge = conn->judging->serial;
+		snapshot_release(take(conn->judging));
 		conn_become_idle(conn);
 		return true;
 	case IO_WANT_READ:

@@ -190,6 +190,9 @@ begin_drain(struct worker *worker)
 {
 	struct conn *next;
 
+	/* Whom the kernel has accepted for us already is not turned away. */
+	while (accept_one(worker))
+		;
 	worker->draining = true;
 	uv_poll_stop(&worker->listen_poll);
 	close(worker->listen_fd);
