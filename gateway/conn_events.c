@@ -156,7 +156,9 @@ conn_advance(struct conn *conn)
 	bool moved = false;
 	bool again = true;
 
-	for (int i = 0; again && i < STEPS_MAX; i++) {
+	/* A deadline may have closed it, with bytes that nobody took. */
+	for (int i = 0; again && conn->state != CONN_CLOSED && i < STEPS_MAX;
+	     i++) {
 		again = pump_flush(conn);
 		again |= conn_steps[conn->state](conn);
 		moved |= again;
