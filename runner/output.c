@@ -91,18 +91,25 @@ open_file(struct output *output, enum stream stream)
 	return output->fds[stream] >= 0;
 }
 
+bool
+output_store_has_room(const struct output_store *store)
+{
+	struct statvfs room;
+
+	return fstatvfs(store->directory, &room) != 0 ||
+	    (int64_t)(room.f_bavail * room.f_frsize) >= OUTPUT_RESERVE_BYTES;
+}
+
 /* Looked at often enough that the reserve is not gone in between. */
 static bool
 has_room(struct output *output, size_t len)
 {
 	struct output_store *store = output->store;
-	struct statvfs room;
 
 	store->unchecked += (int64_t)len;
 	if (store->unchecked < OUTPUT_RESERVE_BYTES / 8)
 		return true;
-	if (fstatvfs(store->directory, &room) == 0 &&
-	    (int64_t)(room.f_bavail * room.f_frsize) < OUTPUT_RESERVE_BYTES) {
+	if (!output_store_has_room(store)) {
 		fail(output, ENOSPC);
 		return false;
 	}

@@ -36,6 +36,8 @@ struct output_store {
 int output_store_open(uv_loop_t *loop, const char *path,
     struct output_store *ret, struct err *err);
 void output_store_close(struct output_store *store);
+/* Whether the file system has more room than the reserve. */
+bool output_store_has_room(const struct output_store *store);
 
 /* Makes nothing yet: a file comes with its stream's first byte. */
 struct output *

@@ -41,7 +41,8 @@ runner_check_ready(const struct runner *runner, struct err *err)
 	if (runner->engine_reason != NULL)
 		return err_set(err, ERR_UNAVAILABLE,
 		    "the container engine cannot be used at the moment");
-	if (store_reason(runner->store) != NULL || !runner->tasks.recovered)
+	if (store_reason(runner->store) != NULL || runner->tasks.no_room ||
+	    !runner->tasks.recovered)
 		return err_set(err, ERR_UNAVAILABLE,
 		    "nothing can be put on record at the moment");
 	return 0;
@@ -62,6 +63,21 @@ on_store_changed(void *arg)
 
 	tasks_dispatch(&runner->tasks);
 	runner_state_changed(runner);
+}
+
+void
+runner_look_at_room(struct runner *runner)
+{
+	bool no_room = !output_store_has_room(&runner->outputs);
+
+	if (no_room == runner->tasks.no_room)
+		return;
+	runner->tasks.no_room = no_room;
+	if (no_room)
+		log_error("state.no_room", NULL);
+	else
+		log_info("state.has_room", NULL);
+	tasks_dispatch(&runner->tasks);
 }
 
 static void
@@ -265,6 +281,7 @@ runner_open_take(struct runner *runner, struct config *config, struct err *err)
 	    open_factory(runner, err) != 0)
 		return -1;
 	open_tasks(runner);
+	runner_look_at_room(runner);
 	runner_state_open(runner);
 	return peers_listen(runner, err);
 }

@@ -60,5 +60,7 @@ void runner_stop(struct runner *runner);
 json_t *runner_state(const struct runner *runner);
 void runner_state_open(struct runner *runner);
 void runner_state_changed(struct runner *runner);
+/* Looks whether the disk has room; now and then. */
+void runner_look_at_room(struct runner *runner);
 
 #endif

@@ -33,6 +33,9 @@ runner_reasons(const struct runner *runner)
 		json_array_append_new(
 		    reasons, audit_text(runner->engine_reason));
 	add_reason(reasons, "store and audit log", store_reason(runner->store));
+	if (runner->tasks.no_room)
+		add_reason(reasons, "store and audit log",
+		    "less than 8 MiB are left on the disk of the state");
 	if (!runner->tasks.recovered)
 		add_reason(reasons, "store and audit log",
 		    "what an earlier life left is not read yet");
@@ -105,6 +108,7 @@ on_push(uv_timer_t *timer)
 {
 	struct runner *runner = timer->data;
 
+	runner_look_at_room(runner);
 	push(runner);
 	uv_timer_start(&runner->push, on_push, EACH_MS, 0);
 }

@@ -63,6 +63,7 @@ struct tasks {
 	void *arg;
 	const char *engine_reason; /* not NULL: nothing is started */
 	bool stopping; /* nothing is started or accepted */
+	bool no_room; /* on the disk: nothing is started or accepted */
 	bool dispatching;
 	bool recovered, recovering; /* whether an earlier life's are known */
 	struct queue queue;

@@ -188,7 +188,7 @@ tasks_dispatch(struct tasks *tasks)
 	if (tasks->dispatching)
 		return;
 	tasks->dispatching = true;
-	while (!tasks->stopping && tasks->recovered &&
+	while (!tasks->stopping && !tasks->no_room && tasks->recovered &&
 	    tasks->engine_reason == NULL && tasks->policy != NULL &&
 	    store_reason(tasks->store) == NULL &&
 	    (entry = queue_start(&tasks->queue)) != NULL) {
