@@ -69,7 +69,6 @@ struct conn {
 	struct exchange *exchange;
 	struct passage *passage; /* while there is a pair */
 	char request_id[UUID_TEXT];
-	int64_t started_us;
 	bool wants_write; /* the transport must write before it can read */
 	bool input_ended; /* close_notify came: no more requests */
 	bool peer_gone; /* and the socket's other side was closed */

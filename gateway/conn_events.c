@@ -3,6 +3,7 @@
  * to be watched for next.
  */
 #include "gateway/conn.h"
+#include "gateway/exchange.h"
 #include "gateway/worker.h"
 
 #define STEPS_MAX 64
@@ -41,6 +42,14 @@ on_pair(uv_poll_t *poll, int status, int events)
 	conn_advance(conn);
 }
 
+/* How long the runner or a task takes is not the connection's to judge. */
+static bool
+waits_for_runner(const struct conn *conn)
+{
+	return conn->forward == 0 && conn->out.len == 0 &&
+	    conn->exchange != NULL && conn->exchange->suspended;
+}
+
 static void
 on_deadline(uv_timer_t *timer)
 {
@@ -60,8 +69,10 @@ on_deadline(uv_timer_t *timer)
 		conn_refuse_with(conn, ERR_TIMEOUT, "the head took too long");
 		break;
 	case CONN_BUSY:
+		if (waits_for_runner(conn))
+			return;
 		/* Without a body that is still to come, it is the client that
-		 * does not take its answer. */
+		 * does not take its answer, or MHD that does not make one. */
 		if (conn->forward == 0)
 			conn_abort(conn);
 		else
@@ -136,16 +147,13 @@ watch(struct conn *conn)
 		uv_poll_start(conn->pair_poll, events, on_pair);
 }
 
-/* Once all of the body is MHD's, time runs only while the client does not
- * take its answer: how long a task takes is not the connection's to judge. */
+/* Once all of the body is MHD's, time begins anew with each step forward. */
 static void
 judge_time(struct conn *conn, bool moved)
 {
 	if (conn->state != CONN_BUSY || conn->forward > 0)
 		return;
-	if (conn->out.len == 0)
-		uv_timer_stop(&conn->deadline);
-	else if (moved || !uv_is_active((const uv_handle_t *)&conn->deadline))
+	if (moved || !uv_is_active((const uv_handle_t *)&conn->deadline))
 		conn_set_deadline(
 		    conn, conn->worker->config->idle_timeout_s * 1000);
 }

@@ -58,7 +58,6 @@ static void
 begin_head(struct conn *conn)
 {
 	conn->state = CONN_HEAD;
-	conn->started_us = clock_boot_ms() * 1000;
 	uuid_make(clock_wall_ms(), conn->request_id);
 	conn_set_deadline(conn, conn->worker->config->head_timeout_s * 1000);
 }

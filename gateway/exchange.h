@@ -38,7 +38,6 @@ struct exchange {
 	char task[UUID_TEXT]; /* the id in the path, or "" */
 	char request_id[UUID_TEXT], address[ADDRESS_TEXT];
 	struct principal principal;
-	bool authenticated; /* principal.token is filled */
 	struct buffer body;
 	bool handled; /* the handler was called */
 	bool suspended; /* as MHD sees it */

@@ -102,6 +102,26 @@ judge_again(struct exchange *x, struct err *err)
 	return 0;
 }
 
+/* Before the token is looked at: checking one costs far more than asking. */
+static int
+check_rates(const struct exchange *x, struct problem *ret_problem)
+{
+	struct worker *worker = x->worker;
+	const struct conn *conn = x->conn;
+	struct limits_key subject =
+	    limits_key_of_subject(conn->peer.certificate.subject);
+	int64_t now_ms = clock_boot_ms();
+	int64_t wait_ms = 0;
+
+	if (limits_has(
+		worker->failures, &conn->address_key, now_ms, &wait_ms) &&
+	    limits_take(worker->principals, &subject, now_ms, &wait_ms))
+		return 0;
+	ret_problem->retry_after_s = (wait_ms + 999) / 1000;
+	return err_set(&ret_problem->err, ERR_BUSY,
+	    "too many requests, or too many that were refused");
+}
+
 static int
 authorise(struct exchange *x, struct problem *ret_problem)
 {
@@ -113,22 +133,14 @@ authorise(struct exchange *x, struct problem *ret_problem)
 	    .route = x->route,
 	    .now_s = clock_wall_ms() / 1000,
 	};
-	int64_t wait_ms = 0;
-	struct limits_key key;
 
 	if (x->route->access == ACCESS_OPEN)
 		return 0;
-	if (judge_again(x, &ret_problem->err) < 0 ||
+	if (check_rates(x, ret_problem) < 0 ||
+	    judge_again(x, &ret_problem->err) < 0 ||
 	    auth_check(&question, &x->principal, ret_problem) < 0)
 		return -1;
-	x->authenticated = x->route->access == ACCESS_TOKEN;
-	key = limits_key_of_subject(x->principal.certificate.subject);
-	if (limits_take(x->worker->principals, &key, clock_boot_ms(), &wait_ms))
-		return 0;
-	ret_problem->retry_after_s = (wait_ms + 999) / 1000;
-	return err_set(&ret_problem->err, ERR_BUSY,
-	    "more than %lld requests a second",
-	    (long long)x->worker->config->requests_per_principal);
+	return 0;
 }
 
 /* Route, who and how much: before a byte of the body is taken. */

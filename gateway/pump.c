@@ -4,6 +4,7 @@
  * is slow stops the other through full buffers, nothing grows.
  */
 #include <errno.h>
+#include <string.h>
 #include <sys/socket.h>
 
 #include "gateway/conn.h"
@@ -108,6 +109,15 @@ pump_forward(struct conn *conn)
 	return moved;
 }
 
+/* What MHD says to "Expect: 100-continue" is not the answer yet. */
+static bool
+is_interim(const char *data, size_t len)
+{
+	static const char interim[] = "HTTP/1.1 100 Continue\r\n\r\n";
+
+	return len == strlen(interim) && memcmp(data, interim, len) == 0;
+}
+
 /* One read of MHD's answer; true where it gave something. */
 static bool
 pump_answer_once(struct conn *conn)
@@ -123,7 +133,8 @@ pump_answer_once(struct conn *conn)
 		conn->pair_ended = true;
 		return false;
 	}
-	conn->answered = true;
+	if (!is_interim(worker->scratch, (size_t)n))
+		conn->answered = true;
 	while (sent < (size_t)n) {
 		size_t len;
 

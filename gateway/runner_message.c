@@ -7,7 +7,8 @@
 #include "lib/json.h"
 #include "lib/packet.h"
 
-#define REPLY_BODY_MAX (16 * 1024 * 1024)
+/* A page of tasks whose arguments had to be escaped byte by byte. */
+#define REPLY_BODY_MAX (64 * 1024 * 1024)
 #define RETRY_AFTER_MAX_S 86400
 #define REASONS_MAX 64
 

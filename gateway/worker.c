@@ -52,16 +52,35 @@ worker_listen(
 	return 0;
 }
 
-static bool
-may_connect(struct worker *worker, const struct address *address)
+/* NULL: it may; otherwise why not. */
+static const char *
+judge_address(struct worker *worker, const struct address *address)
 {
 	struct limits_key key =
 	    limits_key_of_address((const struct sockaddr *)&address->name);
 	int64_t now_ms = clock_boot_ms();
 
-	return worker->nconns < worker->conns_max &&
-	    limits_has(worker->failures, &key, now_ms, NULL) &&
-	    limits_enter(worker->addresses, &key, now_ms);
+	if (worker->nconns >= worker->conns_max)
+		return "too many connections are open";
+	if (!limits_has(worker->failures, &key, now_ms, NULL))
+		return "the address was refused too often";
+	if (!limits_enter(worker->addresses, &key, now_ms))
+		return "the address has too many connections";
+	return NULL;
+}
+
+static void
+turn_away(
+    struct worker *worker, const struct address *address, const char *reason)
+{
+	char text[ADDRESS_TEXT];
+
+	counter_add(&worker->counters.connections_refused, 1);
+	address_format_host(address, text);
+	refusals_report(&worker->refusals,
+	    &(struct refusal){
+		.code = ERR_BUSY, .address = text, .detail = reason},
+	    clock_boot_ms());
 }
 
 /* No descriptor is left: the one kept in reserve lets the next caller be told
@@ -86,6 +105,7 @@ static bool
 accept_one(struct worker *worker)
 {
 	struct address address = {.len = sizeof(address.name)};
+	const char *reason;
 	int fd = accept4(worker->listen_fd, (struct sockaddr *)&address.name,
 	    &address.len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
@@ -98,12 +118,13 @@ accept_one(struct worker *worker)
 	/* accept(2): errors of the connection itself come here too. */
 	if (fd < 0)
 		return errno != EAGAIN && errno != ENOBUFS && errno != ENOMEM;
-	if (!may_connect(worker, &address)) {
-		counter_add(&worker->counters.connections_refused, 1);
+	reason = judge_address(worker, &address);
+	if (reason == NULL) {
+		conn_accept_take(worker, fd, &address);
+	} else {
+		turn_away(worker, &address, reason);
 		close(fd);
-		return true;
 	}
-	conn_accept_take(worker, fd, &address);
 	return true;
 }
 

@@ -170,6 +170,16 @@ class TestConnection(Case):
                     "Content-Length": "100", "Expect": "100-continue"}))
             self.assertEqual(self.statuses(wire.rest()), [401])
 
+    def test_methods_that_other_servers_take_for_something_special(self):
+        with self.site.wire() as wire:
+            for method in ("HEAD", "OPTIONS", "TRACE", "CONNECT", "PATCH",
+                           "PRI", "PROPFIND", "x"):
+                wire.send(self.site.request_bytes(method, "/api/status"))
+                answer = wire.answer(method)
+                self.assertEqual(answer.status, 405, method)
+                self.assertEqual(answer.headers["Allow"], "GET")
+                self.assertIn("X-Request-Id", answer.headers)
+
     def test_a_second_request_that_does_not_wait_its_turn(self):
         with self.site.wire() as wire:
             wire.send(self.get("/v1/whoami") * 3)
@@ -293,6 +303,38 @@ class TestRunnerDies(Case):
                 self.site.runner.start()
             self.site.wait_ready()
         self.site.finish(task)
+
+
+class TestSlowBody(Case):
+    gateway_settings = {"body_timeout": 1, "idle_timeout": 1}
+
+    def test_a_body_that_never_comes_after_100_continue(self):
+        with self.site.wire() as wire:
+            wire.send(self.site.request_bytes("POST", "/v1/tasks", headers={
+                "Content-Type": "application/json", "Content-Length": "100",
+                "Expect": "100-continue"}))
+            codes = re.findall(rb"HTTP/1\.1 (\d{3}) ", wire.rest())
+            self.assertEqual(codes, [b"100", b"408"])
+
+    def test_waiting_for_a_task_is_not_being_idle(self):
+        for path in ("?wait=30", "/output?follow=1"):
+            with self.subTest(path=path):
+                task = self.site.submit("sleep", "3")["id"]
+                answer = self.site.call("GET", f"/v1/tasks/{task}{path}")
+                self.assertEqual(answer.status, 200)
+                self.assertEqual(self.site.task(task)["state"], "finished")
+
+    def test_a_client_that_does_not_take_its_answer_is_let_go(self):
+        task = self.site.submit("seq", "1", "3000000", wait=60,
+                                limits={"output": "64MiB"})["id"]
+        before = len(self.site.gateway.descriptors())
+        with self.site.wire() as wire:
+            wire.send(self.site.request_bytes(
+                "GET", f"/v1/tasks/{task}/output"))
+            wire.response().read(1)
+            wait_until(
+                lambda: len(self.site.gateway.descriptors()) <= before,
+                what="the end of it")
 
 
 class TestVectors(Case):

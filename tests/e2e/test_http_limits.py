@@ -1,6 +1,7 @@
 """Limits of the gateway: by address, by principal, and of descriptors."""
 
 import contextlib
+import json
 import ssl
 import time
 
@@ -42,8 +43,10 @@ class TestConnections(Case):
                 stack.enter_context(self.site.wire())
             with self.assertRaises((ConnectionError, ssl.SSLError)):
                 self.site.wire().close()
-            # Operators are not locked out.
+            # Operators are not locked out, and can read of it.
             self.assertEqual(self.site.operations("/healthz").status, 200)
+            wait_until(lambda: "too many connections" in json.dumps(
+                self.site.audit()), what="the record of it")
 
         def again():
             try:
@@ -113,6 +116,28 @@ class TestFailures(Case):
                 if self.site.call("GET", "/v1/whoami").status == 200:
                     return
         self.fail("the address was not heard again")
+
+
+class TestFailuresOnOneConnection(Case):
+    gateway_settings = {"workers": 1, "failures_per_address": 5}
+
+    def test_tokens_cannot_be_tried_one_after_the_other(self):
+        with self.site.wire() as wire:
+            statuses = []
+            while not statuses or (statuses[-1] != 429
+                                   and len(statuses) < 1000):
+                wire.send(self.site.request_bytes(
+                    "GET", "/v1/whoami", token="a.b.c"))
+                answer = wire.answer()
+                statuses.append(answer.status)
+            self.assertEqual(set(statuses), {401, 429})
+            self.assertLessEqual(statuses.count(401), 50)
+            self.assertGreaterEqual(int(answer.headers["Retry-After"]), 1)
+
+            def heard():
+                wire.send(self.site.request_bytes("GET", "/v1/whoami"))
+                return wire.answer().status == 200
+            wait_until(heard, what="the address to be heard again")
 
 
 class TestDescriptors(Case):
