@@ -12,6 +12,7 @@
 #include "lib/cleanup.h"
 #include "lib/json.h"
 #include "lib/packet.h"
+#include "tests/unit/corpus.h"
 
 static struct message
 message_of(const char *text)
@@ -47,6 +48,63 @@ is_accepted(const char *text,
 READER(welcome)
 READER(state)
 READER(failure)
+
+static int
+read_reply(const struct message *message, void *ret, struct err *err)
+{
+	struct message copy = *message;
+	struct runner_reply reply;
+
+	(void)ret;
+	return runner_read_reply(&copy, &reply, err);
+}
+
+static bool
+is_case_accepted(const struct corpus_case *one)
+{
+	static const struct {
+		const char *type;
+		int (*read)(
+		    const struct message *message, void *ret, struct err *err);
+	} readers[] = {{"welcome", read_welcome}, {"state", read_state},
+	    {"reply", read_reply}, {"failure", read_failure}};
+	auto_free char *text = corpus_read(one, "message.json", NULL);
+	AUTO(message_done) struct message message = message_of(text);
+	const char *type =
+	    json_string_value(json_object_get(message.members, "type"));
+	struct err err = {0};
+
+	for (size_t i = 0; i < COUNT(readers); i++) {
+		if (strcmp(readers[i].type, type) != 0)
+			continue;
+		json_object_del(message.members, "type");
+		return readers[i].read(&message, NULL, &err) == 0;
+	}
+	fail_msg("%s: no message of the runner's", one->name);
+	return false;
+}
+
+static void
+accept_case(const struct corpus_case *one)
+{
+	if (!is_case_accepted(one))
+		fail_msg("%s was refused", one->name);
+}
+
+static void
+reject_case(const struct corpus_case *one)
+{
+	if (is_case_accepted(one))
+		fail_msg("%s was accepted", one->name);
+}
+
+static void
+test_corpus_is_read_as_it_says(void **state)
+{
+	(void)state;
+	corpus_each("runner_message", "accept", accept_case);
+	corpus_each("runner_message", "reject", reject_case);
+}
 
 static void
 test_welcome_of_our_version_alone(void **state)
@@ -223,6 +281,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_corpus_is_read_as_it_says),
 	    cmocka_unit_test(test_welcome_of_our_version_alone),
 	    cmocka_unit_test(test_state_is_taken_apart),
 	    cmocka_unit_test(test_a_state_with_any_member_missing_is_refused),
