@@ -111,5 +111,5 @@ const struct program_spec taskgate_program = {
     .noptions = COUNT(common_options),
     .commands = commands,
     .ncommands = COUNT(commands),
-    .footer = "More: taskgate(1); docs/api.md for what is behind it.",
+    .footer = "More: docs/api.md says what is behind it.",
 };

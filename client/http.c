@@ -230,16 +230,12 @@ http_resume(struct transfer *transfer)
 	curl_easy_pause(transfer->easy, CURLPAUSE_CONT);
 }
 
-/* Returns whether a transfer has come to its end. */
-static bool
-turn_once(struct http *http)
+static void
+take_ends(struct http *http)
 {
 	const CURLMsg *message = NULL;
-	bool ended = false;
 	int left;
 
-	if (curl_multi_perform(http->multi, &left) != CURLM_OK)
-		die("libcurl: curl_multi_perform failed");
 	while ((message = curl_multi_info_read(http->multi, &left)) != NULL) {
 		struct transfer *transfer = NULL;
 
@@ -249,9 +245,7 @@ turn_once(struct http *http)
 		    message->easy_handle, CURLINFO_PRIVATE, &transfer);
 		transfer->done = true;
 		transfer->code = message->data.result;
-		ended = true;
 	}
-	return ended;
 }
 
 void
@@ -259,6 +253,7 @@ http_turn(
     struct http *http, struct pollfd *fds, size_t nfds, int64_t timeout_ms)
 {
 	struct curl_waitfd waiting[FDS_MAX] = {0};
+	int running;
 
 	if (nfds > FDS_MAX)
 		die("http_turn: %zu descriptors", nfds);
@@ -267,8 +262,9 @@ http_turn(
 		/* CURL_WAIT_* have the values of POLL* on Linux. */
 		waiting[i].events = fds[i].events;
 	}
-	if (turn_once(http))
-		timeout_ms = 0;
+	/* Waiting comes first: what a callback does, such as a sink that must
+	 * be watched from now on, is the caller's to see before the next. New
+	 * transfers and those that go on make it return at once. */
 	if (timeout_ms < 0)
 		timeout_ms = 0;
 	if (curl_multi_poll(http->multi, waiting, (unsigned)nfds,
@@ -276,5 +272,7 @@ http_turn(
 		die("libcurl: curl_multi_poll failed");
 	for (size_t i = 0; i < nfds; i++)
 		fds[i].revents = waiting[i].revents;
-	turn_once(http);
+	if (curl_multi_perform(http->multi, &running) != CURLM_OK)
+		die("libcurl: curl_multi_perform failed");
+	take_ends(http);
 }

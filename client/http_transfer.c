@@ -156,10 +156,25 @@ http_has_begun(const struct transfer *transfer)
 static bool
 is_refused_by_alert(const struct transfer *transfer)
 {
-	return (transfer->code == CURLE_RECV_ERROR ||
-		   transfer->code == CURLE_SEND_ERROR ||
-		   transfer->code == CURLE_SSL_CONNECT_ERROR) &&
-	    strstr(transfer->error, " alert ") != NULL;
+	static const char *const reasons[] = {
+	    "certificate", "unknown ca", "access denied"};
+	const char *alert = strstr(transfer->error, " alert ");
+
+	for (size_t i = 0; alert != NULL && i < COUNT(reasons); i++) {
+		if (strstr(alert, reasons[i]) != NULL)
+			return true;
+	}
+	return false;
+}
+
+/* The line broke in the handshake: as good as a reply that was lost, whereas
+ * what a peer says or cannot say stays as it is. */
+static bool
+is_lost_in_handshake(const struct transfer *transfer)
+{
+	return transfer->code == CURLE_SSL_CONNECT_ERROR &&
+	    (strstr(transfer->error, "OpenSSL SSL_connect:") != NULL ||
+		strstr(transfer->error, "unexpected eof") != NULL);
 }
 
 static bool
@@ -218,6 +233,10 @@ explain_fault(struct transfer *transfer, struct http_reply *reply)
 			continue;
 		reply->cause = faults[i].cause;
 		sentence = faults[i].sentence;
+	}
+	if (is_lost_in_handshake(transfer)) {
+		reply->cause = RETRY_LOST;
+		sentence = "the connection was lost";
 	}
 	if (is_refused_by_alert(transfer)) {
 		reply->cause = RETRY_NEVER;

@@ -122,6 +122,16 @@ take_inline_output(struct run *run, const struct task *task, struct err *err)
 	return 0;
 }
 
+static bool
+has_all_output(const struct follow *follow)
+{
+	for (size_t i = 0; i < follow->nstreams; i++) {
+		if (!follow->streams[i].ended)
+			return false;
+	}
+	return true;
+}
+
 static int
 run_task(const struct invocation *invocation, struct run *run,
     struct failure *failure)
@@ -143,7 +153,10 @@ run_task(const struct invocation *invocation, struct run *run,
 	if (task_is_finished(&task) &&
 	    take_inline_output(run, &task, &err) != 0)
 		return failure_from_err(failure, "reply", &err);
-	return follow_to_end(&run->follow, &run->finished, failure);
+	if (!has_all_output(&run->follow))
+		return follow_to_end(&run->follow, &run->finished, failure);
+	run->finished = json_incref(run->created);
+	return follow_streams(&run->follow, failure);
 }
 
 /* As a local program would have ended by SIGPIPE. */
