@@ -276,7 +276,8 @@ waited(void *arg, const struct task_data *data)
 	struct question *question = arg;
 
 	question->waiter = NULL;
-	gate_reply_task(question, question->status, data, true);
+	gate_reply_task(
+	    question, question->status, data, question->inline_output);
 }
 
 void
@@ -289,6 +290,7 @@ gate_wait_task(
 		return;
 	}
 	question->status = status;
+	question->inline_output = inline_output;
 	question->waiter =
 	    tasks_wait(task, (uint64_t)wait_ms, waited, question);
 }

@@ -56,7 +56,7 @@ reply_existing(struct question *question, void *arg, struct task *live,
 	auto_free int64_t *wait_ms = arg;
 
 	if (live != NULL && *wait_ms > 0)
-		gate_wait_task(question, live, *wait_ms, 200);
+		gate_wait_task(question, live, *wait_ms, 200, true);
 	else
 		gate_reply_task(question, 200, data, *wait_ms > 0);
 }
@@ -84,7 +84,7 @@ submitted(
 		answer_existing(proposal, existing);
 	else if (proposal->wait_ms > 0)
 		gate_wait_task(
-		    proposal->question, task, proposal->wait_ms, 201);
+		    proposal->question, task, proposal->wait_ms, 201, true);
 	else
 		gate_reply_task(proposal->question, 201, &task->data, false);
 	free_proposal(proposal);

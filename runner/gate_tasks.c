@@ -37,7 +37,7 @@ get_found(struct question *question, void *arg, struct task *live,
 	auto_free struct get *get = arg;
 
 	if (live != NULL && get->wait > 0)
-		gate_wait_task(question, live, 1000 * get->wait, 200);
+		gate_wait_task(question, live, 1000 * get->wait, 200, true);
 	else
 		gate_reply_task(question, 200, data, get->wait > 0);
 }
@@ -102,7 +102,7 @@ cancel_found(struct question *question, void *arg, struct task *live,
 	waits = !live->ordered;
 	tasks_cancel(live, cancel->grace, principal);
 	if (waits)
-		gate_wait_task(question, live, CANCEL_WAIT_MS, 202);
+		gate_wait_task(question, live, CANCEL_WAIT_MS, 202, false);
 	else
 		gate_reply_task(question, 202, data, false);
 }

@@ -107,5 +107,6 @@ main(int argc, char **argv)
 		return check(&config, &err) != 0 ? fail(&err) : 0;
 	if (runner_open_take(&runner, &config, &err) != 0)
 		return fail(&err);
-	return runner_serve(&runner);
+	runner_start(&runner);
+	return runner_finish(&runner);
 }

@@ -41,6 +41,7 @@ struct question {
 	int64_t number;
 	struct task_waiter *waiter; /* NULL, or what it waits for */
 	int status; /* of the answer, once that comes */
+	bool inline_output; /* likewise */
 	struct principal principal;
 	char address[64];
 };

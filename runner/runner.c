@@ -407,8 +407,8 @@ free_all(struct runner *runner)
 	config_done(&runner->config);
 }
 
-int
-runner_serve(struct runner *runner)
+void
+runner_start(struct runner *runner)
 {
 	struct audit_entry *entry;
 
@@ -427,6 +427,11 @@ runner_serve(struct runner *runner)
 	sandbox_factory_start(runner->factory, on_engine_changed, runner);
 	log_info("runner.started", "runner", runner->config.id, NULL);
 	process_notify("READY=1");
+}
+
+int
+runner_finish(struct runner *runner)
+{
 	uv_run(&runner->loop, UV_RUN_DEFAULT);
 	free_all(runner);
 	log_info("runner.stopped", NULL);

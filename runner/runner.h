@@ -45,8 +45,11 @@ struct runner {
 /* Opens everything that `config` (taken over) names. */
 int
 runner_open_take(struct runner *runner, struct config *config, struct err *err);
-/* Until a signal ends it; the exit code. */
-int runner_serve(struct runner *runner);
+/* Takes up its work; the loop is still to be run. */
+void runner_start(struct runner *runner);
+/* Runs the loop until a signal or runner_stop() ends it, and gives everything
+ * back; the exit code. */
+int runner_finish(struct runner *runner);
 
 /* Why it cannot serve: strings, none where it can. */
 json_t *runner_reasons(const struct runner *runner);
