@@ -281,8 +281,8 @@ waited(void *arg, const struct task_data *data)
 }
 
 void
-gate_wait_task(
-    struct question *question, struct task *task, int64_t wait_ms, int status)
+gate_wait_task(struct question *question, struct task *task, int64_t wait_ms,
+    int status, bool inline_output)
 {
 	/* Whoever asked has gone meanwhile. */
 	if (question->peer == NULL) {
