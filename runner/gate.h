@@ -56,7 +56,7 @@ void gate_find_take(
 void gate_reply_task(struct question *question, int status,
     const struct task_data *data, bool inline_output);
 /* The same when it has ended or the time is up. */
-void gate_wait_task(
-    struct question *question, struct task *task, int64_t wait_ms, int status);
+void gate_wait_task(struct question *question, struct task *task,
+    int64_t wait_ms, int status, bool inline_output);
 
 #endif
