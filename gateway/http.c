@@ -122,6 +122,20 @@ check_rates(const struct exchange *x, struct problem *ret_problem)
 	    "too many requests, or too many that were refused");
 }
 
+/* Of every request, also for what is not there: its certificate still holds,
+ * and it is not one too many. */
+static int
+admit(struct exchange *x, struct problem *ret_problem)
+{
+	if (x->worker->listener == LISTENER_OPERATIONS)
+		return 0;
+	if (check_rates(x, ret_problem) < 0 ||
+	    judge_again(x, &ret_problem->err) < 0)
+		return -1;
+	return certificate_check_time(&x->conn->peer.certificate,
+	    clock_wall_ms() / 1000, &ret_problem->err);
+}
+
 static int
 authorise(struct exchange *x, struct problem *ret_problem)
 {
@@ -136,11 +150,7 @@ authorise(struct exchange *x, struct problem *ret_problem)
 
 	if (x->route->access == ACCESS_OPEN)
 		return 0;
-	if (check_rates(x, ret_problem) < 0 ||
-	    judge_again(x, &ret_problem->err) < 0 ||
-	    auth_check(&question, &x->principal, ret_problem) < 0)
-		return -1;
-	return 0;
+	return auth_check(&question, &x->principal, ret_problem);
 }
 
 /* Route, who and how much: before a byte of the body is taken. */
@@ -152,8 +162,8 @@ begin(struct exchange *x)
 
 	x->route = route_find(x->worker->listener, x->method, x->path, x->task,
 	    allow, &problem.err);
-	if (x->route == NULL || authorise(x, &problem) < 0 ||
-	    check_body(x, &problem.err) < 0) {
+	if (admit(x, &problem) < 0 || x->route == NULL ||
+	    authorise(x, &problem) < 0 || check_body(x, &problem.err) < 0) {
 		exchange_refuse(x, &problem);
 		return;
 	}

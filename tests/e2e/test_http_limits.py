@@ -33,6 +33,18 @@ class TestPrincipal(Case):
                 return wire.answer().status == 200
             wait_until(passed, what="the bucket to fill")
 
+    def test_what_is_not_there_is_no_way_around_the_rate(self):
+        for method, path, refusal in (("GET", "/v1/nothing", 404),
+                                      ("PUT", "/v1/tasks", 405)):
+            with self.subTest(path=path), self.site.wire("bob") as wire:
+                statuses = []
+                while statuses[-1:] != [429] and len(statuses) < 1000:
+                    wire.send(self.site.request_bytes(
+                        method, path, who="bob", token=""))
+                    statuses.append(wire.answer().status)
+                self.assertLessEqual(set(statuses), {refusal, 429})
+                self.assertEqual(statuses[-1], 429)
+
 
 class TestConnections(Case):
     gateway_settings = {"workers": 1, "connections_per_address": 8}

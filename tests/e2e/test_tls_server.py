@@ -106,6 +106,8 @@ class TestOffer(Case):
             self.assertEqual(status(), 200)
             wait_until(lambda: status() == 401,
                        what="the certificate's end")
+            wire.send(head("GET", "/v1/nothing", {"Host": "x"}))
+            self.assertEqual(wire.answer().status, 401)
 
     def test_garbage_instead_of_a_handshake(self):
         for data in (b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01\xff\xff",
