@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -122,10 +123,10 @@ on_terminate(uv_signal_t *handle, int number)
 	struct gateway *gateway = handle->data;
 
 	(void)number;
+	if (gateway->operations->stopping)
+		return;
 	log_info("gateway.stopping", NULL);
 	process_notify("STOPPING=1");
-	uv_signal_stop(&gateway->terminate);
-	uv_signal_stop(&gateway->interrupt);
 	gateway->operations->stopping = true;
 	for (size_t i = 0; i < gateway->nworkers; i++)
 		worker_drain(gateway->workers[i]);
@@ -135,10 +136,14 @@ static void
 on_hangup(uv_signal_t *handle, int number)
 {
 	struct gateway *gateway = handle->data;
+	struct snapshot *snapshot;
 	struct err err;
-	struct snapshot *snapshot = snapshot_load(&gateway->config, &err);
 
 	(void)number;
+	/* A worker that has ended takes no orders. */
+	if (gateway->operations->stopping)
+		return;
+	snapshot = snapshot_load(&gateway->config, &err);
 	if (snapshot == NULL) {
 		log_failure(
 		    LOG_LEVEL_ERROR, "gateway.reload_failed", &err, NULL);
@@ -159,9 +164,18 @@ worker_ended(struct worker *worker)
 	uv_async_send(&worker->gateway->ended);
 }
 
+/* Without a handler the next signal would end us by its number, a moment
+ * before we end in order. */
 static void
 close_signals(struct gateway *gateway)
 {
+	sigset_t ours;
+
+	sigemptyset(&ours);
+	sigaddset(&ours, SIGTERM);
+	sigaddset(&ours, SIGINT);
+	sigaddset(&ours, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &ours, NULL);
 	uv_close((uv_handle_t *)&gateway->terminate, NULL);
 	uv_close((uv_handle_t *)&gateway->interrupt, NULL);
 	uv_close((uv_handle_t *)&gateway->hangup, NULL);

@@ -212,7 +212,7 @@ begin_drain(struct worker *worker)
 	struct conn *next;
 
 	/* Whom the kernel has accepted for us already is not turned away. */
-	while (accept_one(worker))
+	for (int i = 0; i < BACKLOG && accept_one(worker); i++)
 		;
 	worker->draining = true;
 	uv_poll_stop(&worker->listen_poll);

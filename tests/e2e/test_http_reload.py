@@ -5,7 +5,7 @@ import ssl
 import threading
 
 import harness_forge as forge
-from harness import POLICY, Case, main, rule, wait_until
+from harness import POLICY, Case, main, many, rule, wait_until
 
 
 class TestDrain(Case):
@@ -82,6 +82,16 @@ class TestDrain(Case):
             self.site.gateway.send(signal.SIGTERM)
             self.assertEqual(response.read(), b"two\n")
         self.assertEqual(self.end(), 0)
+
+    def test_signals_that_come_during_the_end_do_not_change_it(self):
+        for _ in range(many(100)):
+            self.setUp()
+            child = self.site.gateway.child
+            # Popen sends nothing to a process that it knows has ended.
+            while child.poll() is None:
+                for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT):
+                    child.send_signal(number)
+            self.assertEqual(self.end(), 0)
 
 
 class TestReload(Case):
