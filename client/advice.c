@@ -140,6 +140,7 @@ advice_for_reply(
 	    {"insufficient-scope", advise_scope},
 	    {"denied", advise_denied},
 	    {"unreachable", advise_unreachable},
+	    {"context", advise_unreachable},
 	    {"not-found", advise_not_found},
 	    {"busy", advise_busy},
 	    {"unavailable", advise_unavailable},

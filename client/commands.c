@@ -6,7 +6,8 @@
 #include "lib/cleanup.h"
 
 static const struct option_spec common_options[] = {
-    {"context", 'c', "NAME|PATH", "TASKGATE_CONTEXT",
+    /* No letter: "run IMAGE sh -c ..." without the "--" must not mean it. */
+    {"context", 0, "NAME|PATH", "TASKGATE_CONTEXT",
 	"The context to use, by name or folder (the current one)", false},
     SHOW_OPTION,
     {"quiet", 'q', NULL, "TASKGATE_QUIET",

@@ -5,9 +5,11 @@
 #include "client/context.h"
 
 #include <curl/curl.h>
+#include <errno.h>
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
@@ -141,6 +143,24 @@ read_from_bundle(const struct source *source, const char *name, struct err *err)
 	return alloc_string(json_string_value(file));
 }
 
+/* Who can change it has us talk to a server of his own, and trust it. */
+static int
+check_writable(const char *path, struct err *err)
+{
+	struct stat st;
+
+	if (stat(path, &st) != 0) {
+		err_errno(err, "%s", path);
+		return err->errnum == ENOENT
+		    ? err_set(err, ERR_NOT_FOUND, "%s: not there", path)
+		    : -1;
+	}
+	if ((st.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+		return err_set(err, ERR_UNPROCESSABLE,
+		    "%s: others can change it; chmod go-w %s", path, path);
+	return 0;
+}
+
 static char *
 read_member(
     const struct source *source, const char *name, bool secret, struct err *err)
@@ -151,6 +171,8 @@ read_member(
 		return read_from_bundle(source, name, err);
 	path = *name == '/' ? alloc_string(name)
 			    : alloc_printf("%s/%s", source->folder, name);
+	if (!secret && check_writable(path, err) != 0)
+		return NULL;
 	return secret ? file_read_secret(path, MEMBER_MAX, NULL, err)
 		      : file_read(path, MEMBER_MAX, NULL, err);
 }
@@ -229,8 +251,11 @@ context_load(const char *folder, struct context *ret, struct err *err)
 {
 	auto_free char *path = alloc_printf("%s/context.json", folder);
 	struct source source = {folder, NULL};
-	auto_json *document = json_parse_file(path, DOCUMENT_MAX, err);
+	auto_json *document = NULL;
 
+	if (check_writable(folder, err) != 0 || check_writable(path, err) != 0)
+		return -1;
+	document = json_parse_file(path, DOCUMENT_MAX, err);
 	if (document == NULL)
 		return -1;
 	if (read_document(document, &source, ret, err) == 0)

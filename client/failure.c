@@ -35,7 +35,7 @@ failure_done(struct failure *failure)
 	*failure = (struct failure)FAILURE_INIT;
 }
 
-static char *
+__attribute__((format(printf, 1, 0))) static char *
 format_text(const char *format, va_list ap)
 {
 	char *text = NULL;

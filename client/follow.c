@@ -136,12 +136,17 @@ take_reply(
     struct follow *follow, struct stream *stream, struct failure *failure)
 {
 	struct http_reply reply = http_reply(stream->transfer);
+	struct session *session = follow->session;
 	enum stream_verdict verdict;
 	uint32_t random;
 	int result = 0;
 
 	random_bytes(&random, sizeof(random));
-	verdict = stream_judge(stream, &reply, clock_boot_ms(), random);
+	session->has_answered |=
+	    reply.status != 0 || http_has_begun(stream->transfer);
+	verdict = stream_judge(stream,
+	    session->has_answered ? &retry_stream : &retry_call, &reply,
+	    clock_boot_ms(), random);
 	if (verdict == STREAM_FAILED)
 		result = fail_stream(follow, stream, &reply, failure);
 	if (verdict == STREAM_AGAIN && stream->retry.attempts == 2)
@@ -314,8 +319,11 @@ follow_to_end(
 			return -1;
 		if (task_read(document, &task, &err) != 0)
 			return failure_from_err(failure, "reply", &err);
-		if (!task_is_finished(&task))
+		if (!task_is_finished(&task)) {
+			if (session_pause(follow->session, failure) != 0)
+				return -1;
 			continue;
+		}
 		verdict = check_lengths(follow, &task, failure);
 		if (verdict == STREAM_FAILED)
 			return -1;

@@ -63,7 +63,7 @@ bool http_is_done(const struct transfer *transfer);
 struct http_reply {
 	int status; /* 0: there was no whole reply; `cause`, `error` say why */
 	enum retry_cause cause;
-	bool refused; /* the server ended TLS: not our certificate, it says */
+	const char *slug; /* of a struct failure, where there was none */
 	const char *error; /* a sentence; borrowed from the transfer */
 	const char *body; /* a NUL stands behind it; likewise */
 	size_t len;

@@ -224,6 +224,10 @@ explain_fault(struct transfer *transfer, struct http_reply *reply)
 
 	reply->cause =
 	    is_connected(transfer) ? RETRY_LOST : RETRY_NOT_CONNECTED;
+	reply->slug = "unreachable";
+	if (transfer->code == CURLE_SSL_CERTPROBLEM ||
+	    transfer->code == CURLE_SSL_CACERT_BADFILE)
+		reply->slug = "context";
 	if (transfer->code == CURLE_OPERATION_TIMEDOUT)
 		sentence = is_connected(transfer)
 		    ? "no reply within the time"
@@ -240,7 +244,7 @@ explain_fault(struct transfer *transfer, struct http_reply *reply)
 	}
 	if (is_refused_by_alert(transfer)) {
 		reply->cause = RETRY_NEVER;
-		reply->refused = true;
+		reply->slug = "unauthenticated";
 		sentence = "the server did not accept our certificate";
 	}
 	snprintf(transfer->sentence, sizeof(transfer->sentence), "%s (%s)",

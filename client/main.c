@@ -3,8 +3,10 @@
  * context's CA and nobody else. Must never show a secret, take one as an
  * argument, or let what a server says steer the terminal.
  */
+#include <fcntl.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "client/exit_code.h"
 #include "client/http.h"
@@ -18,7 +20,7 @@ static const char *
 find_command(int argc, char **argv)
 {
 	static const char *const takes_value[] = {
-	    "-c", "--context", "-o", "--output"};
+	    "--context", "-o", "--output"};
 
 	for (int i = 1; i < argc; i++) {
 		if (argv[i][0] != '-')
@@ -42,12 +44,29 @@ adjust_code(int code, const char *command)
 	    : code;
 }
 
+/* A standard stream that is closed would be the next thing that we open: a
+ * task's output must not go to our own connection. Writing to what stands
+ * there now fails, as it would have. */
+static void
+occupy_streams(void)
+{
+	int fd;
+
+	do {
+		fd = open("/dev/null", O_RDONLY);
+	} while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd < 0)
+		die("/dev/null cannot be opened");
+	close(fd);
+}
+
 int
 main(int argc, char **argv)
 {
 	/* The user's key is in our memory. */
 	static const struct rlimit no_core = {0, 0};
 
+	occupy_streams();
 	if (setrlimit(RLIMIT_CORE, &no_core) != 0)
 		die("no limit can be set");
 	interrupt_setup();

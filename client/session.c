@@ -26,6 +26,7 @@
  * meets this asks for fewer at a time. */
 #define REPLY_MAX (64 * 1024 * 1024)
 #define REPLY_TIMEOUT_S 30
+#define PAUSE_MS 250
 #define TURN_MS 500 /* on_turn() has deadlines of its own */
 
 int
@@ -102,9 +103,8 @@ session_fail(const struct session *session, const struct http_reply *reply,
 		failure_from_reply(
 		    failure, reply->status, reply->body, reply->len);
 	else
-		failure_set(failure,
-		    reply->refused ? "unauthenticated" : "unreachable",
-		    "%s: %s", session->context.server, reply->error);
+		failure_set(failure, reply->slug, "%s: %s",
+		    session->context.server, reply->error);
 	failure->retry_after_s = reply->retry_after_s;
 	if (reply->scope != NULL)
 		failure->scope = alloc_string(reply->scope);
@@ -153,6 +153,12 @@ turn_until(struct session *session, const struct transfer *transfer,
 			left = TURN_MS;
 		http_turn(session->http, &fd, 1, left);
 	}
+}
+
+int
+session_pause(struct session *session, struct failure *failure)
+{
+	return turn_until(session, NULL, clock_boot_ms() + PAUSE_MS, failure);
 }
 
 /* 2xx: the document, which must be JSON if there is any. */
@@ -228,6 +234,7 @@ call_once(struct session *session, const struct session_call *call,
 	if (turn_until(session, transfer, 0, failure) != 0)
 		return -1;
 	reply = http_reply(transfer);
+	session->has_answered |= reply.status != 0;
 	session->has_next = reply.has_next;
 	session->knows_skew = reply.date_s != 0;
 	session->skew_s = reply.date_s - clock_wall_ms() / 1000;
@@ -283,7 +290,8 @@ session_get_task(struct session *session, const char *id, int wait_s,
 	const struct session_call call = {
 	    .method = "GET",
 	    .path = path,
-	    .policy = wait_s > 0 ? &retry_stream : &retry_call,
+	    .policy = wait_s > 0 && session->has_answered ? &retry_stream
+							  : &retry_call,
 	    .wait_s = wait_s,
 	};
 	int status;

@@ -23,6 +23,8 @@ struct session {
 	void (*on_turn)(void *arg);
 	void *arg;
 	int64_t until_ms; /* of clock_boot_ms(); a call then fails; 0: never */
+	/* The server is there: what is waited for is worth some patience. */
+	bool has_answered;
 	bool has_next; /* the last reply: there is another page */
 	int64_t skew_s; /* the last reply: how far its clock is ahead */
 	bool knows_skew;
@@ -59,6 +61,10 @@ session_create(struct session *session, const json_t *order, const char *key,
 /* GET /v1/tasks/ID, waiting on the server's side for its end. */
 int session_get_task(struct session *session, const char *id, int wait_s,
     json_t **ret_document, struct failure *failure);
+
+/* Where a server answers at once what it was asked to wait with, it is not
+ * asked again at once. -1: interrupted, or out of time. */
+int session_pause(struct session *session, struct failure *failure);
 
 /* The failure that a reply is, with what helps. -1. */
 int session_fail(const struct session *session, const struct http_reply *reply,

@@ -52,6 +52,15 @@ show_document(enum show_format format, const json_t *document)
 }
 
 void
+show_id(const json_t *document, const char *name)
+{
+	const char *id = json_string_value(json_object_get(document, name));
+	auto_free char *clean = terminal_neutralise(id != NULL ? id : "");
+
+	printf("%s\n", clean);
+}
+
+void
 show_lines(enum show_format format, const json_t *documents)
 {
 	size_t i;
@@ -59,16 +68,10 @@ show_lines(enum show_format format, const json_t *documents)
 
 	json_array_foreach(documents, i, document)
 	{
-		const char *id =
-		    json_string_value(json_object_get(document, "id"));
-		auto_free char *clean = NULL;
-
-		if (format != SHOW_ID) {
+		if (format == SHOW_ID)
+			show_id(document, "id");
+		else
 			show_document(SHOW_JSONL, document);
-			continue;
-		}
-		clean = terminal_neutralise(id != NULL ? id : "");
-		printf("%s\n", clean);
 	}
 }
 

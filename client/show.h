@@ -26,6 +26,8 @@ int show_parse(const struct invocation *invocation, enum show_format *ret,
 void show_document(enum show_format format, const json_t *document);
 /* The documents of an array, one a line, or their ids. */
 void show_lines(enum show_format format, const json_t *documents);
+/* One member of a document, neutralised, on a line of its own. */
+void show_id(const json_t *document, const char *name);
 /* "name  value", neutralised; nothing where the value is NULL. */
 void show_fact(const char *name, const char *value);
 

@@ -40,8 +40,8 @@ end(struct stream *stream)
 }
 
 enum stream_verdict
-stream_judge(struct stream *stream, const struct http_reply *reply,
-    int64_t now_ms, uint32_t random)
+stream_judge(struct stream *stream, const struct retry_policy *policy,
+    const struct http_reply *reply, int64_t now_ms, uint32_t random)
 {
 	int64_t delay_ms;
 
@@ -52,7 +52,7 @@ stream_judge(struct stream *stream, const struct http_reply *reply,
 	 * is there to come. */
 	if (reply->status == 422 && stream->offset > 0)
 		return end(stream);
-	if (!retry_decide(&retry_stream, &stream->retry, reply->cause,
+	if (!retry_decide(policy, &stream->retry, reply->cause,
 		reply->retry_after_s, now_ms, random, &delay_ms))
 		return STREAM_FAILED;
 	stream->due_ms = now_ms + delay_ms;

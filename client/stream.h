@@ -35,7 +35,8 @@ enum stream_verdict { STREAM_ENDED, STREAM_AGAIN, STREAM_FAILED };
  * connection was lost and goes on at `offset` at `due_ms` (STREAM_AGAIN), or
  * there is no use in trying (STREAM_FAILED).
  */
-enum stream_verdict stream_judge(struct stream *stream,
+enum stream_verdict
+stream_judge(struct stream *stream, const struct retry_policy *policy,
     const struct http_reply *reply, int64_t now_ms, uint32_t random);
 
 /* The task has finished with `kept` bytes in this stream (-1: not known): one

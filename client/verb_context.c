@@ -145,8 +145,7 @@ show_names(const json_t *contexts)
 
 	json_array_foreach(contexts, i, document)
 	{
-		printf("%s\n",
-		    json_string_value(json_object_get(document, "name")));
+		show_id(document, "name");
 	}
 }
 
@@ -263,8 +262,7 @@ verb_context_show(struct invocation *invocation)
 	if (session.format == SHOW_TABLE)
 		show_one(document);
 	else if (session.format == SHOW_ID)
-		printf("%s\n",
-		    json_string_value(json_object_get(document, "subject")));
+		show_id(document, "subject");
 	else
 		show_document(session.format, document);
 	return 0;

@@ -6,7 +6,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "client/advice.h"
 #include "client/context_store.h"
@@ -47,23 +46,15 @@ add_failure(
 	    alloc_string(why), helps ? alloc_string(failure->hint) : NULL);
 }
 
+/* Loading it has looked at its files' modes. */
 static void
-look_at_folder(struct examination *examination)
+add_context(struct examination *examination)
 {
-	const char *folder = examination->session.context.folder;
-	struct stat st;
+	const struct context *context = &examination->session.context;
 
-	if (stat(folder, &st) == 0 && (st.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
-		findings_add_take(&examination->findings, "context",
-		    FINDING_BAD,
-		    alloc_printf("%s: others can change what is in it", folder),
-		    alloc_printf("chmod 700 %s", folder));
-		return;
-	}
 	findings_add_take(&examination->findings, "context", FINDING_GOOD,
-	    alloc_printf("%s: %s at %s", folder,
-		examination->session.context.subject,
-		examination->session.context.server),
+	    alloc_printf("%s: %s at %s", context->folder, context->subject,
+		context->server),
 	    NULL);
 }
 
@@ -221,7 +212,7 @@ verb_doctor(struct invocation *invocation)
 		add_failure(&examination, "context", &failure);
 		return report(&examination);
 	}
-	look_at_folder(&examination);
+	add_context(&examination);
 	look_at_credentials(&examination);
 	if (look_at_server(&examination))
 		look_at_access(&examination);

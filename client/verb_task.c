@@ -194,6 +194,10 @@ verb_ps(struct invocation *invocation)
 		show_table(tasks);
 	else
 		show_lines(session.format, tasks);
+	if (json_array_size(tasks) == 0 && !option_flag(invocation, "all"))
+		session_note(&session,
+		    "none that has not ended; --all shows "
+		    "those that have, too");
 	if (session.has_next)
 		session_note(&session,
 		    "there are more; --limit shows up to "
@@ -414,16 +418,14 @@ verb_whoami(struct invocation *invocation)
 	auto_session session = {0};
 	auto_failure failure = FAILURE_INIT;
 	auto_json *document = NULL;
-	auto_free char *subject = NULL;
 
 	if (session_open(invocation, &session, &failure) != 0 ||
 	    get(&session, "/v1/whoami", false, &document, &failure) != 0)
 		return session_fail_verb(&session, &failure);
-	subject = member_text(document, "subject");
 	if (session.format == SHOW_TABLE)
 		show_principal(&session, document);
 	else if (session.format == SHOW_ID)
-		printf("%s\n", subject != NULL ? subject : "");
+		show_id(document, "subject");
 	else
 		show_document(session.format, document);
 	return 0;

@@ -80,6 +80,8 @@ wait_for_end(struct session *session, const char *id, int64_t deadline_ms,
 			*ret_document = take(document);
 			return 0;
 		}
+		if (session_pause(session, failure) != 0)
+			return -1;
 	}
 }
 

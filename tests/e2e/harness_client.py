@@ -111,6 +111,12 @@ def through(site, line, name, who="alice"):
     return "--context", folder
 
 
+def newest(site):
+    """The task that was made last, or {"id": None}."""
+    tasks = site.call("GET", "/v1/tasks?limit=1").json["tasks"]
+    return tasks[0] if tasks else {"id": None}
+
+
 def run_client(site, *words, env, stdout=subprocess.PIPE):
     """`taskgate` with no environment but this."""
     return subprocess.run(

@@ -13,7 +13,7 @@ import threading
 import harness_forge as forge
 from harness import (IMAGE, Case, environment, free_port, main,
                      wait_until)
-from harness_client import Line, Terminal, copy_context, through
+from harness_client import Line, Terminal, copy_context, newest, through
 from harness_wire import Wire
 
 # 3000 lines, each of which says where it belongs, over a second or more.
@@ -34,11 +34,6 @@ class TestLosses(Case):
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
         return process
-
-    def kept(self):
-        """Bytes of stdout of the newest task."""
-        newest = self.site.call("GET", "/v1/tasks?limit=1").json["tasks"]
-        return newest[0]["output"]["stdout"] if newest else 0
 
     def assert_whole(self, process):
         out, err = process.communicate(timeout=60)
@@ -95,9 +90,11 @@ class TestLosses(Case):
         self.assertEqual(len(ours), 1)
 
     def test_the_gateway_restarts_while_a_task_is_followed(self):
+        before = newest(self.site)["id"]
         process = self.site.client_start("run", IMAGE, "--", "sh", "-c", LINES)
         self.addCleanup(process.kill)
-        wait_until(lambda: self.kept() > 1000)
+        wait_until(lambda: newest(self.site)["id"] != before)
+        wait_until(lambda: newest(self.site)["output"]["stdout"] > 1000)
         self.site.gateway.kill()
         self.site.gateway.start()
         self.site.wait_ready()
@@ -135,24 +132,23 @@ class TestPatience(Case):
     gateway_settings = {"idle_timeout": 1}
 
     def test_a_reader_slower_than_that_loses_nothing(self):
+        before = newest(self.site)["id"]
         process = self.site.client_start(
             "run", IMAGE, "--", "sh", "-c",
             "head -c 8000000 /dev/zero; echo end; exit 3")
         self.addCleanup(process.stdout.close)
         self.addCleanup(process.stderr.close)
         self.addCleanup(process.kill)
-        # Until the server has given the stalled connection up.
-        answers = self.site.gateway.log
-        wait_until(lambda: self.finished_outputs(answers()) >= 1)
+        wait_until(lambda: newest(self.site)["id"] != before)
+        task = newest(self.site)["id"]
+        # Until the server has given the stalled connection up, and logs it:
+        # what was asked of stderr has ended with the task, before.
+        wait_until(lambda: self.site.gateway.log().count(
+            f"path=/v1/tasks/{task}/output") >= 2)
         out, _ = process.communicate(timeout=60)
         self.assertEqual(process.returncode, 3)
         self.assertEqual(len(out), 8000004)
         self.assertTrue(out.endswith("end\n"))
-
-    def finished_outputs(self, log):
-        newest = self.site.call("GET", "/v1/tasks?limit=1").json["tasks"]
-        return (newest and newest[0]["state"] == "finished" and
-                log.count(f"path=/v1/tasks/{newest[0]['id']}/output"))
 
     def test_a_client_that_never_reads_does_not_end_the_gateway(self):
         task = self.site.submit("head", "-c", "8000000", "/dev/zero")
@@ -174,11 +170,18 @@ class TestStrangers(Case):
     def assert_unreachable(self, server, words, code=8, **changes):
         name = f"stranger-{len(list(self.site.home.iterdir()))}"
         folder = copy_context(self.site, name, server=server, **changes)
-        done = self.site.client("-c", folder, "whoami")
+        done = self.site.client("--context", folder, "whoami")
         self.assertEqual(done.returncode, code, done.stderr)
         self.assertIn(words, done.stderr)
         self.assertEqual(done.stdout, "")
-        run = self.site.client("-c", folder, "run", "-o", "json", IMAGE)
+        # Nobody is kept waiting for a server that was never there.
+        task = "01932f0e-6f0a-7c3e-8a55-3f1f0c1b2a11"
+        for words in (("logs", task), ("logs", "-f", task)):
+            done = self.site.client("--context", folder, *words, timeout=30)
+            self.assertEqual(done.returncode, code, done.stderr)
+        done = self.site.client("--context", folder, "wait", task, timeout=30)
+        self.assertEqual(done.returncode, 125, done.stderr)
+        run = self.site.client("--context", folder, "run", "-o", "json", IMAGE)
         self.assertEqual(run.returncode, 125)
         self.assertIn("type", json.loads(run.stdout))
         return done
@@ -292,7 +295,7 @@ class TestStrangers(Case):
              trusted / "other.pem"], check=False, capture_output=True)
         self.assertEqual(plain.returncode, 0, plain.stderr)
         done = subprocess.run(
-            [*inside, self.site.bin / "taskgate", "-c", folder, "whoami"],
+            [*inside, self.site.bin / "taskgate", "--context", folder, "whoami"],
             env=environment(), capture_output=True, text=True, check=False,
             timeout=60)
         self.assertEqual(done.returncode, 8, done.stderr)

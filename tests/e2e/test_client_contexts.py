@@ -61,7 +61,7 @@ class TestContexts(Case):
             self.call("context", "import", self.site.members[who].folder)
         self.assertEqual(self.call("whoami", "-o", "id").stdout, "alice\n")
         self.assertEqual(
-            self.call("-c", "bob", "whoami", "-o", "id").stdout, "bob\n")
+            self.call("--context", "bob", "whoami", "-o", "id").stdout, "bob\n")
         self.assertEqual(
             self.call("whoami", "-o", "id", context="bob").stdout, "bob\n")
         self.call("context", "use", "bob")
@@ -118,7 +118,7 @@ class TestCredentials(Case):
         return copy_context(self.site, name, who, **changes)
 
     def call(self, folder, *words, code):
-        done = self.site.client("-c", folder, *words)
+        done = self.site.client("--context", folder, *words)
         self.assertEqual(done.returncode, code, done.stderr)
         return done
 
@@ -139,6 +139,13 @@ class TestCredentials(Case):
                 self.assertEqual(json.loads(run.stdout)["type"],
                                  "urn:taskgate:error:context")
 
+    def test_files_that_others_can_change_are_refused(self):
+        for name in (".", "context.json", "ca.crt", "client.crt"):
+            folder = self.context()
+            (folder / name).chmod(0o770 if name == "." else 0o646)
+            done = self.call(folder, "whoami", code=4)
+            self.assertIn("chmod go-w", done.stderr)
+
     def test_files_that_cannot_be_read_or_are_not_there(self):
         folder = self.context()
         os.chown(folder / "client.key", 0, 0)
@@ -155,7 +162,7 @@ class TestCredentials(Case):
         for name in ("client.key", "client.crt", "ca.crt"):
             folder = self.context()
             self.write(folder, name, "nothing of the sort\n")
-            done = self.call(folder, "whoami", code=8)
+            done = self.call(folder, "whoami", code=4)
             self.assertIn("cannot be used", done.stderr)
         folder = self.context()
         self.write(folder, "token", "two\nlines\n")
@@ -259,7 +266,8 @@ class TestCredentials(Case):
         folder = self.context()
         folder.chmod(0o777)
         found = self.findings(folder, 1)
-        self.assertIn("chmod 700", found["context"]["help"])
+        self.assertIn(f"chmod go-w {folder}", found["context"]["detail"])
+        folder.chmod(0o700)
         (folder / "client.key").chmod(0o644)
         found = self.findings(folder, 1)
         self.assertIn("chmod 600", found["context"]["detail"])

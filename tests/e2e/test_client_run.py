@@ -4,7 +4,8 @@ import json
 import signal
 import subprocess
 
-from harness import IMAGE, POLICY, Case, main, wait_until
+from harness import (IMAGE, POLICY, Case, environment, main,
+                     wait_until)
 from harness_client import Terminal
 
 # An image that may be run, and is not there.
@@ -84,6 +85,24 @@ class TestExits(Case):
             done = self.site.client(*words)
             self.assertEqual(done.returncode, 125, (words, done.stderr))
             self.assertTrue(done.stderr)
+
+    def test_a_command_without_the_dashes_is_explained(self):
+        done = self.site.client("run", IMAGE, "sh", "-c", "exit 7")
+        self.assert_ends(done, 125)
+        self.assertIn('put "--" before them', done.stderr)
+
+    def test_a_stream_that_is_closed_gets_nothing_of_ours(self):
+        env = {"TASKGATE_CONTEXT": str(self.site.members["alice"].folder)}
+        for closed in ("1>&-", "2>&-", "0<&-", "0<&- 1>&- 2>&-"):
+            done = subprocess.run(
+                ["sh", "-c", f'exec "$@" {closed}', "sh",
+                 self.site.bin / "taskgate", "run", IMAGE, "--", "sh", "-c",
+                 "echo out; echo err >&2; exit 7"], env=environment(**env),
+                user=self.site.client_uid, group=self.site.client_uid,
+                extra_groups=[], capture_output=True, text=True, timeout=60,
+                check=False)
+            self.assertEqual(done.returncode, 7 if closed == "0<&-" else 125,
+                             (closed, done.stderr))
 
     def test_a_task_that_exits_with_2_or_125_is_the_tasks_own(self):
         for code in (2, 125):
@@ -175,7 +194,7 @@ class TestDocuments(Case):
 
     def test_a_server_that_is_not_there_and_a_context_that_is_not(self):
         for context in ("/nowhere/at/all", "nobody"):
-            done = self.site.client("run", "-o", "json", "-c", context, "x")
+            done = self.site.client("run", "-o", "json", "--context", context, "x")
             self.assertEqual(done.returncode, 125)
             self.assertEqual(json.loads(done.stdout)["type"],
                              "urn:taskgate:error:context")

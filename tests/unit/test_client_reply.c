@@ -128,38 +128,41 @@ static const struct {
 	CURLcode code;
 	const char *error;
 	enum retry_cause cause;
-	bool refused;
+	const char *slug;
 	const char *words;
 } faults[] = {
-    {CURLE_COULDNT_CONNECT, "Connection refused", RETRY_NOT_CONNECTED, false,
-	"nobody answers"},
-    {CURLE_COULDNT_RESOLVE_HOST, "", RETRY_NOT_CONNECTED, false, "no host"},
-    {CURLE_PEER_FAILED_VERIFICATION, "self-signed", RETRY_NEVER, false,
+    {CURLE_COULDNT_CONNECT, "Connection refused", RETRY_NOT_CONNECTED,
+	"unreachable", "nobody answers"},
+    {CURLE_COULDNT_RESOLVE_HOST, "", RETRY_NOT_CONNECTED, "unreachable",
+	"no host"},
+    {CURLE_PEER_FAILED_VERIFICATION, "self-signed", RETRY_NEVER, "unreachable",
 	"not the server of this context"},
-    {CURLE_SSL_CERTPROBLEM, "", RETRY_NEVER, false, "our own certificate"},
-    {CURLE_RECV_ERROR, "Connection reset by peer", RETRY_LOST, false,
+    {CURLE_SSL_CERTPROBLEM, "", RETRY_NEVER, "context", "our own certificate"},
+    {CURLE_RECV_ERROR, "Connection reset by peer", RETRY_LOST, "unreachable",
 	"connection was lost"},
     {CURLE_RECV_ERROR,
 	"OpenSSL SSL_read: SSL routines::tlsv13 alert certificate required",
-	RETRY_NEVER, true, "did not accept our certificate"},
-    {CURLE_SEND_ERROR, "sslv3 alert certificate expired", RETRY_NEVER, true,
-	"did not accept our certificate"},
-    {CURLE_SSL_CONNECT_ERROR, "tlsv1 alert unknown ca", RETRY_NEVER, true,
-	"did not accept our certificate"},
+	RETRY_NEVER, "unauthenticated", "did not accept our certificate"},
+    {CURLE_SEND_ERROR, "sslv3 alert certificate expired", RETRY_NEVER,
+	"unauthenticated", "did not accept our certificate"},
+    {CURLE_SSL_CONNECT_ERROR, "tlsv1 alert unknown ca", RETRY_NEVER,
+	"unauthenticated", "did not accept our certificate"},
     {CURLE_SSL_CONNECT_ERROR, "tlsv1 alert protocol version",
-	RETRY_NOT_CONNECTED, false, "no TLS 1.3"},
+	RETRY_NOT_CONNECTED, "unreachable", "no TLS 1.3"},
     {CURLE_SSL_CONNECT_ERROR,
 	"OpenSSL SSL_connect: Connection reset by peer in connection to h:1",
-	RETRY_LOST, false, "connection was lost"},
+	RETRY_LOST, "unreachable", "connection was lost"},
     {CURLE_SSL_CONNECT_ERROR, "SSL routines::unexpected eof while reading",
-	RETRY_LOST, false, "connection was lost"},
+	RETRY_LOST, "unreachable", "connection was lost"},
     {CURLE_SSL_CONNECT_ERROR, "SSL routines::wrong version number",
-	RETRY_NOT_CONNECTED, false, "no TLS 1.3"},
-    {CURLE_GOT_NOTHING, "Empty reply", RETRY_LOST, false, "without a reply"},
-    {CURLE_PARTIAL_FILE, "", RETRY_LOST, false, "in the middle"},
-    {CURLE_WEIRD_SERVER_REPLY, "", RETRY_NEVER, false, "not speak HTTP"},
-    {CURLE_WRITE_ERROR, "", RETRY_NEVER, false, "larger than"},
-    {CURLE_OPERATION_TIMEDOUT, "", RETRY_NOT_CONNECTED, false,
+	RETRY_NOT_CONNECTED, "unreachable", "no TLS 1.3"},
+    {CURLE_GOT_NOTHING, "Empty reply", RETRY_LOST, "unreachable",
+	"without a reply"},
+    {CURLE_PARTIAL_FILE, "", RETRY_LOST, "unreachable", "in the middle"},
+    {CURLE_WEIRD_SERVER_REPLY, "", RETRY_NEVER, "unreachable",
+	"not speak HTTP"},
+    {CURLE_WRITE_ERROR, "", RETRY_NEVER, "unreachable", "larger than"},
+    {CURLE_OPERATION_TIMEDOUT, "", RETRY_NOT_CONNECTED, "unreachable",
 	"no connection within the time"},
 };
 
@@ -176,7 +179,7 @@ test_each_fault_has_a_sentence_and_a_cause(void **state)
 		reply = http_reply(transfer);
 		assert_int_equal(reply.status, 0);
 		assert_int_equal(reply.cause, faults[i].cause);
-		assert_int_equal(reply.refused, faults[i].refused);
+		assert_string_equal(reply.slug, faults[i].slug);
 		if (strstr(reply.error, faults[i].words) == NULL)
 			fail_msg(
 			    "%d: \"%s\"", (int)faults[i].code, reply.error);

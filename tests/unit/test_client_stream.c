@@ -172,7 +172,8 @@ test_a_lost_stream_goes_on_where_it_was(void **state)
 	    first, "/v1/tasks/" TASK "/output?stream=stdout&offset=0&follow=1");
 	assert_true(stream_take(&flow.stream, "hello", 5));
 	assert_int_equal(
-	    stream_judge(&flow.stream, &reply, 1000, 0), STREAM_AGAIN);
+	    stream_judge(&flow.stream, &retry_stream, &reply, 1000, 0),
+	    STREAM_AGAIN);
 	assert_false(flow.stream.ended);
 	assert_in_range(flow.stream.due_ms, 1050, 1100);
 	second = stream_path(&flow.stream, TASK);
@@ -211,7 +212,8 @@ test_a_whole_reply_ends_the_stream(void **state)
 	(void)state;
 	flow_init(&flow);
 	assert_int_equal(
-	    stream_judge(&flow.stream, &reply, 1000, 0), STREAM_ENDED);
+	    stream_judge(&flow.stream, &retry_stream, &reply, 1000, 0),
+	    STREAM_ENDED);
 	assert_true(flow.stream.ended);
 	sink_done(&flow.sink);
 }
@@ -225,10 +227,12 @@ test_an_offset_behind_the_end_is_the_end_only_after_some_bytes(void **state)
 	(void)state;
 	flow_init(&flow);
 	assert_int_equal(
-	    stream_judge(&flow.stream, &reply, 1000, 0), STREAM_FAILED);
+	    stream_judge(&flow.stream, &retry_stream, &reply, 1000, 0),
+	    STREAM_FAILED);
 	flow.stream.offset = 1;
 	assert_int_equal(
-	    stream_judge(&flow.stream, &reply, 1000, 0), STREAM_ENDED);
+	    stream_judge(&flow.stream, &retry_stream, &reply, 1000, 0),
+	    STREAM_ENDED);
 	sink_done(&flow.sink);
 }
 
@@ -244,13 +248,33 @@ test_refusals_are_final_and_unavailability_is_not(void **state)
 	for (size_t i = 0; i < COUNT(final); i++) {
 		reply = answered(final[i]);
 		assert_int_equal(
-		    stream_judge(&flow.stream, &reply, 1000, 0), STREAM_FAILED);
+		    stream_judge(&flow.stream, &retry_stream, &reply, 1000, 0),
+		    STREAM_FAILED);
 	}
 	reply = answered(503);
 	reply.retry_after_s = 2;
 	assert_int_equal(
-	    stream_judge(&flow.stream, &reply, 1000, 0), STREAM_AGAIN);
+	    stream_judge(&flow.stream, &retry_stream, &reply, 1000, 0),
+	    STREAM_AGAIN);
 	assert_int_equal(flow.stream.due_ms, 3000);
+	sink_done(&flow.sink);
+}
+
+static void
+test_a_server_that_never_was_there_is_not_waited_for(void **state)
+{
+	struct flow flow;
+	struct http_reply reply = {
+	    .cause = RETRY_NOT_CONNECTED, .error = "x", .retry_after_s = -1};
+
+	(void)state;
+	flow_init(&flow);
+	assert_int_equal(
+	    stream_judge(&flow.stream, &retry_call, &reply, 1000, 0),
+	    STREAM_FAILED);
+	assert_int_equal(
+	    stream_judge(&flow.stream, &retry_stream, &reply, 1000, 0),
+	    STREAM_AGAIN);
 	sink_done(&flow.sink);
 }
 
@@ -267,10 +291,12 @@ test_it_is_given_up_after_long_silence_but_not_after_long_work(void **state)
 	for (int i = 0; i < 720; i++) {
 		assert_true(stream_take(&flow.stream, "x", 1));
 		assert_int_equal(
-		    stream_judge(&flow.stream, &reply, now, 0), STREAM_AGAIN);
+		    stream_judge(&flow.stream, &retry_stream, &reply, now, 0),
+		    STREAM_AGAIN);
 		now += 5000;
 	}
-	while (stream_judge(&flow.stream, &reply, now, 0) == STREAM_AGAIN)
+	while (stream_judge(&flow.stream, &retry_stream, &reply, now, 0) ==
+	    STREAM_AGAIN)
 		now = flow.stream.due_ms;
 	assert_in_range(
 	    now, 1000 + 720 * 5000, 1000 + 720 * 5000 + retry_stream.budget_ms);
@@ -331,6 +357,8 @@ main(void)
 	    cmocka_unit_test(
 		test_an_offset_behind_the_end_is_the_end_only_after_some_bytes),
 	    cmocka_unit_test(test_refusals_are_final_and_unavailability_is_not),
+	    cmocka_unit_test(
+		test_a_server_that_never_was_there_is_not_waited_for),
 	    cmocka_unit_test(
 		test_it_is_given_up_after_long_silence_but_not_after_long_work),
 	    cmocka_unit_test(
