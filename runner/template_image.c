@@ -117,6 +117,13 @@ is_below(const char *path, const char *folder)
 	    (path[len] == '/' || path[len] == '\0');
 }
 
+/* The engine would make the parent, or the root itself, of it. */
+static bool
+is_dots(const char *last)
+{
+	return strcmp(last, ".") == 0 || strcmp(last, "..") == 0;
+}
+
 static int
 check_volume(const char *path, struct err *err)
 {
@@ -124,7 +131,8 @@ check_volume(const char *path, struct err *err)
 
 	if (path[0] != '/' || len < 2 || len > 1024 || path[len - 1] == '/' ||
 	    strstr(path, "//") != NULL || strstr(path, "/./") != NULL ||
-	    strstr(path, "/../") != NULL || strpbrk(path, ":,\n") != NULL)
+	    strstr(path, "/../") != NULL || is_dots(strrchr(path, '/') + 1) ||
+	    strpbrk(path, ":,\n") != NULL)
 		return err_set(err, ERR_UNPROCESSABLE,
 		    "the image declares a VOLUME that is no plain path: %s",
 		    path);

@@ -149,7 +149,8 @@ test_a_volume_must_not_cover_what_is_ours_or_the_kernel_s(void **state)
 	static const char *const bad[] = {"/", "/.taskgate",
 	    "/.taskgate/control", "/.taskgate/init/x", "/proc", "/proc/self",
 	    "/sys/fs", "/dev", "/dev/shm", "/etc", "/etc/hosts", "relative",
-	    "/a/../b", "/a/", "/a//b", "/a:b", "/a,size=9", "/tmp/x", ""};
+	    "/a/../b", "/a/..", "/a/.", "/..", "/.", "/a/", "/a//b", "/a:b",
+	    "/a,size=9", "/tmp/x", ""};
 	static const char *const good[] = {"/data", "/var/lib/db", "/tmp",
 	    "/device", "/etc/app", "/.taskgate-data"};
 
