@@ -31,6 +31,8 @@ sandbox_create_cancel(struct sandbox *sandbox)
 static void
 fail_engine(struct sandbox *sandbox, const struct err *err)
 {
+	if (err->code == ERR_UNAVAILABLE)
+		sandbox_factory_doubt(sandbox->factory, err);
 	sandbox_fail(sandbox, SANDBOX_FAILURE_ENGINE, err->detail);
 }
 

@@ -185,6 +185,18 @@ fail(struct sandbox_factory *factory, const struct err *err)
 	tell(factory, err->detail);
 }
 
+void
+sandbox_factory_doubt(struct sandbox_factory *factory, const struct err *err)
+{
+	if (!factory->told || *factory->reason != '\0')
+		return;
+	/* A look that is under way settles it. */
+	if (factory->call == NULL)
+		fail(factory, err);
+	else
+		tell(factory, err->detail);
+}
+
 static void
 succeed(struct sandbox_factory *factory)
 {

@@ -38,4 +38,9 @@ struct sandbox_factory {
 bool sandbox_factory_knows(
     const struct sandbox_factory *factory, const char *sandbox);
 
+/* A sandbox could not reach the engine: known from here on, and not only with
+ * the next look, in which time a queue would be thrown at it. */
+void
+sandbox_factory_doubt(struct sandbox_factory *factory, const struct err *err);
+
 #endif

@@ -1,6 +1,7 @@
 """Docker not running, and Docker dying in the middle. The engine here is one
 of the test's own, since it is killed."""
 
+import os
 import shutil
 
 from harness import IMAGE, Case, free_id, main, wait_until
@@ -86,6 +87,18 @@ class TestEngine(EngineCase):
             if ended["outcome"] == "succeeded":
                 self.assertEqual(self.site.output(task),
                                  f"{number}\n".encode())
+        self.site.wait_tidy(60)
+
+    def test_a_queue_waits_for_docker_and_is_not_thrown_at_it(self):
+        made = [self.site.submit("sleep", "0.2")["id"] for _ in range(60)]
+        self.engine.kill()
+        self.site.wait_unready("engine")
+        self.start_engine()
+        ended = [self.site.finish(task, seconds=120)["outcome"]
+                 for task in made]
+        # Those that were on their way, and no others.
+        self.assertLessEqual(60 - ended.count("succeeded"),
+                             2 * 4 * os.cpu_count(), ended)
         self.site.wait_tidy(60)
 
 
