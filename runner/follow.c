@@ -17,7 +17,8 @@
 #define CHUNK_BYTES 65536
 
 struct follower {
-	struct follower *next;
+	struct follower *next; /* of the same output */
+	struct follower *newer, *older; /* of all */
 	struct output *output;
 	enum stream stream;
 	int64_t offset;
@@ -29,6 +30,28 @@ struct follower {
 static void on_writable(uv_poll_t *poll, int status, int events);
 
 static void
+free_timer(uv_handle_t *handle)
+{
+	free(handle);
+}
+
+static void
+leave_store(struct follower *follower)
+{
+	struct output_store *store = follower->output->store;
+
+	if (follower->newer != NULL)
+		follower->newer->older = follower->older;
+	else
+		store->first = follower->older;
+	if (follower->older != NULL)
+		follower->older->newer = follower->newer;
+	store->followers--;
+	if (store->first == NULL && store->ending != NULL)
+		uv_close((uv_handle_t *)take(store->ending), free_timer);
+}
+
+static void
 on_closed(uv_handle_t *handle)
 {
 	struct follower *follower = handle->data;
@@ -38,7 +61,7 @@ on_closed(uv_handle_t *handle)
 	while (*at != follower)
 		at = &(*at)->next;
 	*at = follower->next;
-	output->store->followers--;
+	leave_store(follower);
 	free(follower);
 	output_free_if_unused(output);
 }
@@ -133,6 +156,10 @@ add_follower(struct output *output, enum stream stream, int64_t offset, int fd)
 	follower->poll.data = follower;
 	follower->next = output->followers;
 	output->followers = follower;
+	follower->older = output->store->first;
+	if (follower->older != NULL)
+		follower->older->newer = follower;
+	output->store->first = follower;
 	output->store->followers++;
 	return follower;
 }
@@ -153,4 +180,27 @@ output_follow(struct output *output, enum stream stream, int64_t offset,
 	*ret_fd = fds[0];
 	pump(add_follower(output, stream, offset, fds[1]));
 	return 0;
+}
+
+static void
+on_ending(uv_timer_t *timer)
+{
+	const struct output_store *store = timer->data;
+
+	for (struct follower *f = store->first; f != NULL; f = f->older) {
+		if (!f->closing)
+			drop(f);
+	}
+}
+
+void
+output_store_end(struct output_store *store, uint64_t within_ms)
+{
+	if (store->first == NULL || store->ending != NULL)
+		return;
+	store->ending = alloc_zero(1, sizeof(*store->ending));
+	if (uv_timer_init(store->loop, store->ending) != 0 ||
+	    uv_timer_start(store->ending, on_ending, within_ms, 0) != 0)
+		die("output: libuv gives no timer");
+	store->ending->data = store;
 }

@@ -17,6 +17,7 @@
 #include "runner/sandbox.h"
 
 struct output;
+struct follower;
 
 /* Followers of all tasks together. */
 #define OUTPUT_FOLLOWERS_MAX 4096
@@ -30,6 +31,8 @@ struct output_store {
 	uv_loop_t *loop;
 	int directory;
 	size_t followers;
+	struct follower *first; /* of all of them */
+	uv_timer_t *ending; /* NULL: they have all the time there is */
 	int64_t unchecked; /* bytes written since the room was looked at */
 };
 
@@ -58,6 +61,10 @@ void output_release(struct output *output);
  * ERR_BUSY: too many follow. */
 int output_follow(struct output *output, enum stream stream, int64_t offset,
     int *ret_fd, struct err *err);
+
+/* Who follows still gets what is left, but only for so long: a reader that
+ * does not read must not keep the loop from its end. */
+void output_store_end(struct output_store *store, uint64_t within_ms);
 
 /* The file of a stream, read-only, placed at the offset; an empty one where
  * nothing was written. */

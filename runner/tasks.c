@@ -14,6 +14,8 @@
 #include "runner/tasks_change.h"
 
 #define AGAIN_MS 1000
+/* For those who follow output when the runner goes. */
+#define FOLLOWERS_MS 5000
 
 struct task_waiter {
 	struct task_waiter *next;
@@ -441,6 +443,7 @@ tasks_close(struct tasks *tasks)
 		task_tell_waiters(task);
 		task_forget(task);
 	}
+	output_store_end(tasks->outputs, FOLLOWERS_MS);
 	queue_done(&tasks->queue);
 	table_done(&tasks->by_id);
 	uv_close((uv_handle_t *)&tasks->again, NULL);
