@@ -114,6 +114,20 @@ static const struct sandbox_events sandbox_events = {
 
 /* -- a task's turn */
 
+/* A rule that is gone may have granted more than the one that allows it now. */
+static bool
+is_within(const struct task_data *data, const struct policy_verdict *now)
+{
+	const char *network = now->network != NULL ? now->network : "";
+
+	for (int i = 0; i < LIMIT_COUNT; i++) {
+		if (data->limits[i] > now->limits[i])
+			return false;
+	}
+	return data->uid == now->uid && data->gid == now->gid &&
+	    strcmp(data->network != NULL ? data->network : "", network) == 0;
+}
+
 static bool
 is_still_allowed(const struct task *task)
 {
@@ -131,7 +145,7 @@ is_still_allowed(const struct task *task)
 		roles[i] = owner->roles[i];
 	policy_decide(task->tasks->policy, &principal, &task->data.request,
 	    clock_wall_ms(), &verdict);
-	allowed = verdict.allowed;
+	allowed = verdict.allowed && is_within(&task->data, &verdict);
 	policy_verdict_done(&verdict);
 	return allowed;
 }
