@@ -260,6 +260,22 @@ struct refusal_message {
 	json_t *untrusted;
 };
 
+/* Nothing else than strings, as the gateway has them from the wire. */
+static int
+check_untrusted(const json_t *untrusted, struct err *err)
+{
+	const char *name;
+	json_t *value;
+
+	json_object_foreach((json_t *)(uintptr_t)untrusted, name, value)
+	{
+		if (!json_is_string(value))
+			return err_set(err, ERR_MALFORMED,
+			    "untrusted.%s: not a string", name);
+	}
+	return 0;
+}
+
 int
 peer_handle_refusal(struct peer *peer, struct message *message, struct err *err)
 {
@@ -283,7 +299,8 @@ peer_handle_refusal(struct peer *peer, struct message *message, struct err *err)
 	struct refusal refusal = {.by_gateway = true};
 
 	if (json_read_fields(message->members, "", fields, COUNT(fields), false,
-		&said, err) != 0)
+		&said, err) != 0 ||
+	    check_untrusted(said.untrusted, err) != 0)
 		return -1;
 	refusal.code = err_from_slug(said.code);
 	refusal.count = said.count;

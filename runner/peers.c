@@ -108,24 +108,22 @@ send_answer(
 		log_failure(LOG_LEVEL_WARNING, "peer.unheard", &err, NULL);
 }
 
-/* A large body travels as a descriptor. */
+/* A large body travels as a descriptor, and there may be none left. */
 static int
-seal_body(json_t *members, json_t *body)
+seal_body(json_t *members, json_t *body, int *ret_fd, struct err *err)
 {
 	auto_free char *text = json_dumps(body, JSON_COMPACT);
-	struct err err;
-	int fd = -1;
 
 	if (text == NULL)
 		die("a body that cannot be written");
 	if (strlen(text) <= REPLY_INLINE_MAX) {
 		json_object_set(members, "body", body);
-		return -1;
+		return 0;
 	}
-	if (packet_seal(text, strlen(text), &fd, &err) != 0)
-		die("a body that cannot be sealed: %s", err.detail);
+	if (packet_seal(text, strlen(text), ret_fd, err) != 0)
+		return err_prefix(err, "seal an answer");
 	json_object_set_new(members, "sealed", json_true());
-	return fd;
+	return 0;
 }
 
 void
@@ -135,11 +133,15 @@ question_reply_take(struct question *question, int status, json_t *body, int fd)
 	auto_json *members = json_pack("{s:I, s:i}", "request",
 	    (json_int_t)question->number, "status", status);
 	auto_fd int sealed = -1;
+	struct err err;
 
-	if (body != NULL && fd < 0)
-		sealed = seal_body(members, body);
-	else if (body != NULL)
+	if (body != NULL && fd >= 0)
 		json_object_set(members, "body", body);
+	else if (body != NULL && seal_body(members, body, &sealed, &err) != 0) {
+		log_failure(LOG_LEVEL_ERROR, "request.failed", &err, NULL);
+		question_fail(question, &err);
+		return;
+	}
 	send_answer(question, MESSAGE_reply, members, fd >= 0 ? fd : sealed);
 }
 
@@ -183,6 +185,10 @@ on_message(void *arg, struct message *message, struct err *err)
 	if ((messages[message->type].states & (unsigned)peer->state) == 0)
 		return err_set(err, ERR_MALFORMED, "%s comes at the wrong time",
 		    message_name(message->type));
+	if (message->nfds > 0 && message->type != MESSAGE_submit)
+		return err_set(err, ERR_MALFORMED,
+		    "%s comes with %zu descriptors",
+		    message_name(message->type), message->nfds);
 	return messages[message->type].handle(peer, message, err);
 }
 

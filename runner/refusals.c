@@ -163,6 +163,13 @@ find_place(struct refusals *refusals, const char *who)
 	return found;
 }
 
+/* The gateway says how many it sums up: whatever it says is a number. */
+static int64_t
+add_counts(int64_t a, int64_t b)
+{
+	return b > INT64_MAX - a ? INT64_MAX : a + b;
+}
+
 void
 refusals_add(struct refusals *refusals, const struct refusal *refusal)
 {
@@ -181,7 +188,7 @@ refusals_add(struct refusals *refusals, const struct refusal *refusal)
 		place->window_ends_ms = clock_boot_ms() + WINDOW_MS;
 	}
 	if (place->singly >= (refusal->by_gateway ? 20 * SINGLY : SINGLY)) {
-		place->summed += refusal->count;
+		place->summed = add_counts(place->summed, refusal->count);
 		return;
 	}
 	place->singly++;
