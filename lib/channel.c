@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "lib/alloc.h"
@@ -23,6 +24,7 @@ struct waiting {
 	size_t len;
 	int fds[PACKET_FDS_MAX]; /* owned */
 	size_t nfds;
+	size_t bodies; /* bytes of the memfds among them */
 };
 
 struct channel {
@@ -34,7 +36,7 @@ struct channel {
 	const struct channel_events *events;
 	void *arg;
 	struct waiting *first, **last;
-	size_t nwaiting, waiting_bytes;
+	size_t nwaiting, waiting_bytes, waiting_bodies;
 	struct err end; /* valid once dropped */
 	bool mute; /* the peer no longer listens */
 	bool dropped;
@@ -62,6 +64,7 @@ clear_queue(struct channel *channel)
 	channel->last = &channel->first;
 	channel->nwaiting = 0;
 	channel->waiting_bytes = 0;
+	channel->waiting_bodies = 0;
 }
 
 static void
@@ -108,6 +111,7 @@ remove_first(struct channel *channel)
 		channel->last = &channel->first;
 	channel->nwaiting--;
 	channel->waiting_bytes -= waiting->len;
+	channel->waiting_bodies -= waiting->bodies;
 	waiting_free(waiting);
 }
 
@@ -235,6 +239,24 @@ channel_open_take(
 	return channel;
 }
 
+/* Memory that perhaps nobody but the queue holds on to any more: what is sealed
+ * is a memfd. */
+static size_t
+measure_bodies(const int *fds, size_t nfds)
+{
+	size_t bytes = 0;
+	struct stat st;
+
+	for (size_t i = 0; i < nfds; i++) {
+		int seals = fcntl(fds[i], F_GET_SEALS);
+
+		if (seals >= 0 && (seals & F_SEAL_WRITE) != 0 &&
+		    fstat(fds[i], &st) == 0)
+			bytes += (size_t)st.st_size;
+	}
+	return bytes;
+}
+
 static int
 enqueue(struct channel *channel, struct waiting *waiting, const int *fds,
     size_t nfds, struct err *err)
@@ -255,6 +277,8 @@ enqueue(struct channel *channel, struct waiting *waiting, const int *fds,
 	channel->last = &waiting->next;
 	channel->nwaiting++;
 	channel->waiting_bytes += waiting->len;
+	waiting->bodies = measure_bodies(fds, nfds);
+	channel->waiting_bodies += waiting->bodies;
 	return 0;
 }
 
@@ -298,6 +322,14 @@ channel_send(struct channel *channel, enum message_type type, json_t *members,
 	if (nfds > PACKET_FDS_MAX)
 		return err_set(err, ERR_TOO_LARGE,
 		    "%zu descriptors do not fit into a packet", nfds);
+	/* Messages without a body still get through, so this is no reason to
+	 * give the peer up. */
+	if (channel->waiting_bodies > 0 &&
+	    channel->waiting_bodies + measure_bodies(fds, nfds) >
+		CHANNEL_QUEUE_BYTES_MAX)
+		return err_set(err, ERR_UNAVAILABLE,
+		    "the peer does not read: %zu bytes of bodies wait for it",
+		    channel->waiting_bodies);
 	if (message_encode(type, members, &text, &len, err) != 0)
 		return -1;
 	return send_or_queue(channel, take(text), len, fds, nfds, err);

@@ -1,8 +1,9 @@
 /*
  * A packet socket on a libuv loop: packets in, packets out in order, nothing
  * blocks. What cannot be sent at once waits in a bounded queue (its
- * descriptors duplicated); a peer that lets it overflow is dropped. A bad
- * packet drops the channel, never the process.
+ * descriptors duplicated); a peer that lets it overflow is dropped. Bodies that
+ * wait there are bounded apart, and one too many is refused. A bad packet drops
+ * the channel, never the process.
  */
 #ifndef LIB_CHANNEL_H
 #define LIB_CHANNEL_H
@@ -12,7 +13,7 @@
 #include "lib/message.h"
 
 #define CHANNEL_QUEUE_MAX 4096 /* messages */
-#define CHANNEL_QUEUE_BYTES_MAX ((size_t)64 * 1024 * 1024)
+#define CHANNEL_QUEUE_BYTES_MAX ((size_t)64 * 1024 * 1024) /* and of bodies */
 
 struct channel;
 

@@ -14,12 +14,15 @@
 #include "lib/channel.h"
 #include "lib/cleanup.h"
 #include "lib/json.h"
+#include "lib/packet.h"
 #include "tests/unit/folder.h"
 
 #define DEADLINE_MS 20000
 #define TICK_MS 5
 
 /* One end on a loop, the other in the test's hand. */
+#define BODY_BYTES ((size_t)1024 * 1024)
+
 struct bench {
 	uv_loop_t loop;
 	struct channel *channel;
@@ -241,6 +244,38 @@ test_waiting_bytes_are_bounded_too(void **state)
 }
 
 static void
+test_bodies_that_wait_are_bounded_and_one_too_many_is_refused(void **state)
+{
+	struct bench *bench = *state;
+	auto_free char *filling = alloc_zero(1, BODY_BYTES);
+	auto_fd int body = -1;
+	struct err err = {0};
+	size_t before = folder_count("/proc/self/fd");
+	size_t queued = 0;
+
+	assert_int_equal(packet_seal(filling, BODY_BYTES, &body, &err), 0);
+	while (channel_send(
+		   bench->channel, MESSAGE_reply, NULL, &body, 1, &err) == 0)
+		queued = folder_count("/proc/self/fd") - before - 1;
+	assert_int_equal(err.code, ERR_UNAVAILABLE);
+	assert_int_equal(queued, CHANNEL_QUEUE_BYTES_MAX / BODY_BYTES);
+	/* What has no body still waits its turn. */
+	assert_int_equal(send_number(bench, 1, &err), 0);
+	turn_some(bench);
+	assert_int_equal(bench->ends, 0);
+	while (folder_count("/proc/self/fd") > before + 1) {
+		AUTO(packet_done) struct packet packet = {0};
+
+		packet_receive(bench->peer, &packet, &err);
+		packet_done(&packet);
+		turn_some(bench);
+	}
+	assert_int_equal(
+	    channel_send(bench->channel, MESSAGE_reply, NULL, &body, 1, &err),
+	    0);
+}
+
+static void
 test_descriptors_travel_both_ways(void **state)
 {
 	struct bench *bench = *state;
@@ -453,6 +488,8 @@ main(void)
 	    ON_BENCH(test_what_cannot_be_sent_at_once_is_sent_in_order),
 	    ON_BENCH(test_a_peer_that_does_not_read_is_dropped),
 	    ON_BENCH(test_waiting_bytes_are_bounded_too),
+	    ON_BENCH(
+		test_bodies_that_wait_are_bounded_and_one_too_many_is_refused),
 	    ON_BENCH(test_descriptors_travel_both_ways),
 	    ON_BENCH(test_waiting_descriptors_are_copies_and_are_closed),
 	    ON_BENCH(test_a_bad_packet_drops_the_channel),
