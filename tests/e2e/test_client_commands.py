@@ -291,5 +291,42 @@ class TestCommands(Case):
         self.assertTrue(self.call("-q", "run", "no/such", code=125).stderr)
 
 
+class TestBusy(Case):
+    """A server that has no room."""
+
+    runner_settings = {"running_max": 1, "queued_per_subject": 1}
+
+    def setUp(self):
+        # The first runs, the second waits, and there is no room for a third.
+        self.tasks = [self.site.submit(*SLEEP)["id"]]
+        wait_until(
+            lambda: self.site.task(self.tasks[0])["state"] == "running")
+        self.tasks.append(self.site.submit("true")["id"])
+        self.addCleanup(self.make_room)
+
+    def make_room(self):
+        for task in self.tasks:
+            self.site.call("DELETE", f"/v1/tasks/{task}?grace=0")
+        for task in self.tasks:
+            self.site.finish(task)
+
+    def test_it_is_tried_again_for_a_while_and_then_exits_with_7(self):
+        done = self.site.client("-o", "json", "submit", IMAGE)
+        self.assertEqual(done.returncode, 7, done.stderr)
+        self.assertEqual(json.loads(done.stdout)["type"],
+                         "urn:taskgate:error:busy")
+        self.assertIn("the same again in", done.stderr)
+        self.assertGreater(self.site.gateway.log().count("status=429"), 1)
+
+    def test_room_that_comes_in_time_is_taken(self):
+        before = self.site.gateway.log().count("status=429")
+        process = self.site.client_start("run", IMAGE, "--", "echo", "hello")
+        wait_until(
+            lambda: self.site.gateway.log().count("status=429") > before)
+        self.make_room()
+        out, err = process.communicate(timeout=60)
+        self.assertEqual((process.returncode, out, err), (0, "hello\n", ""))
+
+
 if __name__ == "__main__":
     main()
