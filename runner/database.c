@@ -133,7 +133,7 @@ query_integer(
 static int
 prepare_schema(struct database *database, struct err *err)
 {
-	int64_t tables, version;
+	int64_t tables = 0, version = 0;
 	auto_free char *whole = NULL;
 
 	if (query_integer(database, "SELECT count(*) FROM sqlite_schema",
