@@ -3,11 +3,11 @@
  * file is not read, so that neither OPENSSL_CONF nor the system's defaults
  * can bring back an older version or a weaker key.
  */
-#include <openssl/err.h>
-#include <openssl/pem.h>
+#include <openssl/ssl.h>
 #include <string.h>
 #include <time.h>
 
+#include "certs/openssl.h"
 #include "gateway/conn.h"
 #include "gateway/tls.h"
 #include "gateway/transport.h"
@@ -21,9 +21,6 @@
 #define PEER_CHAIN_BYTES_MAX (2 * CERTIFICATE_DER_MAX)
 
 DEFINE_CLEANUP(SSL_CTX, SSL_CTX_free);
-DEFINE_CLEANUP(BIO, BIO_free_all);
-DEFINE_CLEANUP(X509, X509_free);
-DEFINE_CLEANUP(EVP_PKEY, EVP_PKEY_free);
 
 void
 tls_init(void)
@@ -90,9 +87,10 @@ set_key(SSL_CTX *context, const char *path, struct err *err)
 	text = file_read_secret(path, PEM_FILE_MAX, &len, err);
 	if (text == NULL)
 		return -1;
-	AUTO(BIO_free_allp) BIO *bio = BIO_new_mem_buf(text, (int)len);
+	AUTO(BIO_freep) BIO *bio = BIO_new_mem_buf(text, (int)len);
 	AUTO(EVP_PKEY_freep)
-	EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, NULL, NULL);
+	EVP_PKEY *key =
+	    PEM_read_bio_PrivateKey(bio, NULL, openssl_no_password, NULL);
 
 	OPENSSL_cleanse(text, len);
 	if (key == NULL)
@@ -123,21 +121,26 @@ set_certificate(SSL_CTX *context, const char *path, int64_t *ret_not_after_s,
 	text = file_read(path, PEM_FILE_MAX, &len, err);
 	if (text == NULL)
 		return -1;
-	AUTO(BIO_free_allp) BIO *bio = BIO_new_mem_buf(text, (int)len);
-	AUTO(X509_freep) X509 *leaf = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+	AUTO(BIO_freep) BIO *bio = BIO_new_mem_buf(text, (int)len);
+	AUTO(X509_freep)
+	X509 *leaf = PEM_read_bio_X509(bio, NULL, openssl_no_password, NULL);
 
 	if (leaf == NULL || SSL_CTX_use_certificate(context, leaf) != 1)
 		return fail(err, path);
 	for (;;) {
 		AUTO(X509_freep)
-		X509 *next = PEM_read_bio_X509(bio, NULL, NULL, NULL);
+		X509 *next =
+		    PEM_read_bio_X509(bio, NULL, openssl_no_password, NULL);
 
 		if (next == NULL)
 			break;
 		if (SSL_CTX_add1_chain_cert(context, next) != 1)
 			return fail(err, path);
 	}
-	ERR_clear_error(); /* the end of the file is an error to PEM */
+	/* The end of the file is an error to PEM, a broken block another. */
+	if (!openssl_pem_ended())
+		return fail(err, path);
+	ERR_clear_error();
 	*ret_not_after_s = end_of(leaf);
 	return 0;
 }

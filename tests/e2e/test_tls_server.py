@@ -229,6 +229,39 @@ class TestStart(Case):
                     self.assertEqual(done.returncode, 1, done)
                     self.assertIn(path.name, done.stderr)
 
+    def test_a_chain_whose_second_certificate_is_broken(self):
+        path = self.site.etc / "gateway" / "server.crt"
+        leaf = path.read_bytes()
+        for second in (leaf[:len(leaf) // 2],
+                       leaf.replace(b"MII", b"M?I", 1)):
+            done = self.changed(path, leaf + second)
+            self.assertEqual(done.returncode, 1, done)
+            self.assertIn("server.crt", done.stderr)
+        self.assertEqual(self.changed(path, leaf + leaf).returncode, 0)
+
+    def test_a_key_with_a_password_is_refused_and_nobody_asked_for_it(self):
+        path = self.site.etc / "gateway" / "server.key"
+        locked = forge.openssl("pkey", "-aes128", "-passout", "pass:1234",
+                               "-in", path)
+        # A terminal of its own: whoever asks there waits for an answer.
+        master, slave = os.openpty()
+        try:
+            before = path.read_bytes()
+            path.write_bytes(locked)
+            done = subprocess.run(
+                ["setsid", "--ctty", "--wait",
+                 self.site.bin / "taskgate-gateway", "--check", "--config",
+                 self.site.etc / "gateway.json"], stdin=slave,
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                timeout=30, check=False, env=environment(),
+                user=self.site.gateway_uid, group=self.site.gateway_uid)
+        finally:
+            path.write_bytes(before)
+            os.close(master)
+            os.close(slave)
+        self.assertEqual(done.returncode, 1, done)
+        self.assertIn("server.key", done.stderr)
+
     def test_a_key_of_another_certificate(self):
         path = self.site.etc / "gateway" / "server.key"
         other = forge.make_key(self.site.folder / "other.key")
