@@ -15,6 +15,15 @@
 static const int seals =
     F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL;
 
+/* Too few descriptors or too little memory pass; whoever waits may be told. */
+static int
+fail_to_make(struct err *err)
+{
+	if (errno == EMFILE || errno == ENFILE || errno == ENOMEM)
+		return err_set(err, ERR_UNAVAILABLE, "too much is under way");
+	return err_errno(err, "memfd_create");
+}
+
 int
 packet_seal(const void *data, size_t len, int *ret_fd, struct err *err)
 {
@@ -22,7 +31,7 @@ packet_seal(const void *data, size_t len, int *ret_fd, struct err *err)
 	const char *from = data;
 
 	if (fd < 0)
-		return err_errno(err, "memfd_create");
+		return fail_to_make(err);
 	while (len > 0) {
 		ssize_t n = write(fd, from, len);
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/uio.h>
@@ -370,6 +371,24 @@ test_a_sealed_body_is_read_back_and_cannot_change(void **state)
 }
 
 static void
+test_no_descriptor_for_a_body_is_an_error_that_passes(void **state)
+{
+	struct rlimit before, none;
+	struct err err = {0};
+	int fd = -1;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none = (struct rlimit){0, before.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+	assert_int_equal(packet_seal("x", 1, &fd, &err), -1);
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	assert_int_equal(err.code, ERR_UNAVAILABLE);
+	assert_null(strstr(err.detail, "memfd"));
+	assert_int_equal(fd, -1);
+}
+
+static void
 test_a_sealed_body_of_one_byte_too_many_is_malformed(void **state)
 {
 	auto_fd int fd = -1;
@@ -473,6 +492,8 @@ main(void)
 	    IN_FOLDER(test_paths_longer_than_sun_path_work),
 	    IN_FOLDER(test_listen_and_connect_say_where_they_failed),
 	    cmocka_unit_test(test_a_sealed_body_is_read_back_and_cannot_change),
+	    cmocka_unit_test(
+		test_no_descriptor_for_a_body_is_an_error_that_passes),
 	    cmocka_unit_test(
 		test_a_sealed_body_of_one_byte_too_many_is_malformed),
 	    cmocka_unit_test(
