@@ -2,10 +2,10 @@
 
 import concurrent.futures
 
-from harness import SOAK, Case, main, many, wait_until
+from harness import Case, main, many, wait_until
 from harness_sockets import unix_peers
 
-TASKS = many(200) if SOAK else 40
+TASKS = many(200)
 AT_A_TIME = 8
 
 
