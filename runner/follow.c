@@ -170,10 +170,12 @@ output_follow(struct output *output, enum stream stream, int64_t offset,
 {
 	int fds[2];
 
-	if (output->store->followers >= OUTPUT_FOLLOWERS_MAX)
+	if (output->store->followers >= output->store->followers_max)
 		return err_set(err, ERR_BUSY, "too many follow output already");
 	if (pipe2(fds, O_CLOEXEC) != 0)
-		return err_errno(err, "pipe");
+		return errno == EMFILE || errno == ENFILE
+		    ? err_set(err, ERR_UNAVAILABLE, "too much is under way")
+		    : err_errno(err, "pipe");
 	/* The writing end alone: the reader chooses for itself. */
 	if (fcntl(fds[1], F_SETFL, O_NONBLOCK) != 0)
 		die("a pipe that cannot be made not to block");

@@ -218,6 +218,7 @@ lookup_done(struct store_op *op, const struct err *err)
 	struct proposal *proposal = (struct proposal *)op;
 	struct err conflict;
 
+	proposal->question->runner->considered_bytes -= proposal->request_bytes;
 	if (err == NULL && !proposal->found) {
 		decide(proposal);
 		return;
@@ -269,6 +270,7 @@ new_proposal(struct question *question, const struct submit *submit)
 static void
 consider(struct proposal *proposal, const char *body, size_t len)
 {
+	struct runner *runner = proposal->question->runner;
 	struct err err;
 
 	if (request_parse(body, len, &proposal->data.request, &err) != 0) {
@@ -282,9 +284,16 @@ consider(struct proposal *proposal, const char *body, size_t len)
 		decide(proposal);
 		return;
 	}
+	if (runner->considered_bytes > TASKS_BYTES_MAX) {
+		err_set(&err, ERR_BUSY, "too much is asked for at once");
+		gate_refuse(proposal->question, &err);
+		free_proposal(proposal);
+		return;
+	}
+	runner->considered_bytes += proposal->request_bytes;
 	proposal->op = (struct store_op){
 	    .reads = true, .run = run_lookup, .done = lookup_done};
-	store_submit(proposal->question->runner->store, &proposal->op);
+	store_submit(runner->store, &proposal->op);
 }
 
 int

@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -32,6 +33,17 @@ name_file(const char *task, enum stream stream, char ret[NAME_SIZE])
 	snprintf(ret, NAME_SIZE, "%s.%s", task, stream_names[stream]);
 }
 
+static size_t
+bound_followers(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 ||
+	    limit.rlim_cur / 2 > OUTPUT_FOLLOWERS_MAX)
+		return OUTPUT_FOLLOWERS_MAX;
+	return (size_t)limit.rlim_cur / 2;
+}
+
 int
 output_store_open(uv_loop_t *loop, const char *path, struct output_store *ret,
     struct err *err)
@@ -43,7 +55,8 @@ output_store_open(uv_loop_t *loop, const char *path, struct output_store *ret,
 	fd = open(path, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return err_errno(err, "open %s", path);
-	*ret = (struct output_store){.loop = loop, .directory = fd};
+	*ret = (struct output_store){
+	    .loop = loop, .directory = fd, .followers_max = bound_followers()};
 	return 0;
 }
 

@@ -19,7 +19,8 @@
 struct output;
 struct follower;
 
-/* Followers of all tasks together. */
+/* Followers of all tasks together; no more than half the descriptors that the
+ * process may have. */
 #define OUTPUT_FOLLOWERS_MAX 4096
 
 /* Output leaves this much of the file system free: else one task's would keep
@@ -30,7 +31,7 @@ struct follower;
 struct output_store {
 	uv_loop_t *loop;
 	int directory;
-	size_t followers;
+	size_t followers, followers_max;
 	struct follower *first; /* of all of them */
 	uv_timer_t *ending; /* NULL: they have all the time there is */
 	int64_t unchecked; /* bytes written since the room was looked at */

@@ -17,6 +17,7 @@ struct runner {
 	uv_loop_t loop;
 	struct authority authority;
 	struct token_cache *tokens;
+	int64_t considered_bytes; /* of requests whose key is looked up */
 	struct policy *policy;
 	int lock; /* whoever has it has the state folder */
 	struct store *store;

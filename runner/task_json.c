@@ -202,7 +202,8 @@ task_render(const struct task_data *data, int64_t place)
 	render_end(facts, task);
 	set_string(task, "subject", data->owner.subject);
 	set_string(task, "image", data->request.image);
-	set_string(task, "image_id", facts->image_id);
+	if (facts->image_id[0] != '\0')
+		set(task, "image_id", audit_text(facts->image_id));
 	set(task, "args", render_args(&data->request));
 	set(task, "env", render_env_names(&data->request));
 	set_string(task, "rule", data->rule);

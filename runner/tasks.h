@@ -110,7 +110,8 @@ struct task_submission {
 int tasks_submit_take(struct tasks *tasks, struct task_data *data,
     const struct task_submission *submission, struct err *err);
 
-/* TERM, and KILL after the grace. Who asks goes into the record (borrowed). */
+/* TERM, and KILL after the grace; asked again, the shorter grace counts. Who
+ * asks goes into the record (borrowed). */
 void tasks_cancel(struct task *task, int64_t grace_s, json_t *principal);
 /* The record, then the signal, then done(); ERR_CONFLICT: it does not run. */
 void tasks_signal(struct task *task, int signal, json_t *principal,

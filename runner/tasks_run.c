@@ -262,29 +262,36 @@ on_timer(uv_timer_t *timer)
 
 /* -- cancel and signal */
 
-void
-tasks_cancel(struct task *task, int64_t grace_s, json_t *principal)
+static void
+record_cancel(const struct task *task, int64_t grace_s, json_t *principal)
 {
-	static const struct sandbox_end dropped = {.how = SANDBOX_NOT_STARTED};
 	struct tasks *tasks = task->tasks;
 	struct audit_entry *entry = tasks_entry(tasks, EVENT_TASK_CANCEL_ASKED);
-	int64_t kill_ms;
 
 	entry->principal = json_incref(principal);
 	entry->object = json_pack("{s:s, s:I}", "task", task->data.id,
 	    "grace_s", (json_int_t)grace_s);
 	tasks_record_take(tasks, entry);
-	if (task->ending)
+}
+
+void
+tasks_cancel(struct task *task, int64_t grace_s, json_t *principal)
+{
+	static const struct sandbox_end dropped = {.how = SANDBOX_NOT_STARTED};
+	int64_t kill_ms = clock_boot_ms() + 1000 * grace_s;
+
+	/* Asked again for what is under way: nothing to do, nothing to say. */
+	if (task->ending ||
+	    (task->kill_ms != TASK_UNKNOWN && kill_ms >= task->kill_ms))
 		return;
+	record_cancel(task, grace_s, principal);
 	/* What is over its time already ends for that reason. */
 	task->cancelled = !task->timed_out;
 	if (!task->ordered) {
 		task_end(task, &dropped);
 		return;
 	}
-	kill_ms = clock_boot_ms() + 1000 * grace_s;
-	if (task->kill_ms == TASK_UNKNOWN || kill_ms < task->kill_ms)
-		task->kill_ms = kill_ms;
+	task->kill_ms = kill_ms;
 	if (grace_s > 0)
 		sandbox_signal(task->sandbox, SIGTERM);
 	task_arm_timer(task);

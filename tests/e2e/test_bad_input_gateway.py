@@ -214,7 +214,7 @@ class TestFalseGateway(Case):
                 wait_until(lambda: len(runner.descriptors()) == 64,
                            what="the last descriptor")
                 answer, _ = gate.ask("list", limit=10)
-                self.assertEqual(answer.get("error"), "internal", answer)
+                self.assertEqual(answer.get("error"), "unavailable", answer)
             with self.gate() as gate:
                 answer, came = gate.ask("list", limit=10)
                 self.assertTrue(answer.get("sealed"), answer)

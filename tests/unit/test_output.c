@@ -313,7 +313,7 @@ test_followers_are_bounded(void **state)
 
 	open_fixture(&fixture, *state);
 	output = output_new(&fixture.store, TASK, 100);
-	fixture.store.followers = OUTPUT_FOLLOWERS_MAX;
+	fixture.store.followers = fixture.store.followers_max;
 	assert_int_equal(
 	    output_follow(output, STREAM_STDOUT, 0, &fd, &err), -1);
 	assert_int_equal(err.code, ERR_BUSY);

@@ -740,6 +740,29 @@ test_refusals_beyond_ten_a_second_are_summed_up(void **state)
 	runner_site_close(&site);
 }
 
+/* A gateway is believed nothing, and given no more room than this. */
+static void
+test_a_gateway_that_floods_with_refusals_fills_no_disk(void **state)
+{
+	struct runner_site site;
+	auto_json *records = NULL;
+
+	runner_site_open(&site, *state);
+	for (int i = 0; i < 2000; i++) {
+		runner_site_send_take(site.gateway, MESSAGE_refusal,
+		    json_pack("{s:s, s:i, s:s, s:{s:s}}", "code", "denied",
+			"count", 1, "address", "192.0.2.1", "untrusted", "path",
+			"/v1/tasks"),
+		    -1);
+		if (i % 50 == 0)
+			runner_site_settle(&site);
+	}
+	runner_site_restart(&site);
+	records = runner_site_audit(&site);
+	assert_in_range(json_array_size(records), 200, 1500);
+	runner_site_close(&site);
+}
+
 int
 main(void)
 {
@@ -764,6 +787,7 @@ main(void)
 	    TEST(test_what_ran_is_lost_after_a_restart),
 	    TEST(test_without_a_record_nothing_is_accepted_and_ends_are_held),
 	    TEST(test_refusals_beyond_ten_a_second_are_summed_up),
+	    TEST(test_a_gateway_that_floods_with_refusals_fills_no_disk),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
