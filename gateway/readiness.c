@@ -2,6 +2,7 @@
  * Readiness, as seen by one worker.
  */
 #include "gateway/readiness.h"
+#include "gateway/gateway.h"
 #include "lib/clock.h"
 
 /* Red while there is still time to renew it. */
@@ -13,10 +14,23 @@ add(json_t *reasons, const char *reason)
 	json_array_append_new(reasons, json_string(reason));
 }
 
-static void
-add_runner(json_t *reasons, const struct link_state *state)
+/* Each worker has a connection of its own, and a request may come to any. */
+static bool
+all_are_connected(const struct gateway *gateway)
 {
-	if (!state->connected)
+	for (size_t i = 0; i < gateway->nworkers; i++)
+		if (counter_read(
+			&gateway->workers[i]->counters.runner_connected) == 0)
+			return false;
+	return true;
+}
+
+static void
+add_runner(json_t *reasons, const struct worker *worker)
+{
+	const struct link_state *state = link_state(worker->link);
+
+	if (!state->connected || !all_are_connected(worker->gateway))
 		add(reasons, "runner: it cannot be reached");
 	else if (state->said.reasons == NULL)
 		add(reasons, "runner: it has not said yet how it is");
@@ -39,6 +53,6 @@ readiness_reasons(const struct worker *worker)
 		add(reasons, "gateway: its certificate has expired");
 	else if (left_s < RENEW_S)
 		add(reasons, "gateway: its certificate expires within a day");
-	add_runner(reasons, link_state(worker->link));
+	add_runner(reasons, worker);
 	return reasons;
 }
