@@ -10,11 +10,13 @@ const struct retry_policy retry_call = {false, true, 10000};
 const struct retry_policy retry_once = {false, false, 10000};
 const struct retry_policy retry_stream = {true, true, 60000};
 
+/* A server that was there a moment ago is being restarted. */
 static bool
-is_worth_it(const struct retry_policy *policy, enum retry_cause cause)
+is_worth_it(const struct retry_policy *policy, const struct retry *retry,
+    enum retry_cause cause)
 {
 	if (cause == RETRY_NOT_CONNECTED)
-		return policy->again_when_not_connected;
+		return policy->again_when_not_connected || retry->attempts > 0;
 	if (cause == RETRY_LOST)
 		return policy->again_when_lost;
 	return cause == RETRY_PUT_OFF;
@@ -43,7 +45,7 @@ retry_decide(const struct retry_policy *policy, struct retry *retry,
 	int64_t delay = retry_after_s >= 0 ? (int64_t)retry_after_s * 1000
 					   : back_off(retry->attempts, random);
 
-	if (!is_worth_it(policy, cause))
+	if (!is_worth_it(policy, retry, cause))
 		return false;
 	/* "Retry-After: 0" must not make a tight loop. */
 	if (delay < DELAY_LEAST_MS / 2)

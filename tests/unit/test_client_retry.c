@@ -119,6 +119,21 @@ test_retry_after_zero_is_no_tight_loop(void **state)
 }
 
 static void
+test_a_server_that_was_there_is_waited_for(void **state)
+{
+	struct retry retry = {0};
+	int64_t delay = 0;
+
+	(void)state;
+	assert_true(
+	    retry_decide(&retry_call, &retry, RETRY_LOST, -1, 1000, 0, &delay));
+	assert_true(retry_decide(
+	    &retry_call, &retry, RETRY_NOT_CONNECTED, -1, 2000, 0, &delay));
+	assert_false(retry_decide(
+	    &retry_call, &retry, RETRY_NOT_CONNECTED, -1, 20000, 0, &delay));
+}
+
+static void
 test_success_gives_a_new_budget(void **state)
 {
 	struct retry retry = {0};
@@ -144,6 +159,7 @@ main(void)
 	    cmocka_unit_test(test_what_the_server_asks_for_is_honoured),
 	    cmocka_unit_test(test_waiting_longer_than_the_budget_is_not_begun),
 	    cmocka_unit_test(test_retry_after_zero_is_no_tight_loop),
+	    cmocka_unit_test(test_a_server_that_was_there_is_waited_for),
 	    cmocka_unit_test(test_success_gives_a_new_budget),
 	};
 
