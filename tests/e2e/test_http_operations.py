@@ -25,7 +25,10 @@ class TestOperations(Case):
     def test_promtool_has_no_complaint(self):
         promtool = shutil.which("promtool")
         self.assertIsNotNone(promtool, "package prometheus is missing")
-        self.site.submit("true", wait=30)
+        # So that families with values of every kind are there.
+        self.site.submit("sh", "-c", "echo x; exit 1", wait=30)
+        self.site.call("GET", "/v1/nothing")
+        self.site.call("GET", "/v1/whoami", token="x")
         done = subprocess.run(
             [promtool, "check", "metrics"], capture_output=True,
             input=self.site.operations("/metrics").body, check=False)
@@ -46,6 +49,14 @@ class TestOperations(Case):
             wire.rest()
         for name, value in zip((answers, refusals, handshakes), before):
             wait_until(lambda: self.metric(name) == value + 1, what=name)
+
+    def test_metrics_count_tasks_and_tell_readiness(self):
+        accepted = "taskgate_runner_tasks_accepted_total"
+        self.site.submit("true", wait=30)
+        before = wait_until(lambda: self.metric(accepted), what="a count")
+        self.site.submit("true", wait=30)
+        wait_until(lambda: self.metric(accepted) == before + 1, what=accepted)
+        self.assertEqual(self.metric("taskgate_ready"), 1)
 
     def test_metrics_name_neither_subjects_nor_tasks(self):
         task = self.site.submit("true", wait=30)["id"]
