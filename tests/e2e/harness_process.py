@@ -32,27 +32,53 @@ def wait_until(condition, seconds=30, what="the condition"):
     return value
 
 
+reservations = []  # held until this process ends
+
+
+def reserve(name):
+    """Whether nobody else on this machine holds the name: several tests, and
+    several suites, choose ports and ids at the same time."""
+    holder = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        holder.bind(f"\0taskgate-test-{name}")
+    except OSError:
+        holder.close()
+        return False
+    reservations.append(holder)
+    return True
+
+
+def port_is_free(port):
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
 def free_port():
     # Outside of the range that outgoing connections take theirs from.
     while True:
         port = random.randrange(20000, 32000)
-        with socket.socket() as probe:
-            with contextlib.suppress(OSError):
-                probe.bind(("127.0.0.1", port))
-                return port
+        if port_is_free(port) and reserve(f"port-{port}"):
+            return port
+
+
+def id_is_free(number):
+    for look_up in (pwd.getpwuid, grp.getgrgid):
+        with contextlib.suppress(KeyError):
+            look_up(number)
+            return False
+    return True
 
 
 def free_id():
     """A number that is no account's and no group's."""
     while True:
         number = random.randrange(30000, 59000)
-        try:
-            pwd.getpwuid(number)
-        except KeyError:
-            try:
-                grp.getgrgid(number)
-            except KeyError:
-                return number
+        if id_is_free(number) and reserve(f"id-{number}"):
+            return number
 
 
 def reachable_folder():
