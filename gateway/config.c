@@ -3,17 +3,12 @@
  * not his typing: an unknown or misspelt member is refused with its place.
  */
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "gateway/config.h"
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
-#include "lib/file.h"
-#include "lib/json.h"
-#include "lib/quantity.h"
-
-#define CONFIG_FILE_MAX 65536
+#include "lib/setting.h"
 
 /* The members as they stand in the file. */
 struct raw {
@@ -30,12 +25,9 @@ struct raw {
 	int64_t head_timeout, body_timeout, idle_timeout, handshake_timeout;
 };
 
-#define STRING(member, required) \
-	JSON_FIELD(              \
-	    struct raw, member, #member, JSON_KIND_STRING, required, 1, 1024)
-#define INTEGER(member, required, min, max)                                  \
-	JSON_FIELD(struct raw, member, #member, JSON_KIND_INTEGER, required, \
-	    min, max)
+#define STRING(member, required) SETTING_STRING(struct raw, member, required)
+#define INTEGER(member, required, min, max) \
+	SETTING_INTEGER(struct raw, member, required, min, max)
 
 static const struct json_field fields[] = {
     STRING(listen, false),
@@ -47,11 +39,10 @@ static const struct json_field fields[] = {
     STRING(token_keys, true),
     STRING(issuer, true),
     STRING(audience, true),
-    JSON_FIELD(struct raw, token_lifetime_max, "token_lifetime_max",
-	JSON_KIND_ANY, false, 0, 0),
+    SETTING_QUANTITY(struct raw, token_lifetime_max),
     STRING(policy, true),
     STRING(runner_socket, true),
-    INTEGER(runner_uid, true, 0, INT64_C(4294967294)),
+    INTEGER(runner_uid, true, 0, SETTING_UID_MAX),
     STRING(log_format, false),
     STRING(log_level, false),
     INTEGER(connections_max, false, 1, 1000000),
@@ -79,26 +70,6 @@ static const struct raw defaults = {
     .handshake_timeout = 10,
 };
 
-static char *
-resolve(const char *directory, const char *path)
-{
-	if (path[0] == '/')
-		return alloc_string(path);
-	return alloc_printf("%s/%s", directory, path);
-}
-
-static char *
-directory_of(const char *path)
-{
-	const char *slash = strrchr(path, '/');
-
-	if (slash == NULL)
-		return alloc_string(".");
-	if (slash == path)
-		return alloc_string("/");
-	return alloc_bytes(path, (size_t)(slash - path));
-}
-
 /* 0 in the file: one for each processor. */
 static int64_t
 count_workers(int64_t asked)
@@ -119,20 +90,11 @@ read_texts(const struct raw *raw, struct config *config, struct err *err)
 		return err_prefix(err, "listen");
 	if (address_parse(raw->operations, &config->operations, err) < 0)
 		return err_prefix(err, "operations");
-	if (!log_format_parse(raw->log_format, &config->log_format))
-		return err_set(err, ERR_UNPROCESSABLE,
-		    "log_format: not one of logfmt, json");
-	if (!log_level_parse(raw->log_level, &config->log_level))
-		return err_set(err, ERR_UNPROCESSABLE,
-		    "log_level: not one of debug, info, warning, error");
-	config->token_lifetime_max_s = 24 * 3600;
-	if (raw->token_lifetime_max != NULL &&
-	    (!quantity_read_duration(
-		 raw->token_lifetime_max, &config->token_lifetime_max_s) ||
-		config->token_lifetime_max_s < 1))
-		return err_set(err, ERR_UNPROCESSABLE,
-		    "token_lifetime_max: not a duration such as \"24h\"");
-	return 0;
+	if (setting_read_log(raw->log_format, raw->log_level,
+		&config->log_format, &config->log_level, err) != 0)
+		return -1;
+	return setting_read_token_lifetime(
+	    raw->token_lifetime_max, &config->token_lifetime_max_s, err);
 }
 
 static void
@@ -140,12 +102,12 @@ read_paths(const struct raw *raw, struct config *config)
 {
 	const char *dir = config->directory;
 
-	config->certificate = resolve(dir, raw->certificate);
-	config->key = resolve(dir, raw->key);
-	config->ca = resolve(dir, raw->ca);
-	config->token_keys = resolve(dir, raw->token_keys);
-	config->policy = resolve(dir, raw->policy);
-	config->runner_socket = resolve(dir, raw->runner_socket);
+	config->certificate = setting_resolve(dir, raw->certificate);
+	config->key = setting_resolve(dir, raw->key);
+	config->ca = setting_resolve(dir, raw->ca);
+	config->token_keys = setting_resolve(dir, raw->token_keys);
+	config->policy = setting_resolve(dir, raw->policy);
+	config->runner_socket = setting_resolve(dir, raw->runner_socket);
 }
 
 static void
@@ -171,14 +133,16 @@ config_load(const char *path, struct config *ret, struct err *err)
 	AUTO(config_done) struct config config = {0};
 	struct raw raw = defaults;
 
-	config.json = json_parse_file(path, CONFIG_FILE_MAX, err);
+	config.json = json_parse_file(path, SETTING_FILE_MAX, err);
 	if (config.json == NULL)
+		return -1;
+	config.directory = setting_directory(path, err);
+	if (config.directory == NULL)
 		return -1;
 	if (json_read_fields(
 		config.json, "", fields, COUNT(fields), true, &raw, err) < 0 ||
 	    read_texts(&raw, &config, err) < 0)
 		return err_prefix(err, "%s", path);
-	config.directory = directory_of(path);
 	read_paths(&raw, &config);
 	read_numbers(&raw, &config);
 	*ret = config;

@@ -12,11 +12,8 @@
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
-#include "lib/json.h"
 #include "lib/quantity.h"
-
-#define CONFIG_FILE_MAX 65536
-#define UID_MOST INT64_C(4294967294) /* (uid_t)-1 is nobody's */
+#include "lib/setting.h"
 
 /* The members as they stand in the file. */
 struct raw {
@@ -32,20 +29,16 @@ struct raw {
 	const char *log_format, *log_level;
 };
 
-#define STRING(member, required) \
-	JSON_FIELD(              \
-	    struct raw, member, #member, JSON_KIND_STRING, required, 1, 1024)
-#define INTEGER(member, required, min, max)                                  \
-	JSON_FIELD(struct raw, member, #member, JSON_KIND_INTEGER, required, \
-	    min, max)
-#define QUANTITY(member) \
-	JSON_FIELD(struct raw, member, #member, JSON_KIND_ANY, false, 0, 0)
+#define STRING(member, required) SETTING_STRING(struct raw, member, required)
+#define INTEGER(member, required, min, max) \
+	SETTING_INTEGER(struct raw, member, required, min, max)
+#define QUANTITY(member) SETTING_QUANTITY(struct raw, member)
 
 static const struct json_field fields[] = {
     STRING(id, true),
     STRING(state, true),
     STRING(run, true),
-    INTEGER(gateway_uid, true, 0, UID_MOST),
+    INTEGER(gateway_uid, true, 0, SETTING_UID_MAX),
     JSON_FIELD(struct raw, admin_uids, "admin_uids", JSON_KIND_ARRAY, false, 0,
 	CONFIG_ADMINS_MAX),
     STRING(engine, false),
@@ -58,8 +51,8 @@ static const struct json_field fields[] = {
     STRING(audit_key, true),
     STRING(task_init, true),
     STRING(seccomp, true),
-    INTEGER(task_uid, true, 1, UID_MOST),
-    INTEGER(task_gid, true, 1, UID_MOST),
+    INTEGER(task_uid, true, 1, SETTING_UID_MAX),
+    INTEGER(task_gid, true, 1, SETTING_UID_MAX),
     INTEGER(running_max, false, 0, 100000),
     INTEGER(queued_max, false, 1, 1000000),
     INTEGER(queued_per_subject, false, 1, 1000000),
@@ -76,29 +69,6 @@ static const struct raw defaults = {
     .log_level = "info",
 };
 
-static char *
-resolve(const char *directory, const char *path)
-{
-	if (path[0] == '/')
-		return alloc_string(path);
-	return alloc_printf("%s/%s", directory, path);
-}
-
-/* Absolute: containers are told paths below it, and nothing changes folder. */
-static char *
-directory_of(const char *path, struct err *err)
-{
-	auto_free char *real = realpath(path, NULL);
-	char *slash = real != NULL ? strrchr(real, '/') : NULL;
-
-	if (slash == NULL) {
-		err_errno(err, "%s", path);
-		return NULL;
-	}
-	return slash == real ? alloc_string("/")
-			     : alloc_bytes(real, (size_t)(slash - real));
-}
-
 static int
 read_admins(const struct raw *raw, struct config *config, struct err *err)
 {
@@ -113,7 +83,7 @@ read_admins(const struct raw *raw, struct config *config, struct err *err)
 		const json_t *item = json_array_get(raw->admin_uids, i);
 		int64_t uid = json_integer_value(item);
 
-		if (!json_is_integer(item) || uid < 0 || uid > UID_MOST)
+		if (!json_is_integer(item) || uid < 0 || uid > SETTING_UID_MAX)
 			return err_set(err, ERR_UNPROCESSABLE,
 			    "admin_uids[%zu]: must be a uid", i);
 		config->admin_uids[i] = (uid_t)uid;
@@ -138,13 +108,9 @@ read_quantities(const struct raw *raw, struct config *config, struct err *err)
 {
 	long processors = sysconf(_SC_NPROCESSORS_ONLN);
 
-	config->token_lifetime_max_s = INT64_C(24) * 3600;
-	if (raw->token_lifetime_max != NULL &&
-	    (!quantity_read_duration(
-		 raw->token_lifetime_max, &config->token_lifetime_max_s) ||
-		config->token_lifetime_max_s < 1))
-		return err_set(err, ERR_UNPROCESSABLE,
-		    "token_lifetime_max: must be a duration such as \"24h\"");
+	if (setting_read_token_lifetime(raw->token_lifetime_max,
+		&config->token_lifetime_max_s, err) != 0)
+		return -1;
 	config->memory_max_bytes = 0;
 	if (raw->memory_max != NULL &&
 	    (!quantity_read_size(raw->memory_max, &config->memory_max_bytes) ||
@@ -165,12 +131,9 @@ read_texts(const struct raw *raw, struct config *config, struct err *err)
 	if (!uuid_is_valid(raw->id))
 		return err_set(err, ERR_UNPROCESSABLE,
 		    "id: must be a UUID of version 7 in lower case");
-	if (!log_format_parse(raw->log_format, &config->log_format))
-		return err_set(err, ERR_UNPROCESSABLE,
-		    "log_format: must be logfmt or json");
-	if (!log_level_parse(raw->log_level, &config->log_level))
-		return err_set(err, ERR_UNPROCESSABLE,
-		    "log_level: must be debug, info, warning or error");
+	if (setting_read_log(raw->log_format, raw->log_level,
+		&config->log_format, &config->log_level, err) != 0)
+		return -1;
 	config->id = raw->id;
 	config->engine = raw->engine;
 	config->issuer = raw->issuer;
@@ -203,14 +166,14 @@ read_ids(const struct raw *raw, struct config *config, struct err *err)
 static void
 read_paths(const struct raw *raw, const char *directory, struct config *config)
 {
-	config->state = resolve(directory, raw->state);
-	config->run = resolve(directory, raw->run);
-	config->policy = resolve(directory, raw->policy);
-	config->ca = resolve(directory, raw->ca);
-	config->token_keys = resolve(directory, raw->token_keys);
-	config->audit_key = resolve(directory, raw->audit_key);
-	config->task_init = resolve(directory, raw->task_init);
-	config->seccomp = resolve(directory, raw->seccomp);
+	config->state = setting_resolve(directory, raw->state);
+	config->run = setting_resolve(directory, raw->run);
+	config->policy = setting_resolve(directory, raw->policy);
+	config->ca = setting_resolve(directory, raw->ca);
+	config->token_keys = setting_resolve(directory, raw->token_keys);
+	config->audit_key = setting_resolve(directory, raw->audit_key);
+	config->task_init = setting_resolve(directory, raw->task_init);
+	config->seccomp = setting_resolve(directory, raw->seccomp);
 }
 
 int
@@ -220,10 +183,10 @@ config_load(const char *path, struct config *ret, struct err *err)
 	auto_free char *directory = NULL;
 	struct raw raw = defaults;
 
-	config.json = json_parse_file(path, CONFIG_FILE_MAX, err);
+	config.json = json_parse_file(path, SETTING_FILE_MAX, err);
 	if (config.json == NULL)
 		return -1;
-	directory = directory_of(path, err);
+	directory = setting_directory(path, err);
 	if (directory == NULL)
 		return -1;
 	if (json_read_fields(
