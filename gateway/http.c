@@ -4,8 +4,9 @@
  *
  * Of 0.9.75 (measured): a resumed connection makes neither its epoll
  * descriptor readable nor its timeout zero, so it is run by hand; the end of a
- * chunked answer is reported one run later, so it runs until it has nothing
- * left; suspended connections notice nothing, so the connection tells them.
+ * chunked answer is reported one run later, and so are many ends at once taken
+ * down, though no timeout says so: it runs until it has nothing left twice;
+ * suspended connections notice nothing, so the connection tells them.
  */
 #include <stdlib.h>
 #include <sys/un.h>
@@ -20,6 +21,7 @@
 #include "lib/log.h"
 
 #define RUNS_MAX 32
+#define RUNS_IDLE 2
 #define MHD_POOL_BYTES 32768 /* a head of 8 KiB and what MHD makes of it */
 
 static void on_timer(uv_timer_t *timer);
@@ -28,18 +30,20 @@ static void
 run(struct worker *worker)
 {
 	struct http *http = &worker->http;
-	MHD_UNSIGNED_LONG_LONG wait_ms;
+	MHD_UNSIGNED_LONG_LONG wait_ms = 0;
+	int idle = 0;
 
-	for (int i = 0; i < RUNS_MAX; i++) {
+	for (int i = 0; i < RUNS_MAX && idle < RUNS_IDLE; i++) {
 		MHD_run(http->daemon);
-		if (MHD_get_timeout(http->daemon, &wait_ms) != MHD_YES) {
-			uv_timer_stop(&http->timer);
-			return;
-		}
-		if (wait_ms > 0)
+		if (MHD_get_timeout(http->daemon, &wait_ms) != MHD_YES)
+			idle++;
+		else if (wait_ms > 0)
 			break;
 	}
-	uv_timer_start(&http->timer, on_timer, wait_ms, 0);
+	if (idle == RUNS_IDLE)
+		uv_timer_stop(&http->timer);
+	else
+		uv_timer_start(&http->timer, on_timer, wait_ms, 0);
 }
 
 static void

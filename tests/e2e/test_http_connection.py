@@ -74,6 +74,9 @@ class Split:
 
 
 class TestConnection(Case):
+    # As many as a soak sends are not too many here.
+    gateway_settings = {"requests_per_principal": 100000}
+
     def get(self, path, **headers):
         return self.site.request_bytes("GET", path, headers=headers)
 
