@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import unittest
 
 import harness
@@ -29,7 +30,10 @@ class TestQuickstart(unittest.TestCase):
                        check=True)
         cls.home.chmod(0o700)
         cls.addClassCleanup(cls.quickstart, "down")
-        cls.before = cls.traces()
+        # Another checkout's demo, which is none of this one's business.
+        cls.neighbour = pathlib.Path(
+            tempfile.mkdtemp(prefix="taskgate-demo-", dir="/run"))
+        cls.addClassCleanup(cls.neighbour.rmdir)
         cls.output = cls.quickstart()
 
     @classmethod
@@ -46,10 +50,9 @@ class TestQuickstart(unittest.TestCase):
         return done.stdout
 
     @staticmethod
-    def traces():
-        return {str(path) for pattern in (
-            "var/lib/taskgate-demo-*", "run/taskgate-demo-*")
-            for path in pathlib.Path("/").glob(pattern)}
+    def traces(name):
+        return [path for path in (pathlib.Path("/var/lib", name),
+                                  pathlib.Path("/run", name)) if path.exists()]
 
     def runtime(self):
         return (self.folder / "demo" / "bin").resolve().parent
@@ -141,8 +144,10 @@ class TestQuickstart(unittest.TestCase):
             "taskgate submit -o id demo/busybox -- sleep 600")
         self.assertEqual(task.returncode, 0, task.stderr)
         folder = self.runtime()
+        self.assertEqual(len(self.traces(folder.name)), 2)
         self.quickstart("down")
-        self.assertEqual(self.traces(), self.before)
+        self.assertEqual(self.traces(folder.name), [])
+        self.assertTrue(self.neighbour.exists())
         self.assertFalse((self.folder / "demo").exists())
         self.assertEqual(self.processes(folder), {})
         self.assertEqual(self.engine.containers(runner), [])
