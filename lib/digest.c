@@ -1,6 +1,6 @@
 /*
- * SHA-256, hexadecimal, base64url, randomness. The decoders trust no byte;
- * nothing here keeps anything.
+ * SHA-256, hexadecimal, base64 in both alphabets, randomness. The decoders
+ * trust no byte; nothing here keeps anything.
  */
 #include "lib/digest.h"
 
@@ -67,18 +67,21 @@ hex_decode(const char *hex, size_t len, uint8_t *ret, size_t size)
 	return true;
 }
 
-static const char alphabet[] =
+/* RFC 4648 sections 4 and 5: they differ in the last two digits alone. */
+static const char standard[] =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+static const char url[] =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-char *
-base64url_encode(const void *data, size_t len)
+/* Without padding; room for it stands behind. */
+static char *
+encode(const char *alphabet, const uint8_t *bytes, size_t len)
 {
-	const uint8_t *bytes = data;
 	char *text = NULL;
 	char *to = NULL;
 
 	if (len > SIZE_MAX / 2)
-		die("base64url_encode: %zu bytes", len);
+		die("base64: %zu bytes", len);
 	text = alloc_zero(len / 3 * 4 + 5, 1);
 	to = text;
 	for (size_t i = 0; i < len; i += 3) {
@@ -98,15 +101,22 @@ base64url_encode(const void *data, size_t len)
 }
 
 static int
-base64url_digit(char c)
+digit_of(const char *alphabet, char c)
 {
-	const char *found = c != '\0' ? strchr(alphabet, c) : NULL;
-
-	return found != NULL ? (int)(found - alphabet) : -1;
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	if (c >= '0' && c <= '9')
+		return c - '0' + 52;
+	if (c == alphabet[62])
+		return 62;
+	return c == alphabet[63] ? 63 : -1;
 }
 
-bool
-base64url_decode(const char *text, size_t len, uint8_t **ret, size_t *ret_len)
+static bool
+decode(const char *alphabet, const char *text, size_t len, uint8_t **ret,
+    size_t *ret_len)
 {
 	auto_free uint8_t *bytes = NULL;
 	uint32_t word = 0;
@@ -117,7 +127,7 @@ base64url_decode(const char *text, size_t len, uint8_t **ret, size_t *ret_len)
 		return false;
 	bytes = alloc_zero(len / 4 * 3 + 4, 1);
 	for (size_t i = 0; i < len; i++) {
-		int digit = base64url_digit(text[i]);
+		int digit = digit_of(alphabet, text[i]);
 
 		if (digit < 0)
 			return false;
@@ -135,6 +145,40 @@ base64url_decode(const char *text, size_t len, uint8_t **ret, size_t *ret_len)
 	*ret = take(bytes);
 	*ret_len = n;
 	return true;
+}
+
+char *
+base64_encode(const void *data, size_t len)
+{
+	char *text = encode(standard, data, len);
+
+	for (size_t end = strlen(text); end % 4 != 0; end++)
+		text[end] = '=';
+	return text;
+}
+
+bool
+base64_decode(const char *text, size_t len, uint8_t **ret, size_t *ret_len)
+{
+	size_t digits = len;
+
+	if (len % 4 != 0)
+		return false;
+	for (int k = 0; k < 2 && digits > 0 && text[digits - 1] == '='; k++)
+		digits--;
+	return decode(standard, text, digits, ret, ret_len);
+}
+
+char *
+base64url_encode(const void *data, size_t len)
+{
+	return encode(url, data, len);
+}
+
+bool
+base64url_decode(const char *text, size_t len, uint8_t **ret, size_t *ret_len)
+{
+	return decode(url, text, len, ret, ret_len);
 }
 
 void

@@ -1,5 +1,6 @@
 /*
- * SHA-256, hexadecimal and base64url (RFC 4648 section 5, without padding).
+ * SHA-256, hexadecimal, base64 (RFC 4648 section 4, padded) and base64url
+ * (section 5, without padding).
  */
 #ifndef LIB_DIGEST_H
 #define LIB_DIGEST_H
@@ -18,6 +19,12 @@ void digest_sha256_hex(const void *data, size_t len, char ret[SHA256_HEX]);
 void hex_encode(const uint8_t *data, size_t len, char *ret);
 /* Lower-case digits only; false unless exactly `size` bytes come of it. */
 bool hex_decode(const char *hex, size_t len, uint8_t *ret, size_t size);
+
+/* Padded; the caller frees. */
+char *base64_encode(const void *data, size_t len);
+/* As strict as base64url_decode(), and the padding must be there. */
+bool
+base64_decode(const char *text, size_t len, uint8_t **ret, size_t *ret_len);
 
 /* The caller frees. */
 char *base64url_encode(const void *data, size_t len);

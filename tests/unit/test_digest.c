@@ -1,4 +1,4 @@
-/* SHA-256, hexadecimal, base64url: known answers and strict refusals. */
+/* SHA-256, hexadecimal, base64: known answers and strict refusals. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -126,6 +126,75 @@ test_base64url_refuses_a_nul(void **state)
 }
 
 static void
+test_base64_known_answers(void **state)
+{
+	/* RFC 4648 section 10. */
+	static const struct {
+		const char *text, *coded;
+	} cases[] = {{"", ""}, {"f", "Zg=="}, {"fo", "Zm8="}, {"foo", "Zm9v"},
+	    {"foob", "Zm9vYg=="}, {"fooba", "Zm9vYmE="}, {"foobar", "Zm9vYmFy"},
+	    {"\xfb\xff\xfe", "+//+"}};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		auto_free char *coded =
+		    base64_encode(cases[i].text, strlen(cases[i].text));
+		auto_free uint8_t *bytes = NULL;
+		size_t len = 99;
+
+		assert_string_equal(coded, cases[i].coded);
+		assert_true(base64_decode(coded, strlen(coded), &bytes, &len));
+		assert_int_equal(len, strlen(cases[i].text));
+		assert_string_equal((char *)bytes, cases[i].text);
+	}
+}
+
+static void
+test_base64_in_a_second_spelling_is_refused(void **state)
+{
+	static const char *const cases[] = {"Z", "Zg",
+	    "Zg=", "Zg===", "Zh==", "Zm9=", "Zm8", "Zm8==", "=",
+	    "==", "===", "====", "Z===", "Zm 8", "Zm8 ", "Zm8=\n",
+	    "\nZm8=", "Zm-_", "Zg==Zg==", "Z=g=", "Zm9vYg",
+	    "Z*==", "Zm8=Zm8=", "\xc3\xa4zz"};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		auto_free uint8_t *bytes = NULL;
+		size_t len = 99;
+
+		if (base64_decode(cases[i], strlen(cases[i]), &bytes, &len))
+			fail_msg("\"%s\" was accepted", cases[i]);
+		assert_null(bytes);
+		assert_int_equal(len, 99);
+	}
+	auto_free uint8_t *bytes = NULL;
+	size_t len = 0;
+
+	assert_false(base64_decode("AA\0=", 4, &bytes, &len));
+}
+
+static void
+test_base64_of_every_length_goes_there_and_back(void **state)
+{
+	uint8_t bytes[200];
+
+	(void)state;
+	random_bytes(bytes, sizeof(bytes));
+	for (size_t len = 0; len <= sizeof(bytes); len++) {
+		auto_free char *coded = base64_encode(bytes, len);
+		auto_free uint8_t *again = NULL;
+		size_t again_len = 0;
+
+		assert_int_equal(strlen(coded), (len + 2) / 3 * 4);
+		assert_true(
+		    base64_decode(coded, strlen(coded), &again, &again_len));
+		assert_int_equal(again_len, len);
+		assert_memory_equal(again, bytes, len);
+	}
+}
+
+static void
 test_every_last_character_has_one_spelling(void **state)
 {
 	unsigned accepted = 0;
@@ -183,6 +252,9 @@ main(void)
 	    cmocka_unit_test(test_base64url_known_answers),
 	    cmocka_unit_test(test_base64url_in_a_second_spelling_is_refused),
 	    cmocka_unit_test(test_base64url_refuses_a_nul),
+	    cmocka_unit_test(test_base64_known_answers),
+	    cmocka_unit_test(test_base64_in_a_second_spelling_is_refused),
+	    cmocka_unit_test(test_base64_of_every_length_goes_there_and_back),
 	    cmocka_unit_test(test_every_last_character_has_one_spelling),
 	    cmocka_unit_test(
 		test_base64url_of_every_length_goes_there_and_back),
