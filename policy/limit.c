@@ -13,10 +13,10 @@ enum kind { KIND_size, KIND_duration, KIND_cpus, KIND_count };
 static const struct {
 	const char *text;
 	enum kind kind;
-	int64_t least, most;
+	int64_t least, most, usual;
 } limits[LIMIT_COUNT] = {
-#define LIMIT(name, text, kind, least, most) \
-	[LIMIT_##name] = {text, KIND_##kind, least, most},
+#define LIMIT(name, text, kind, least, most, usual) \
+	[LIMIT_##name] = {text, KIND_##kind, least, most, usual},
 #include "policy/limits.def"
 #undef LIMIT
 };
@@ -54,6 +54,12 @@ const char *
 limit_name(enum limit limit)
 {
 	return limits[limit].text;
+}
+
+int64_t
+limit_usual(enum limit limit)
+{
+	return limits[limit].usual;
 }
 
 bool

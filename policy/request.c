@@ -10,6 +10,7 @@
 #include "lib/alloc.h"
 #include "lib/buffer.h"
 #include "lib/cleanup.h"
+#include "lib/digest.h"
 #include "lib/json.h"
 #include "lib/json_scan.h"
 
@@ -19,6 +20,9 @@ struct members {
 	json_t *args;
 	json_t *env;
 	json_t *limits;
+	json_t *input; /* "stdin", a macro of the C library */
+	json_t *inputs;
+	json_t *outputs;
 };
 
 static const struct json_field fields[] = {
@@ -28,6 +32,25 @@ static const struct json_field fields[] = {
 	REQUEST_ARGS_MAX),
     JSON_FIELD(struct members, env, "env", JSON_KIND_OBJECT, false, 0, 0),
     JSON_FIELD(struct members, limits, "limits", JSON_KIND_OBJECT, false, 0, 0),
+    JSON_FIELD(struct members, input, "stdin", JSON_KIND_OBJECT, false, 0, 0),
+    JSON_FIELD(struct members, inputs, "inputs", JSON_KIND_OBJECT, false, 0, 0),
+    JSON_FIELD(struct members, outputs, "outputs", JSON_KIND_ARRAY, false, 0,
+	REQUEST_FILES_MAX),
+};
+
+/* One of them. */
+struct stdin_members {
+	json_t *text;
+	json_t *base64;
+	bool stream;
+};
+
+static const struct json_field stdin_fields[] = {
+    JSON_FIELD(struct stdin_members, text, "text", JSON_KIND_ANY, false, 0, 0),
+    JSON_FIELD(
+	struct stdin_members, base64, "base64", JSON_KIND_ANY, false, 0, 0),
+    JSON_FIELD(
+	struct stdin_members, stream, "stream", JSON_KIND_BOOLEAN, false, 0, 0),
 };
 
 /* "env.NAME", its bytes neutralised, since a stranger chose them. */
@@ -50,6 +73,17 @@ request_env_name_is_valid(const char *name)
 
 	return len > 0 && len <= REQUEST_NAME_MAX && name[len] == '\0' &&
 	    (name[0] < '0' || name[0] > '9');
+}
+
+bool
+request_file_name_is_valid(const char *name)
+{
+	static const char bytes[] = "abcdefghijklmnopqrstuvwxyz"
+				    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-";
+	size_t len = strspn(name, bytes);
+
+	return len > 0 && len <= REQUEST_FILE_NAME_MAX && name[len] == '\0' &&
+	    name[0] != '.' && name[0] != '-';
 }
 
 static int
@@ -173,6 +207,159 @@ read_limits(struct request *request, json_t *limits, struct err *err)
 	return 0;
 }
 
+static int
+read_stdin_text(struct request *request, const json_t *text, struct err *err)
+{
+	if (!json_is_string(text))
+		return err_set(
+		    err, ERR_UNPROCESSABLE, "stdin.text: must be a string");
+	request->stdin_mode = REQUEST_STDIN_INLINE;
+	request->stdin_len = json_string_length(text);
+	request->stdin_data =
+	    alloc_bytes(json_string_value(text), request->stdin_len);
+	return 0;
+}
+
+static int
+read_stdin_base64(struct request *request, const json_t *text, struct err *err)
+{
+	uint8_t *data = NULL;
+
+	if (!json_is_string(text))
+		return err_set(
+		    err, ERR_UNPROCESSABLE, "stdin.base64: must be a string");
+	if (!base64_decode(json_string_value(text), json_string_length(text),
+		&data, &request->stdin_len))
+		return err_set(err, ERR_UNPROCESSABLE,
+		    "stdin.base64: not base64 of RFC 4648 section 4, with its "
+		    "padding and nothing else");
+	request->stdin_mode = REQUEST_STDIN_INLINE;
+	request->stdin_data = (char *)data;
+	return 0;
+}
+
+static int
+read_stdin(struct request *request, const json_t *input, struct err *err)
+{
+	struct stdin_members members = {0};
+
+	if (input == NULL)
+		return 0;
+	if (json_read_fields(input, "stdin", stdin_fields, COUNT(stdin_fields),
+		false, &members, err) != 0)
+		return -1;
+	if (json_object_size(input) != 1)
+		return err_set(err, ERR_UNPROCESSABLE,
+		    "stdin: must have text, base64 or stream, one of them");
+	if (members.text != NULL)
+		return read_stdin_text(request, members.text, err);
+	if (members.base64 != NULL)
+		return read_stdin_base64(request, members.base64, err);
+	if (!members.stream)
+		return err_set(
+		    err, ERR_UNPROCESSABLE, "stdin.stream: must be true");
+	request->stdin_mode = REQUEST_STDIN_STREAM;
+	return 0;
+}
+
+static int
+check_file_name(const char *name, const char *path, struct err *err)
+{
+	if (request_file_name_is_valid(name))
+		return 0;
+	return err_set(err, ERR_UNPROCESSABLE,
+	    "%s: a name is letters, digits, '.', '_' and '-', %d at most, and "
+	    "begins with a letter, a digit or '_'",
+	    path, REQUEST_FILE_NAME_MAX);
+}
+
+static int
+read_input(struct request *request, const char *name, const json_t *value,
+    struct err *err)
+{
+	auto_free char *path = member_path("inputs", name);
+	const char *sha256 = json_string_value(value);
+	uint8_t digest[SHA256_BYTES];
+
+	if (check_file_name(name, path, err) != 0)
+		return -1;
+	if (sha256 == NULL ||
+	    !hex_decode(
+		sha256, json_string_length(value), digest, sizeof(digest)))
+		return err_set(err, ERR_UNPROCESSABLE,
+		    "%s: must be the SHA-256 of a blob: 64 digits, 0-9 and a-f",
+		    path);
+	request->inputs[request->ninputs++] =
+	    (struct request_input){.name = name, .sha256 = sha256};
+	return 0;
+}
+
+static int
+compare_inputs(const void *a, const void *b)
+{
+	const struct request_input *one = a, *other = b;
+
+	return strcmp(one->name, other->name);
+}
+
+static int
+read_inputs(struct request *request, json_t *inputs, struct err *err)
+{
+	size_t count = json_object_size(inputs);
+	const char *name = NULL;
+	json_t *value = NULL;
+
+	if (count > REQUEST_FILES_MAX)
+		return err_set(err, ERR_UNPROCESSABLE,
+		    "inputs: more than %d files", REQUEST_FILES_MAX);
+	if (count == 0)
+		return 0;
+	request->inputs = alloc_zero(count, sizeof(*request->inputs));
+	json_object_foreach(inputs, name, value)
+	{
+		if (read_input(request, name, value, err) != 0)
+			return -1;
+	}
+	qsort(request->inputs, count, sizeof(*request->inputs), compare_inputs);
+	return 0;
+}
+
+static bool
+is_among(const char *name, const char *const *names, size_t count)
+{
+	for (size_t k = 0; k < count; k++) {
+		if (strcmp(names[k], name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static int
+read_outputs(struct request *request, const json_t *outputs, struct err *err)
+{
+	size_t count = json_array_size(outputs);
+
+	if (count == 0)
+		return 0;
+	request->outputs = alloc_zero(count, sizeof(*request->outputs));
+	for (size_t k = 0; k < count; k++) {
+		auto_free char *path = alloc_printf("outputs[%zu]", k);
+		const char *name =
+		    json_string_value(json_array_get(outputs, k));
+
+		if (name == NULL)
+			return err_set(err, ERR_UNPROCESSABLE,
+			    "%s: must be a string", path);
+		if (check_file_name(name, path, err) != 0)
+			return -1;
+		if (is_among(name, request->outputs, request->noutputs))
+			return err_set(err, ERR_UNPROCESSABLE,
+			    "%s: \"%s\" is there already", path, name);
+		request->outputs[request->noutputs++] = name;
+	}
+	return 0;
+}
+
 DEFINE_CLEANUP(struct request, request_done);
 
 int
@@ -194,7 +381,10 @@ request_parse(
 	    read_image(&request, members.image, err) != 0 ||
 	    read_args(&request, members.args, err) != 0 ||
 	    read_env(&request, members.env, err) != 0 ||
-	    read_limits(&request, members.limits, err) != 0)
+	    read_limits(&request, members.limits, err) != 0 ||
+	    read_stdin(&request, members.input, err) != 0 ||
+	    read_inputs(&request, members.inputs, err) != 0 ||
+	    read_outputs(&request, members.outputs, err) != 0)
 		return -1;
 	*ret = request;
 	half = NULL;
@@ -206,6 +396,9 @@ request_done(struct request *request)
 {
 	free(request->args);
 	free(request->env);
+	free(request->stdin_data);
+	free(request->inputs);
+	free(request->outputs);
 	json_decref(request->body);
 	*request = (struct request){0};
 }

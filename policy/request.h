@@ -19,9 +19,11 @@
 #define REQUEST_ARG_MAX (128 * 1024) /* Linux: MAX_ARG_STRLEN */
 #define REQUEST_ENV_MAX 256
 #define REQUEST_NAME_MAX 64
+#define REQUEST_FILES_MAX 32 /* inputs, and outputs */
+#define REQUEST_FILE_NAME_MAX 128
 
 enum limit {
-#define LIMIT(name, text, kind, least, most) LIMIT_##name,
+#define LIMIT(name, text, kind, least, most, usual) LIMIT_##name,
 #include "policy/limits.def"
 #undef LIMIT
 	LIMIT_COUNT
@@ -30,6 +32,8 @@ enum limit {
 #define LIMIT_UNSET (-1)
 
 const char *limit_name(enum limit limit);
+/* What a task gets whose rule says nothing, and all it may ask for. */
+int64_t limit_usual(enum limit limit);
 /* A JSON integer or string with a unit; false: not one, or out of the range
  * that any limit of this kind can have. */
 bool limit_read(enum limit limit, const json_t *json, int64_t *ret);
@@ -46,6 +50,18 @@ struct request_env {
 	const char *value;
 };
 
+enum request_stdin {
+	REQUEST_STDIN_NONE, /* the task reads /dev/null */
+	REQUEST_STDIN_INLINE,
+	REQUEST_STDIN_STREAM, /* comes after the request */
+};
+
+/* A file that the task finds at /tmp/NAME. */
+struct request_input {
+	const char *name;
+	const char *sha256; /* of its content: 64 lower-case digits */
+};
+
 /* Strings are borrowed from `body`, which the request owns. */
 struct request {
 	json_t *body;
@@ -59,8 +75,18 @@ struct request {
 	struct request_env *env; /* sorted by name */
 	size_t nenv;
 	int64_t limits[LIMIT_COUNT]; /* LIMIT_UNSET where not asked for */
+	enum request_stdin stdin_mode;
+	char *stdin_data; /* of INLINE alone: decoded, owned */
+	size_t stdin_len;
+	struct request_input *inputs; /* sorted by name */
+	size_t ninputs;
+	const char **outputs; /* names in /tmp, as the client ordered them */
+	size_t noutputs;
 };
 
+/* Whether the name of an input or output is [A-Za-z0-9._-]{1,128} and does not
+ * begin with a dot or a dash. */
+bool request_file_name_is_valid(const char *name);
 /* Whether the name is [A-Za-z_][A-Za-z0-9_]* and short enough. */
 bool request_env_name_is_valid(const char *name);
 /* ERR_MALFORMED: not JSON. ERR_UNPROCESSABLE: with the member's path.

@@ -69,16 +69,6 @@ static const struct json_field rest_fields[] = {
 	struct rest, max, "max", JSON_KIND_INTEGER, false, 1, REQUEST_ARGS_MAX),
 };
 
-/* What a task gets where its rule says nothing, and all it may ask for. */
-static const int64_t standard_limits[LIMIT_COUNT] = {
-    [LIMIT_MEMORY] = 64 * 1024 * 1024,
-    [LIMIT_CPUS] = 1000,
-    [LIMIT_PIDS] = 64,
-    [LIMIT_TIMEOUT] = 60,
-    [LIMIT_OUTPUT] = 10 * 1024 * 1024,
-    [LIMIT_TMP] = 16 * 1024 * 1024,
-};
-
 static int
 refuse(struct err *err, const char *path, const char *why)
 {
@@ -401,8 +391,8 @@ rule_read(
 	struct members members = {0};
 
 	for (size_t k = 0; k < LIMIT_COUNT; k++)
-		rule.limits[k] =
-		    (struct rule_limit){standard_limits[k], standard_limits[k]};
+		rule.limits[k] = (struct rule_limit){
+		    limit_usual((enum limit)k), limit_usual((enum limit)k)};
 	if (json_read_fields(
 		json, path, fields, COUNT(fields), true, &members, err) != 0 ||
 	    read_members(&members, path, &rule, err) != 0)

@@ -43,6 +43,30 @@ check_bounds(const struct request *request)
 }
 
 static void
+check_files(const struct request *request)
+{
+	require((request->stdin_mode == REQUEST_STDIN_INLINE) ==
+	    (request->stdin_data != NULL));
+	require(request->stdin_data != NULL || request->stdin_len == 0);
+	require(request->stdin_len <= REQUEST_BODY_MAX);
+	require(request->ninputs <= REQUEST_FILES_MAX);
+	for (size_t k = 0; k < request->ninputs; k++) {
+		require(request_file_name_is_valid(request->inputs[k].name));
+		require(strlen(request->inputs[k].sha256) == 64);
+		require(k == 0 ||
+		    strcmp(request->inputs[k - 1].name,
+			request->inputs[k].name) < 0);
+	}
+	require(request->noutputs <= REQUEST_FILES_MAX);
+	for (size_t k = 0; k < request->noutputs; k++) {
+		require(request_file_name_is_valid(request->outputs[k]));
+		for (size_t i = 0; i < k; i++)
+			require(strcmp(request->outputs[i],
+				    request->outputs[k]) != 0);
+	}
+}
+
+static void
 check_decision(const struct request *request)
 {
 	static struct policy *policy;
@@ -77,6 +101,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	}
 	check_bounds(&request);
+	check_files(&request);
 	check_decision(&request);
 	request_done(&request);
 	return 0;

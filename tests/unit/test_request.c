@@ -102,6 +102,69 @@ test_request_says_what_it_asked_for(void **state)
 	assert_int_equal(request.limits[LIMIT_TIMEOUT], LIMIT_UNSET);
 }
 
+#define EMPTY_SHA256                       \
+	"e3b0c44298fc1c149afbf4c8996fb924" \
+	"27ae41e4649b934ca495991b7852b855"
+
+static void
+test_files_are_named_in_their_order(void **state)
+{
+	static const char body[] =
+	    "{\"image\":\"a/b\",\"inputs\":{\"z\":\"" EMPTY_SHA256
+	    "\",\"a.b\":\"" EMPTY_SHA256 "\"},\"outputs\":[\"z\",\"y\"]}";
+	auto_request request = {0};
+	struct err err = {0};
+
+	(void)state;
+	assert_int_equal(request_parse(body, strlen(body), &request, &err), 0);
+	assert_int_equal(request.stdin_mode, REQUEST_STDIN_NONE);
+	assert_null(request.stdin_data);
+	assert_int_equal(request.ninputs, 2);
+	assert_string_equal(request.inputs[0].name, "a.b");
+	assert_string_equal(request.inputs[1].name, "z");
+	assert_string_equal(request.inputs[1].sha256, EMPTY_SHA256);
+	assert_int_equal(request.noutputs, 2);
+	assert_string_equal(request.outputs[0], "z");
+	assert_string_equal(request.outputs[1], "y");
+}
+
+static void
+test_standard_input_is_decoded(void **state)
+{
+	static const struct {
+		const char *member;
+		enum request_stdin mode;
+		const char *data;
+		size_t len;
+	} cases[] = {
+	    {"{\"text\":\"a\\u00e4\\n\"}", REQUEST_STDIN_INLINE, "a\xc3\xa4\n",
+		4},
+	    {"{\"text\":\"\"}", REQUEST_STDIN_INLINE, "", 0},
+	    {"{\"base64\":\"AP+AAA==\"}", REQUEST_STDIN_INLINE, "\0\xff\x80\0",
+		4},
+	    {"{\"base64\":\"\"}", REQUEST_STDIN_INLINE, "", 0},
+	    {"{\"stream\":true}", REQUEST_STDIN_STREAM, NULL, 0},
+	};
+
+	(void)state;
+	for (size_t k = 0; k < COUNT(cases); k++) {
+		auto_free char *body = alloc_printf(
+		    "{\"image\":\"a/b\",\"stdin\":%s}", cases[k].member);
+		auto_request request = {0};
+		struct err err = {0};
+
+		assert_int_equal(
+		    request_parse(body, strlen(body), &request, &err), 0);
+		assert_int_equal(request.stdin_mode, cases[k].mode);
+		assert_int_equal(request.stdin_len, cases[k].len);
+		assert_int_equal(
+		    request.stdin_data == NULL, cases[k].data == NULL);
+		if (cases[k].data != NULL)
+			assert_memory_equal(
+			    request.stdin_data, cases[k].data, cases[k].len);
+	}
+}
+
 static void
 test_limits_are_read_back_as_they_were_written(void **state)
 {
@@ -112,6 +175,7 @@ test_limits_are_read_back_as_they_were_written(void **state)
 	    [LIMIT_TIMEOUT] = 3600,
 	    [LIMIT_OUTPUT] = 0,
 	    [LIMIT_TMP] = 4097,
+	    [LIMIT_STDIN] = 1,
 	};
 
 	(void)state;
@@ -140,7 +204,7 @@ static void
 test_limits_hold_at_their_ends(void **state)
 {
 	(void)state;
-#define LIMIT(name, text, kind, least, most)                           \
+#define LIMIT(name, text, kind, least, most, usual)                    \
 	if (LIMIT_##name != LIMIT_CPUS) {                              \
 		assert_string_equal(limit_name(LIMIT_##name), text);   \
 		assert_integer_limit(LIMIT_##name, least, true);       \
@@ -149,6 +213,8 @@ test_limits_hold_at_their_ends(void **state)
 		assert_integer_limit(LIMIT_##name, (most) + 1, false); \
 		assert_integer_limit(LIMIT_##name, INT64_MAX, false);  \
 		assert_integer_limit(LIMIT_##name, -1, false);         \
+		assert_integer_limit(LIMIT_##name, usual, true);       \
+		assert_int_equal(limit_usual(LIMIT_##name), usual);    \
 	}
 #include "policy/limits.def"
 #undef LIMIT
@@ -266,6 +332,8 @@ main(void)
 	    cmocka_unit_test(
 		test_corpus_requests_are_refused_with_their_message),
 	    cmocka_unit_test(test_request_says_what_it_asked_for),
+	    cmocka_unit_test(test_files_are_named_in_their_order),
+	    cmocka_unit_test(test_standard_input_is_decoded),
 	    cmocka_unit_test(test_limits_are_read_back_as_they_were_written),
 	    cmocka_unit_test(test_limits_hold_at_their_ends),
 	    cmocka_unit_test(test_longest_body_is_accepted_and_one_more_is_not),
