@@ -258,7 +258,9 @@ gate_reply_task(struct question *question, int status,
 {
 	const struct runner *runner = question->runner;
 	const struct task *live = tasks_find(&runner->tasks, data->id);
-	json_t *task = task_render(data, live != NULL ? tasks_place(live) : -1);
+	struct task_standing standing;
+	json_t *task = task_render(
+	    data, live != NULL ? tasks_standing(live, &standing) : NULL);
 	const int64_t *kept = data->facts.kept;
 
 	if (inline_output && data->facts.state == TASK_FINISHED &&

@@ -86,10 +86,12 @@ reply_page(struct page *page)
 	for (size_t i = 0; i < page->nrows; i++) {
 		struct task *live =
 		    tasks_find(&runner->tasks, page->rows[i].id);
+		struct task_standing standing;
 
 		json_array_append_new(list,
-		    live != NULL ? task_render(&live->data, tasks_place(live))
-				 : task_render(&page->rows[i], -1));
+		    live != NULL ? task_render(&live->data,
+				       tasks_standing(live, &standing))
+				 : task_render(&page->rows[i], NULL));
 	}
 	reply_list(page->question, list,
 	    page->more ? page->rows[page->nrows - 1].id : NULL);
@@ -139,6 +141,7 @@ list_live(struct question *question, const struct task_query *query,
 
 	for (; task != NULL && !more; task = task->older) {
 		const struct task_data *data = &task->data;
+		struct task_standing standing;
 
 		if (data->facts.state != state ||
 		    (query->before[0] != '\0' &&
@@ -152,7 +155,7 @@ list_live(struct question *question, const struct task_query *query,
 			break;
 		bytes += weigh(data);
 		json_array_append_new(
-		    list, task_render(data, tasks_place(task)));
+		    list, task_render(data, tasks_standing(task, &standing)));
 		last = task;
 	}
 	reply_list(question, list, more ? last->data.id : NULL);

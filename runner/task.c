@@ -74,6 +74,12 @@ task_data_init(struct task_data *data)
 	    .state = TASK_QUEUED,
 	    .started_ms = TASK_UNKNOWN,
 	    .finished_ms = TASK_UNKNOWN,
+	    .deadline_ms = TASK_UNKNOWN,
+	    .init_pid = TASK_UNKNOWN,
+	    .container_age_ms = TASK_UNKNOWN,
+	    .queued_us = TASK_UNKNOWN,
+	    .starting_us = TASK_UNKNOWN,
+	    .running_us = TASK_UNKNOWN,
 	    .exit_code = TASK_UNKNOWN,
 	    .signal = TASK_UNKNOWN,
 	    .errnum = TASK_UNKNOWN,
@@ -90,6 +96,7 @@ task_data_done(struct task_data *data)
 	request_done(&data->request);
 	free(data->rule);
 	free(data->network);
+	json_decref(data->facts.files);
 	*data = (struct task_data){0};
 }
 

@@ -60,19 +60,41 @@ struct task_owner {
 #define TASK_IMAGE_ID_MAX 80
 #define TASK_UNKNOWN INT64_MIN
 
-/* How it went; copied as it is. */
+/* What became of its standard input; nothing where its request has none. */
+struct task_stdin {
+	int64_t received; /* bytes that were handed to task-init */
+	bool ended; /* no more will come */
+	int64_t taken; /* bytes that the task's pipe took */
+	bool closed; /* by the task: what still comes is dropped */
+};
+
+/* How it went; copied as it is. TASK_UNKNOWN, "" and NULL: not known. */
 struct task_facts {
 	enum task_state state;
 	enum task_outcome outcome;
 	int64_t started_ms, finished_ms; /* TASK_UNKNOWN */
+	int64_t deadline_ms; /* of a running one, by the wall clock */
+	bool cancelled; /* its end was asked for; `detail` may say why */
 	char image_id[TASK_IMAGE_ID_MAX]; /* "" */
 	char container[TASK_IMAGE_ID_MAX];
+	char sandbox[UUID_TEXT];
+	int64_t init_pid; /* of its task-init, as the runner sees it */
+	bool warm; /* its container was ready before its turn */
+	int64_t container_age_ms; /* when the order was given */
+	/* From acceptance to its turn, to the program's start, to its end. */
+	int64_t queued_us, starting_us, running_us;
+	struct task_stdin input;
 	int64_t exit_code, signal; /* TASK_UNKNOWN */
 	const char *reason; /* static; NULL */
 	int64_t errnum; /* TASK_UNKNOWN */
 	char detail[256];
 	int64_t kept[STREAM_COUNT]; /* bytes of output */
+	char output_sha256[STREAM_COUNT][SHA256_HEX]; /* of what was kept */
 	bool truncated;
+	/* What became of the files it was to leave, as docs/api.md shows it.
+	 * Owned by the task_data that these facts are part of; borrowed in a
+	 * copy. */
+	json_t *files;
 	int64_t user_us, system_us, memory_peak; /* TASK_UNKNOWN */
 	bool oom_killed;
 };
@@ -105,8 +127,15 @@ struct task_end_context {
 void task_facts_end(struct task_facts *facts, const struct sandbox_end *end,
     const struct task_end_context *context, int64_t now_ms);
 
-/* A task as docs/api.md shows it. `place` of -1: it has none. */
-json_t *task_render(const struct task_data *data, int64_t place);
+/* Where a task stands that waits. */
+struct task_standing {
+	int64_t place; /* how many are started before it */
+	int64_t estimate_s; /* until its turn; TASK_UNKNOWN */
+};
+
+/* A task as docs/api.md shows it. NULL standing: it does not wait. */
+json_t *
+task_render(const struct task_data *data, const struct task_standing *standing);
 
 /* JSON for the store and the records. */
 json_t *task_limits_write(const int64_t limits[LIMIT_COUNT]);
@@ -115,9 +144,10 @@ json_t *task_owner_write(const struct task_owner *owner);
 bool task_owner_read(const json_t *json, struct task_owner *ret);
 
 /* The request as the client wrote it, for `untrusted`: values of the
- * environment as salted hashes. */
+ * environment and standard input as salted hashes. */
 json_t *task_request_untrusted(const struct request *request);
-/* The request without values of the environment. The caller frees. */
+/* The request without values of the environment and without its standard
+ * input. The caller frees. */
 char *task_request_scrub(const struct request *request);
 
 #endif

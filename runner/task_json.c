@@ -1,6 +1,6 @@
 /*
  * A task as JSON: for the client, for the store, for the records. Values of
- * the environment leave here only as salted hashes.
+ * the environment and standard input leave here only as salted hashes.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,7 @@
 #include "runner/audit.h"
 #include "runner/task.h"
 
-#define ENV_SALT_BYTES 16
+#define SALT_BYTES 16
 
 static void
 set(json_t *object, const char *name, json_t *value)
@@ -63,7 +63,10 @@ task_limits_read(const json_t *json, int64_t ret[LIMIT_COUNT])
 		const json_t *value =
 		    json_object_get(json, limit_name((enum limit)i));
 
-		if (value == NULL || !limit_read((enum limit)i, value, &ret[i]))
+		/* Written before there was this limit. */
+		if (value == NULL)
+			ret[i] = limit_usual((enum limit)i);
+		else if (!limit_read((enum limit)i, value, &ret[i]))
 			return false;
 	}
 	return true;
@@ -125,13 +128,19 @@ task_owner_read(const json_t *json, struct task_owner *ret)
 }
 
 static json_t *
+render_names(const char *const *names, size_t count)
+{
+	json_t *array = json_array();
+
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(array, json_string(names[i]));
+	return array;
+}
+
+static json_t *
 render_args(const struct request *request)
 {
-	json_t *args = json_array();
-
-	for (size_t i = 0; i < request->nargs; i++)
-		json_array_append_new(args, json_string(request->args[i]));
-	return args;
+	return render_names(request->args, request->nargs);
 }
 
 static json_t *
@@ -187,12 +196,67 @@ render_output(const struct task_facts *facts, json_t *task)
 
 	set_known(output, "stdout", facts->kept[STREAM_STDOUT]);
 	set_known(output, "stderr", facts->kept[STREAM_STDERR]);
+	set_string(
+	    output, "stdout_sha256", facts->output_sha256[STREAM_STDOUT]);
+	set_string(
+	    output, "stderr_sha256", facts->output_sha256[STREAM_STDERR]);
 	set(output, "truncated", json_boolean(facts->truncated));
 	set(task, "output", output);
 }
 
+static void
+render_start(const struct task_facts *facts, json_t *task)
+{
+	auto_json *stages = json_object();
+
+	if (facts->started_ms != TASK_UNKNOWN) {
+		set_string(task, "start", facts->warm ? "warm" : "cold");
+		set_known(task, "container_age_ms", facts->container_age_ms);
+	}
+	set_known(stages, "queued_us", facts->queued_us);
+	set_known(stages, "starting_us", facts->starting_us);
+	set_known(stages, "running_us", facts->running_us);
+	if (json_object_size(stages) > 0)
+		set(task, "stages", json_incref(stages));
+}
+
+static void
+render_standing(const struct task_standing *standing, json_t *task)
+{
+	if (standing == NULL)
+		return;
+	set_known(task, "place", standing->place);
+	set_known(task, "estimate_s", standing->estimate_s);
+}
+
+static json_t *
+render_input_names(const struct request *request)
+{
+	json_t *names = json_array();
+
+	for (size_t i = 0; i < request->ninputs; i++)
+		json_array_append_new(
+		    names, json_string(request->inputs[i].name));
+	return names;
+}
+
+static void
+render_stdin(const struct task_data *data, json_t *task)
+{
+	const struct task_stdin *input = &data->facts.input;
+	bool streamed = data->request.stdin_mode == REQUEST_STDIN_STREAM;
+
+	if (data->request.stdin_mode == REQUEST_STDIN_NONE)
+		return;
+	set(task, "stdin",
+	    json_pack("{s:s, s:I, s:b, s:I, s:b}", "mode",
+		streamed ? "stream" : "inline", "received",
+		(json_int_t)input->received, "ended", input->ended, "taken",
+		(json_int_t)input->taken, "closed", input->closed));
+}
+
 json_t *
-task_render(const struct task_data *data, int64_t place)
+task_render(const struct task_data *data, const struct task_standing *standing)
 {
 	const struct task_facts *facts = &data->facts;
 	json_t *task = json_object();
@@ -206,48 +270,81 @@ task_render(const struct task_data *data, int64_t place)
 		set(task, "image_id", audit_text(facts->image_id));
 	set(task, "args", render_args(&data->request));
 	set(task, "env", render_env_names(&data->request));
+	render_stdin(data, task);
+	if (data->request.ninputs > 0)
+		set(task, "inputs", render_input_names(&data->request));
 	set_string(task, "rule", data->rule);
 	set(task, "limits", task_limits_write(data->limits));
-	if (place >= 0)
-		set(task, "place", json_integer((json_int_t)place));
+	render_standing(standing, task);
 	set_time(task, "created_at", data->created_ms);
 	set_time(task, "started_at", facts->started_ms);
 	set_time(task, "finished_at", facts->finished_ms);
+	render_start(facts, task);
 	render_output(facts, task);
+	if (facts->files != NULL)
+		set(task, "outputs", json_incref(facts->files));
 	render_resources(facts, task);
 	return task;
 }
 
 static json_t *
-hash_value(const char *value)
+hash_value(const void *value, size_t len)
 {
-	size_t len = strlen(value);
-	auto_free uint8_t *salted = alloc_zero(ENV_SALT_BYTES + len, 1);
-	char salt_hex[2 * ENV_SALT_BYTES + 1];
+	auto_free uint8_t *salted = alloc_zero(SALT_BYTES + len, 1);
+	char salt_hex[2 * SALT_BYTES + 1];
 	char hex[SHA256_HEX];
 
-	random_bytes(salted, ENV_SALT_BYTES);
-	memcpy(salted + ENV_SALT_BYTES, value, len);
-	hex_encode(salted, ENV_SALT_BYTES, salt_hex);
-	digest_sha256_hex(salted, ENV_SALT_BYTES + len, hex);
+	random_bytes(salted, SALT_BYTES);
+	if (len > 0)
+		memcpy(salted + SALT_BYTES, value, len);
+	hex_encode(salted, SALT_BYTES, salt_hex);
+	digest_sha256_hex(salted, SALT_BYTES + len, hex);
 	return json_pack("{s:s, s:s}", "salt", salt_hex, "sha256", hex);
+}
+
+static json_t *
+describe_env(const struct request *request)
+{
+	json_t *env = json_object();
+
+	for (size_t i = 0; i < request->nenv; i++) {
+		const char *value = request->env[i].value;
+
+		set(env, request->env[i].name,
+		    hash_value(value, strlen(value)));
+	}
+	return env;
+}
+
+static json_t *
+describe_stdin(const struct request *request)
+{
+	json_t *input;
+
+	if (request->stdin_mode == REQUEST_STDIN_STREAM)
+		return json_pack("{s:b}", "stream", 1);
+	input = hash_value(request->stdin_data, request->stdin_len);
+	set(input, "bytes", json_integer((json_int_t)request->stdin_len));
+	return input;
 }
 
 json_t *
 task_request_untrusted(const struct request *request)
 {
 	json_t *untrusted = json_object();
-	json_t *env;
+	json_t *inputs = json_object_get(request->body, "inputs");
 
 	set_string(untrusted, "image", request->image);
 	set(untrusted, "args", render_args(request));
-	if (request->nenv == 0)
-		return untrusted;
-	env = json_object();
-	for (size_t i = 0; i < request->nenv; i++)
-		set(env, request->env[i].name,
-		    hash_value(request->env[i].value));
-	set(untrusted, "env", env);
+	if (request->nenv > 0)
+		set(untrusted, "env", describe_env(request));
+	if (request->stdin_mode != REQUEST_STDIN_NONE)
+		set(untrusted, "stdin", describe_stdin(request));
+	if (request->ninputs > 0)
+		set(untrusted, "inputs", json_deep_copy(inputs));
+	if (request->noutputs > 0)
+		set(untrusted, "outputs",
+		    render_names(request->outputs, request->noutputs));
 	return untrusted;
 }
 
@@ -259,5 +356,7 @@ task_request_scrub(const struct request *request)
 
 	for (size_t i = 0; env != NULL && i < request->nenv; i++)
 		set(env, request->env[i].name, json_string(""));
+	if (request->stdin_mode == REQUEST_STDIN_INLINE)
+		set(body, "stdin", json_pack("{s:s}", "text", ""));
 	return json_encode_canonical(body, NULL);
 }

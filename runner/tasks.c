@@ -292,12 +292,16 @@ task_tell_waiters(struct task *task)
 	}
 }
 
-int64_t
-tasks_place(const struct task *task)
+const struct task_standing *
+tasks_standing(const struct task *task, struct task_standing *ret)
 {
 	if (task->entry.subject == NULL)
-		return -1;
-	return (int64_t)queue_place(&task->tasks->queue, &task->entry);
+		return NULL;
+	*ret = (struct task_standing){
+	    .place = (int64_t)queue_place(&task->tasks->queue, &task->entry),
+	    .estimate_s = TASK_UNKNOWN,
+	};
+	return ret;
 }
 
 /* -- recovery */

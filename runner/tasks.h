@@ -124,8 +124,9 @@ void tasks_signal(struct task *task, int signal, json_t *principal,
 struct task_waiter *tasks_wait(struct task *task, uint64_t wait_ms,
     void (*done)(void *arg, const struct task_data *data), void *arg);
 void tasks_unwait(struct task_waiter *waiter);
-/* Of a task that waits, how many come before it; else -1. */
-int64_t tasks_place(const struct task *task);
+/* Where it stands; NULL, unless it waits. */
+const struct task_standing *
+tasks_standing(const struct task *task, struct task_standing *ret);
 
 /* A record about nothing but itself; takes the entry. */
 void tasks_record_take(struct tasks *tasks, struct audit_entry *entry);

@@ -233,7 +233,7 @@ render_end(const struct task *task)
 
 	/* Borrowed: nothing of it is given back. */
 	copy.facts = task->end;
-	object = task_render(&copy, -1);
+	object = task_render(&copy, NULL);
 	json_object_set_new(object, "task", json_string(copy.id));
 	/* What the client wrote is in the record of the acceptance. */
 	static const char *const elsewhere[] = {"id", "state", "outcome",

@@ -167,6 +167,7 @@ make_data(struct task_data *data)
 	data->limits[LIMIT_TIMEOUT] = 60;
 	data->limits[LIMIT_OUTPUT] = 1 << 20;
 	data->limits[LIMIT_TMP] = 1 << 20;
+	data->limits[LIMIT_STDIN] = 1 << 20;
 	data->created_ms = INT64_C(1767323045678);
 }
 
@@ -190,6 +191,21 @@ end_data(struct task_data *data)
 	data->facts.truncated = true;
 }
 
+/* What a task has to say besides. */
+static void
+add_facts(struct task_data *data)
+{
+	data->facts.warm = true;
+	data->facts.container_age_ms = 1500;
+	data->facts.queued_us = 10;
+	data->facts.starting_us = 20;
+	data->facts.running_us = 30;
+	strcpy(data->facts.output_sha256[STREAM_STDOUT], "aa");
+	strcpy(data->facts.output_sha256[STREAM_STDERR], "bb");
+	data->facts.files = json_pack(
+	    "[{s:s, s:s}]", "name", "report.pdf", "status", "missing");
+}
+
 static void
 check_json(json_t *taken, const char *expected)
 {
@@ -201,18 +217,19 @@ check_json(json_t *taken, const char *expected)
 
 #define COMMON_AFTER_ID                                                        \
 	"\"image\":\"demo/busybox\"," IMAGE_ID "\"limits\":{\"cpus\":\"0.5\"," \
-	"\"memory\":67108864,\"output\":1048576,\"pids\":64,\"timeout\":60,"   \
-	"\"tmp\":1048576},"
+	"\"memory\":67108864,\"output\":1048576,\"pids\":64,"                  \
+	"\"stdin\":1048576,\"timeout\":60,\"tmp\":1048576},"
 
 static void
 test_a_waiting_task_shows_names_of_its_environment_alone(void **state)
 {
+	const struct task_standing standing = {3, TASK_UNKNOWN};
 	struct task_data data;
 
 	(void)state;
 	make_data(&data);
 #define IMAGE_ID
-	check_json(task_render(&data, 3),
+	check_json(task_render(&data, &standing),
 	    "{\"args\":[\"sh\",\"-c\",\"exit 7\"],"
 	    "\"created_at\":\"2026-01-02T03:04:05.678Z\","
 	    "\"env\":[\"LANG\",\"SECRET\"],\"id\":\"" ID "\"," COMMON_AFTER_ID
@@ -231,18 +248,26 @@ test_an_ended_task_shows_how_it_ended(void **state)
 	(void)state;
 	make_data(&data);
 	end_data(&data);
+	add_facts(&data);
 #define IMAGE_ID "\"image_id\":\"sha256:00\","
-	check_json(task_render(&data, -1),
+	check_json(task_render(&data, NULL),
 	    "{\"args\":[\"sh\",\"-c\",\"exit 7\"],"
+	    "\"container_age_ms\":1500,"
 	    "\"created_at\":\"2026-01-02T03:04:05.678Z\","
 	    "\"env\":[\"LANG\",\"SECRET\"],"
 	    "\"finished_at\":\"2026-01-02T03:04:05.680Z\","
 	    "\"id\":\"" ID "\"," COMMON_AFTER_ID
 	    "\"outcome\":\"out_of_memory\","
-	    "\"output\":{\"stderr\":0,\"stdout\":4,\"truncated\":true},"
+	    "\"output\":{\"stderr\":0,\"stderr_sha256\":\"bb\","
+	    "\"stdout\":4,\"stdout_sha256\":\"aa\",\"truncated\":true},"
+	    "\"outputs\":[{\"name\":\"report.pdf\","
+	    "\"status\":\"missing\"}],"
 	    "\"resources\":{\"memory_peak\":3,\"oom_killed\":true,"
 	    "\"system_us\":2,\"user_us\":1},\"rule\":\"demo\","
-	    "\"signal\":\"KILL\",\"started_at\":\"2026-01-02T03:04:05.679Z\","
+	    "\"signal\":\"KILL\","
+	    "\"stages\":{\"queued_us\":10,\"running_us\":30,"
+	    "\"starting_us\":20},\"start\":\"warm\","
+	    "\"started_at\":\"2026-01-02T03:04:05.679Z\","
 	    "\"state\":\"finished\",\"subject\":\"alice\"}");
 #undef IMAGE_ID
 	task_data_done(&data);
@@ -257,7 +282,7 @@ test_a_detail_of_any_bytes_can_be_shown(void **state)
 	make_data(&data);
 	end_data(&data);
 	strcpy(data.facts.detail, "cut \xc3");
-	auto_json *task = task_render(&data, -1);
+	auto_json *task = task_render(&data, NULL);
 
 	assert_string_equal(
 	    json_string_value(json_object_get(task, "detail")), "cut \\xc3");
@@ -290,6 +315,91 @@ test_values_of_the_environment_are_recorded_as_salted_hashes(void **state)
 	    json_string_value(json_object_get(hashed, "sha256")), hex);
 	/* Each with a salt of its own. */
 	assert_false(json_equal(one, two));
+	task_data_done(&data);
+}
+
+#define FILES_BODY                                                          \
+	"{\"image\":\"demo/busybox\",\"stdin\":{\"text\":"                  \
+	"\"open sesame\"},\"inputs\":{\"b\":\"" DIGEST "\",\"a\":\"" DIGEST \
+	"\"},\"outputs\":[\"z\",\"y\"]}"
+#define DIGEST                             \
+	"00000000000000000000000000000000" \
+	"00000000000000000000000000000000"
+
+static void
+make_files_data(struct task_data *data)
+{
+	struct err err;
+
+	make_data(data);
+	request_done(&data->request);
+	if (request_parse(
+		FILES_BODY, strlen(FILES_BODY), &data->request, &err) != 0)
+		fail_msg("%s", err.detail);
+}
+
+static void
+test_what_a_task_reads_is_shown_by_number_and_name(void **state)
+{
+	struct task_data data;
+
+	(void)state;
+	make_files_data(&data);
+	data.facts.input = (struct task_stdin){
+	    .received = 11, .ended = true, .taken = 7, .closed = true};
+	auto_json *task = task_render(&data, NULL);
+	auto_json *expected = json_pack("{s:s, s:i, s:b, s:i, s:b}", "mode",
+	    "inline", "received", 11, "ended", 1, "taken", 7, "closed", 1);
+	auto_json *inputs = json_pack("[s, s]", "a", "b");
+
+	assert_true(json_equal(json_object_get(task, "stdin"), expected));
+	assert_true(json_equal(json_object_get(task, "inputs"), inputs));
+	/* What becomes of them is not known yet. */
+	assert_null(json_object_get(task, "outputs"));
+	task_data_done(&data);
+}
+
+static void
+test_standard_input_is_recorded_as_a_salted_hash(void **state)
+{
+	struct task_data data;
+	const json_t *input, *outputs;
+
+	(void)state;
+	make_files_data(&data);
+	auto_json *untrusted = task_request_untrusted(&data.request);
+	auto_free char *text = json_encode_canonical(untrusted, NULL);
+
+	assert_null(strstr(text, "sesame"));
+	input = json_object_get(untrusted, "stdin");
+	assert_int_equal(
+	    json_integer_value(json_object_get(input, "bytes")), 11);
+	assert_int_equal(
+	    json_string_length(json_object_get(input, "sha256")), 64);
+	assert_int_equal(
+	    json_object_size(json_object_get(untrusted, "inputs")), 2);
+	outputs = json_object_get(untrusted, "outputs");
+	assert_string_equal(json_string_value(json_array_get(outputs, 0)), "z");
+	task_data_done(&data);
+}
+
+static void
+test_a_scrubbed_request_reads_back_without_its_standard_input(void **state)
+{
+	struct task_data data;
+	struct request again;
+	struct err err;
+
+	(void)state;
+	make_files_data(&data);
+	auto_free char *text = task_request_scrub(&data.request);
+
+	assert_null(strstr(text, "sesame"));
+	assert_int_equal(request_parse(text, strlen(text), &again, &err), 0);
+	assert_int_equal((int)again.stdin_mode, REQUEST_STDIN_INLINE);
+	assert_int_equal(again.stdin_len, 0);
+	assert_int_equal(again.ninputs, 2);
+	request_done(&again);
 	task_data_done(&data);
 }
 
@@ -330,8 +440,8 @@ open_database(struct database *database, const char *folder)
 static void
 check_same(const struct task_data *one, const struct task_data *two)
 {
-	auto_json *left = task_render(one, -1);
-	auto_json *right = task_render(two, -1);
+	auto_json *left = task_render(one, NULL);
+	auto_json *right = task_render(two, NULL);
 
 	assert_true(json_equal(left, right));
 	assert_string_equal(one->owner.token_id, two->owner.token_id);
@@ -379,12 +489,28 @@ test_a_row_reads_back_as_it_was_written(void **state)
 }
 
 static void
+test_limits_written_before_there_was_one_more_have_its_usual_value(void **state)
+{
+	auto_json *json =
+	    json_pack("{s:i, s:s}", "memory", 8 << 20, "cpus", "2");
+	int64_t limits[LIMIT_COUNT];
+
+	(void)state;
+	assert_true(task_limits_read(json, limits));
+	assert_int_equal(limits[LIMIT_MEMORY], 8 << 20);
+	assert_int_equal(limits[LIMIT_CPUS], 2000);
+	assert_int_equal(limits[LIMIT_STDIN], limit_usual(LIMIT_STDIN));
+	json_object_set_new(json, "stdin", json_integer(-1));
+	assert_false(task_limits_read(json, limits));
+}
+
+static void
 test_a_damaged_row_is_reported_not_guessed(void **state)
 {
 	static const char *const damages[] = {
 	    "UPDATE task SET state = 'sleeping'",
 	    "UPDATE task SET state = 'queued', outcome = 'fine'",
-	    "UPDATE task SET outcome = NULL, limits = '{}'",
+	    "UPDATE task SET outcome = NULL, limits = '{\"tmp\":1}'",
 	    "UPDATE task SET principal = '{\"subject\":1}'",
 	    "UPDATE task SET request = '{'",
 	};
@@ -459,8 +585,15 @@ main(void)
 	    cmocka_unit_test(test_a_detail_of_any_bytes_can_be_shown),
 	    cmocka_unit_test(
 		test_values_of_the_environment_are_recorded_as_salted_hashes),
+	    cmocka_unit_test(
+		test_what_a_task_reads_is_shown_by_number_and_name),
+	    cmocka_unit_test(test_standard_input_is_recorded_as_a_salted_hash),
+	    cmocka_unit_test(
+		test_a_scrubbed_request_reads_back_without_its_standard_input),
 	    cmocka_unit_test(test_a_scrubbed_request_reads_back_without_values),
 	    STORED(test_a_row_reads_back_as_it_was_written),
+	    cmocka_unit_test(
+		test_limits_written_before_there_was_one_more_have_its_usual_value),
 	    STORED(test_a_damaged_row_is_reported_not_guessed),
 	    STORED(test_a_key_stands_for_one_task_for_a_day),
 	};
