@@ -424,7 +424,8 @@ runner_start(struct runner *runner)
 	tasks_record_take(&runner->tasks, entry);
 	record_policy(runner);
 	tasks_recover(&runner->tasks);
-	sandbox_factory_start(runner->factory, on_engine_changed, runner);
+	sandbox_factory_start(
+	    runner->factory, NULL, 0, on_engine_changed, runner);
 	log_info("runner.started", "runner", runner->config.id, NULL);
 	process_notify("READY=1");
 }

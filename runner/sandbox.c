@@ -66,27 +66,16 @@ sandbox_lose(struct sandbox *sandbox, const char *detail)
 }
 
 static void
-copy_order(struct sandbox *sandbox, const struct sandbox_order *order)
+copy_spec(struct sandbox *sandbox, const struct sandbox_spec *spec)
 {
 	const struct sandbox_factory *factory = sandbox->factory;
 
-	sandbox->task = alloc_string(order->task);
-	sandbox->image = alloc_string(order->image);
-	if (order->network != NULL)
-		sandbox->network = alloc_string(order->network);
-	sandbox->args = alloc_zero(order->nargs + 1, sizeof(*sandbox->args));
-	for (size_t i = 0; i < order->nargs; i++)
-		sandbox->args[i] = alloc_string(order->args[i]);
-	sandbox->nargs = order->nargs;
-	sandbox->env = alloc_zero(order->nenv + 1, sizeof(*sandbox->env));
-	for (size_t i = 0; i < order->nenv; i++) {
-		sandbox->env[i].name = alloc_string(order->env[i].name);
-		sandbox->env[i].value = alloc_string(order->env[i].value);
-	}
-	sandbox->nenv = order->nenv;
-	memcpy(sandbox->limits, order->limits, sizeof(sandbox->limits));
-	sandbox->uid = order->uid >= 0 ? order->uid : (int64_t)factory->uid;
-	sandbox->gid = order->gid >= 0 ? order->gid : (int64_t)factory->gid;
+	sandbox->image = alloc_string(spec->image);
+	if (spec->network != NULL)
+		sandbox->network = alloc_string(spec->network);
+	memcpy(sandbox->limits, spec->limits, sizeof(sandbox->limits));
+	sandbox->uid = spec->uid >= 0 ? spec->uid : (int64_t)factory->uid;
+	sandbox->gid = spec->gid >= 0 ? spec->gid : (int64_t)factory->gid;
 }
 
 static void
@@ -94,27 +83,19 @@ free_sandbox(uv_handle_t *handle)
 {
 	struct sandbox *sandbox = handle->data;
 
-	for (size_t i = 0; i < sandbox->nargs; i++)
-		free(sandbox->args[i]);
-	for (size_t i = 0; i < sandbox->nenv; i++) {
-		free((char *)(uintptr_t)sandbox->env[i].name);
-		free((char *)(uintptr_t)sandbox->env[i].value);
-	}
-	free(sandbox->args);
-	free(sandbox->env);
-	free(sandbox->task);
 	free(sandbox->image);
 	free(sandbox->network);
 	template_image_done(&sandbox->found);
 	json_decref(sandbox->body);
-	buffer_done(&sandbox->order);
+	json_decref(sandbox->mounts);
+	free(sandbox->program);
 	free(sandbox->name);
 	free(sandbox->container);
 	free(sandbox);
 }
 
 struct sandbox *
-sandbox_new(struct sandbox_factory *factory, const struct sandbox_order *order,
+sandbox_new(struct sandbox_factory *factory, const struct sandbox_spec *spec,
     const struct sandbox_events *events, void *arg)
 {
 	struct sandbox *sandbox = alloc_zero(1, sizeof(*sandbox));
@@ -123,7 +104,7 @@ sandbox_new(struct sandbox_factory *factory, const struct sandbox_order *order,
 	sandbox->events = *events;
 	sandbox->arg = arg;
 	uuid_make(clock_wall_ms(), sandbox->id);
-	copy_order(sandbox, order);
+	copy_spec(sandbox, spec);
 	sandbox->next = factory->sandboxes;
 	sandbox->link = &factory->sandboxes;
 	if (sandbox->next != NULL)
@@ -136,6 +117,26 @@ sandbox_new(struct sandbox_factory *factory, const struct sandbox_order *order,
 	return sandbox;
 }
 
+void
+sandbox_attach(
+    struct sandbox *sandbox, const struct sandbox_events *events, void *arg)
+{
+	sandbox->events = *events;
+	sandbox->arg = arg;
+}
+
+bool
+sandbox_is_ready(const struct sandbox *sandbox)
+{
+	return sandbox->state == SANDBOX_READY;
+}
+
+const struct sandbox_ready *
+sandbox_ready(const struct sandbox *sandbox)
+{
+	return sandbox->ready.id != NULL ? &sandbox->ready : NULL;
+}
+
 static void
 lose_start(struct sandbox *sandbox)
 {
@@ -143,33 +144,49 @@ lose_start(struct sandbox *sandbox)
 }
 
 static void
-lose_order(struct sandbox *sandbox)
+fail_order(struct sandbox *sandbox)
 {
-	sandbox_lose(sandbox, "the order could not be handed over");
+	sandbox->end.how = SANDBOX_NOT_STARTED;
+	sandbox->end.failure = SANDBOX_FAILURE_IMAGE;
+	sandbox_finish(sandbox);
 }
 
-void
-sandbox_start(struct sandbox *sandbox)
+static int
+seal_order(struct sandbox *sandbox, const struct sandbox_command *command,
+    int *ret, struct err *err)
+{
+	auto_buffer body = {0};
+
+	if (template_order_encode(&sandbox->found, command, &body, err) != 0)
+		return err_prefix(err, "image \"%s\"", sandbox->image);
+	sandbox->program =
+	    alloc_string(template_order_program(&sandbox->found, command));
+	return packet_seal(body.data, body.len, ret, err);
+}
+
+int
+sandbox_start(struct sandbox *sandbox, const struct sandbox_command *command,
+    struct err *err)
 {
 	struct control_frame frame = {.type = CONTROL_ORDER};
-	struct err err;
 	auto_fd int fd = -1;
 
 	if (sandbox->state < SANDBOX_READY)
 		die("sandbox_start: a sandbox that is not ready");
 	/* It was ended while its record was on the way to the disk. */
 	if (sandbox->state > SANDBOX_READY)
-		return;
+		return 0;
 	sandbox->state = SANDBOX_ORDERED;
-	if (packet_seal(sandbox->order.data, sandbox->order.len, &fd, &err) !=
-	    0) {
-		sandbox_expect(sandbox, 0, lose_order);
-		return;
+	if (seal_order(sandbox, command, &fd, err) != 0) {
+		snprintf(sandbox->end.detail, sizeof(sandbox->end.detail),
+		    "%.255s", err->detail);
+		sandbox_expect(sandbox, 0, fail_order);
+		return -1;
 	}
-	buffer_done(&sandbox->order);
 	frame.order.version = CONTROL_VERSION;
 	sandbox_expect(sandbox, START_WITHIN_MS, lose_start);
 	sandbox_control_send(sandbox->control, &frame, fd);
+	return 0;
 }
 
 static void
@@ -273,6 +290,11 @@ sandbox_factory_knows(
 	for (const struct sandbox *s = factory->sandboxes; s != NULL;
 	     s = s->next) {
 		if (strcmp(s->id, sandbox) == 0)
+			return true;
+	}
+	for (const struct kept *kept = factory->kept; kept != NULL;
+	     kept = kept->next) {
+		if (strcmp(kept->id, sandbox) == 0)
 			return true;
 	}
 	return sandbox_removals_has(factory->removals, sandbox);

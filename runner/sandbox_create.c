@@ -89,11 +89,21 @@ on_started(void *arg, json_t *answer, const struct err *err)
 		sandbox_expect(sandbox, LOOK_EACH_MS, look_after);
 }
 
+/* What is not needed again: with the profile's text in it, it is large. */
+static void
+drop_body(struct sandbox *sandbox)
+{
+	sandbox->mounts = json_incref(json_object_get(
+	    json_object_get(sandbox->body, "HostConfig"), "Mounts"));
+	json_decref(take(sandbox->body));
+}
+
 static void
 start_container(struct sandbox *sandbox)
 {
 	struct engine_done done = {on_started, sandbox};
 
+	drop_body(sandbox);
 	sandbox->state = SANDBOX_AWAITED;
 	sandbox->deadline_ms = clock_boot_ms() + READY_WITHIN_MS;
 	sandbox_expect(sandbox, READY_WITHIN_MS, fail_late);
@@ -143,6 +153,7 @@ on_created(void *arg, json_t *answer, const struct err *err)
 		return;
 	}
 	sandbox->container = alloc_string(id);
+	sandbox->made_ms = clock_boot_ms();
 	sandbox->call =
 	    engine_inspect(sandbox->factory->engine, sandbox->container, done);
 }
@@ -156,7 +167,6 @@ compose(struct sandbox *sandbox, struct err *err)
 	struct template_input input = {
 	    .image = &sandbox->found,
 	    .runner = factory->runner_id,
-	    .task = sandbox->task,
 	    .sandbox = sandbox->id,
 	    .uid = sandbox->uid,
 	    .gid = sandbox->gid,
@@ -204,23 +214,6 @@ create_container(struct sandbox *sandbox)
 	    sandbox->factory->engine, sandbox->name, sandbox->body, done);
 }
 
-static int
-read_image(struct sandbox *sandbox, json_t *inspection, struct err *err)
-{
-	struct template_command command = {
-	    .args = (const char *const *)sandbox->args,
-	    .nargs = sandbox->nargs,
-	    .env = sandbox->env,
-	    .nenv = sandbox->nenv,
-	};
-
-	if (template_image_read(
-		inspection, sandbox->image, &sandbox->found, err) != 0)
-		return -1;
-	return template_order_encode(
-	    &sandbox->found, &command, &sandbox->order, err);
-}
-
 static void
 fail_image(struct sandbox *sandbox, const struct err *err)
 {
@@ -245,7 +238,8 @@ on_image(void *arg, json_t *answer, const struct err *err)
 		fail_image(sandbox, err);
 	else if (answer == NULL)
 		fail_engine(sandbox, err);
-	else if (read_image(sandbox, answer, &failure) != 0)
+	else if (template_image_read(
+		     answer, sandbox->image, &sandbox->found, &failure) != 0)
 		fail_image(sandbox, &failure);
 	else
 		create_container(sandbox);

@@ -137,6 +137,8 @@ sandbox_factory_free(struct sandbox_factory *factory)
 		return;
 	while (factory->sandboxes != NULL)
 		sandbox_destroy(factory->sandboxes);
+	while (factory->kept != NULL)
+		sandbox_factory_drop(factory, factory->kept->id);
 	if (factory->timer != NULL)
 		uv_close((uv_handle_t *)factory->timer, free_timer);
 	free_members(factory);
@@ -157,6 +159,31 @@ tell(struct sandbox_factory *factory, const char *reason)
 	factory->told = true;
 	snprintf(factory->reason, sizeof(factory->reason), "%s", reason);
 	factory->ready(factory->arg, *reason != '\0' ? factory->reason : NULL);
+}
+
+void
+sandbox_factory_keep(struct sandbox_factory *factory, const char *sandbox)
+{
+	struct kept *kept = alloc_zero(1, sizeof(*kept));
+
+	memcpy(kept->id, sandbox, UUID_TEXT);
+	kept->next = factory->kept;
+	factory->kept = kept;
+}
+
+void
+sandbox_factory_drop(struct sandbox_factory *factory, const char *sandbox)
+{
+	for (struct kept **at = &factory->kept; *at != NULL;
+	     at = &(*at)->next) {
+		struct kept *kept = *at;
+
+		if (strcmp(kept->id, sandbox) != 0)
+			continue;
+		*at = kept->next;
+		free(kept);
+		return;
+	}
 }
 
 static void connect_engine(struct sandbox_factory *factory);
@@ -331,8 +358,11 @@ ping(struct sandbox_factory *factory)
 
 void
 sandbox_factory_start(struct sandbox_factory *factory,
+    const struct sandbox_saved *keep, size_t nkeep,
     void (*ready)(void *arg, const char *reason), void *arg)
 {
+	for (size_t i = 0; i < nkeep; i++)
+		sandbox_factory_keep(factory, keep[i].id);
 	factory->ready = ready;
 	factory->arg = arg;
 	factory->wait_ms = RETRY_LEAST_MS;

@@ -10,11 +10,19 @@
 #include "runner/sandbox.h"
 #include "runner/sandbox_removal.h"
 
+/* One that is not ours now and not to be removed: it runs for the next life
+ * of the runner, or did for the one before. */
+struct kept {
+	struct kept *next;
+	char id[UUID_TEXT];
+};
+
 struct sandbox_factory {
 	uv_loop_t *loop;
 	struct engine *engine;
 	struct sandbox_removals *removals;
 	struct sandbox *sandboxes; /* every one that is not destroyed */
+	struct kept *kept;
 	char *runner_id;
 	char *directory, *hosts_path, *init_path; /* resolved */
 	char *seccomp; /* one line */
@@ -34,7 +42,10 @@ struct sandbox_factory {
 	int64_t swept_ms; /* when containers were last listed */
 };
 
-/* Whether a sandbox of this id lives or is being removed. */
+void sandbox_factory_keep(struct sandbox_factory *factory, const char *sandbox);
+void sandbox_factory_drop(struct sandbox_factory *factory, const char *sandbox);
+
+/* Whether a sandbox of this id lives, is kept or is being removed. */
 bool sandbox_factory_knows(
     const struct sandbox_factory *factory, const char *sandbox);
 

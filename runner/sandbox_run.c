@@ -41,8 +41,7 @@ static int
 check_mounts(
     struct sandbox *sandbox, const struct control_hello *hello, struct err *err)
 {
-	const json_t *mounts = json_object_get(
-	    json_object_get(sandbox->body, "HostConfig"), "Mounts");
+	const json_t *mounts = sandbox->mounts;
 
 	if (hello->nmounts != json_array_size(mounts))
 		return err_set(err, ERR_CONFLICT,
@@ -51,7 +50,7 @@ check_mounts(
 	for (uint32_t i = 0; i < hello->nmounts; i++) {
 		const char *source = json_string_value(
 		    json_object_get(json_array_get(mounts, i), "Source"));
-		struct control_inode ours;
+		struct control_inode ours = {0, 0};
 
 		if (find_inode(source, &ours, err) != 0)
 			return -1;
@@ -108,9 +107,16 @@ take_hello(
 	if (sandbox->call != NULL)
 		engine_cancel(sandbox->call);
 	sandbox->call = NULL;
+	json_decref(take(sandbox->mounts));
 	sandbox->state = SANDBOX_READY;
-	sandbox->events.ready(
-	    sandbox->arg, sandbox->container, sandbox->found.id);
+	sandbox->ready = (struct sandbox_ready){
+	    .id = sandbox->id,
+	    .container = sandbox->container,
+	    .image_id = sandbox->found.id,
+	    .init_pid = sandbox_control_peer(sandbox->control),
+	    .made_ms = sandbox->made_ms,
+	};
+	sandbox->events.ready(sandbox->arg, &sandbox->ready);
 	return 0;
 }
 
@@ -126,19 +132,6 @@ take_started(struct sandbox *sandbox, struct err *err)
 	return 0;
 }
 
-/* As the order has it (runner/template_order.c). */
-static const char *
-program(const struct sandbox *sandbox)
-{
-	const json_t *first = json_array_get(sandbox->found.entrypoint, 0);
-
-	if (first == NULL && sandbox->nargs > 0)
-		return sandbox->args[0];
-	if (first == NULL)
-		first = json_array_get(sandbox->found.command, 0);
-	return first != NULL ? json_string_value(first) : "";
-}
-
 static int
 take_start_failed(
     struct sandbox *sandbox, uint32_t stage, uint32_t errnum, struct err *err)
@@ -148,6 +141,7 @@ take_start_failed(
 	    [CONTROL_AT_FORK] = "no process could be made for it",
 	    [CONTROL_AT_FOLDER] = "its working directory cannot be entered",
 	    [CONTROL_AT_EXEC] = "cannot be executed",
+	    [CONTROL_AT_INPUT] = "an input could not be placed",
 	};
 	struct sandbox_end *end = &sandbox->end;
 	struct err text;
@@ -163,7 +157,7 @@ take_start_failed(
 	 * them fit into the detail whatever they are. */
 	if (stage == CONTROL_AT_EXEC)
 		err_set(&text, ERR_UNPROCESSABLE, "\"%.40s\" %s: %s",
-		    program(sandbox), stages[stage], strerror((int)errnum));
+		    sandbox->program, stages[stage], strerror((int)errnum));
 	else
 		err_set(&text, ERR_UNPROCESSABLE, "%s: %s", stages[stage],
 		    strerror((int)errnum));
@@ -176,7 +170,7 @@ static int
 take_output(
     struct sandbox *sandbox, const struct control_frame *frame, struct err *err)
 {
-	uint32_t stream = frame->output.stream;
+	uint32_t stream = frame->output.index;
 
 	if (sandbox->state != SANDBOX_RUNNING)
 		return err_set(err, ERR_MALFORMED, "unexpected output");

@@ -35,20 +35,19 @@ struct sandbox {
 
 	/* What was asked for. */
 	char id[UUID_TEXT];
-	char *task, *image, *network;
-	char **args;
-	size_t nargs;
-	struct request_env *env;
-	size_t nenv;
+	char *image, *network;
 	int64_t limits[LIMIT_COUNT];
 	int64_t uid, gid;
 
 	/* What came of it. */
 	struct template_image found;
-	json_t *body;
-	struct buffer order;
+	json_t *body; /* until the engine's inspection is like it */
+	json_t *mounts; /* of it, until hello */
+	char *program; /* of the order: for messages */
 	char *name; /* of the container; set when create is sent */
 	char *container; /* its id */
+	struct sandbox_ready ready; /* id is NULL before */
+	int64_t made_ms; /* CLOCK_BOOTTIME, when it was created */
 	struct sandbox_control *control;
 	struct engine_call *call, *start_call;
 	uv_timer_t timer;

@@ -34,6 +34,23 @@ copy_name(char *to, size_t size, const char *from)
 /* -- sandbox events */
 
 static void
+give_order(struct task *task)
+{
+	const struct request *request = &task->data.request;
+	const struct sandbox_command command = {
+	    .args = request->args,
+	    .nargs = request->nargs,
+	    .env = request->env,
+	    .nenv = request->nenv,
+	    .timeout_s = task->data.limits[LIMIT_TIMEOUT],
+	};
+	struct err err;
+
+	/* What cannot be ordered ends by itself, and says why. */
+	sandbox_start(task->sandbox, &command, &err);
+}
+
+static void
 start_written(struct task *task, const struct err *err)
 {
 	/* It was cancelled while its start was being written. */
@@ -44,7 +61,7 @@ start_written(struct task *task, const struct err *err)
 		task->deadline_ms =
 		    clock_boot_ms() + 1000 * task->data.limits[LIMIT_TIMEOUT];
 		task_arm_timer(task);
-		sandbox_start(task->sandbox);
+		give_order(task);
 		return;
 	}
 	/* No record, no action: it waits for better times. */
@@ -62,13 +79,13 @@ start_written(struct task *task, const struct err *err)
 }
 
 static void
-on_ready(void *arg, const char *container, const char *image_id)
+on_ready(void *arg, const struct sandbox_ready *ready)
 {
 	struct task *task = arg;
 	struct task_facts *facts = &task->data.facts;
 
-	copy_name(facts->container, sizeof(facts->container), container);
-	copy_name(facts->image_id, sizeof(facts->image_id), image_id);
+	copy_name(facts->container, sizeof(facts->container), ready->container);
+	copy_name(facts->image_id, sizeof(facts->image_id), ready->image_id);
 	tasks_change_start(task, start_written);
 }
 
@@ -155,22 +172,16 @@ start(struct task *task)
 {
 	struct tasks *tasks = task->tasks;
 	const struct task_data *data = &task->data;
-	const struct sandbox_order order = {
-	    .task = data->id,
+	struct sandbox_spec spec = {
 	    .image = data->request.image,
-	    .args = data->request.args,
-	    .nargs = data->request.nargs,
-	    .env = data->request.env,
-	    .nenv = data->request.nenv,
 	    .uid = data->uid,
 	    .gid = data->gid,
 	    .network = data->network,
 	};
-	struct sandbox_order whole = order;
 
-	memcpy(whole.limits, data->limits, sizeof(whole.limits));
+	memcpy(spec.limits, data->limits, sizeof(spec.limits));
 	task->sandbox =
-	    sandbox_new(tasks->factory, &whole, &sandbox_events, task);
+	    sandbox_new(tasks->factory, &spec, &sandbox_events, task);
 }
 
 static void

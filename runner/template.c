@@ -196,7 +196,7 @@ template_compose(
 		    input->network);
 	body = json_pack("{s:s, s:o, s:[s], s:o, s:s, s:s, s:b, s:{s:[s]},"
 			 " s:b, s:b, s:b, s:b, s:b, s:b,"
-			 " s:{s:s, s:s, s:s}, s:o}",
+			 " s:{s:s, s:s}, s:o}",
 	    "Image", input->image->id, "User",
 	    json_sprintf(
 		"%lld:%lld", (long long)input->uid, (long long)input->gid),
@@ -207,8 +207,8 @@ template_compose(
 	    input->network == NULL, "Healthcheck", "Test", "NONE", "Tty", 0,
 	    "OpenStdin", 0, "StdinOnce", 0, "AttachStdin", 0, "AttachStdout", 0,
 	    "AttachStderr", 0, "Labels", TEMPLATE_LABEL_RUNNER, input->runner,
-	    TEMPLATE_LABEL_TASK, input->task, TEMPLATE_LABEL_SANDBOX,
-	    input->sandbox, "HostConfig", make_host(input));
+	    TEMPLATE_LABEL_SANDBOX, input->sandbox, "HostConfig",
+	    make_host(input));
 	if (body == NULL)
 		return err_set(err, ERR_UNPROCESSABLE,
 		    "the container's description is not valid UTF-8");

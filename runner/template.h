@@ -20,7 +20,6 @@
 
 /* Labels of every container of ours. */
 #define TEMPLATE_LABEL_RUNNER "taskgate.runner"
-#define TEMPLATE_LABEL_TASK "taskgate.task"
 #define TEMPLATE_LABEL_SANDBOX "taskgate.sandbox"
 
 /* The one name that a task sees of its machine. */
@@ -33,7 +32,7 @@
 
 /* What an image brings along. Strings and values are borrowed from `json`. */
 struct template_image {
-	json_t *json; /* the inspection; owned */
+	json_t *json; /* of the inspection what stands here; owned */
 	const char *id; /* "sha256:" and 64 digits */
 	const json_t *entrypoint, *command; /* arrays of strings, or NULL */
 	const json_t *environment;
@@ -55,7 +54,7 @@ void template_image_done(struct template_image *image);
 
 struct template_input {
 	const struct template_image *image;
-	const char *runner, *task, *sandbox; /* ids */
+	const char *runner, *sandbox; /* ids */
 	int64_t uid, gid;
 	const int64_t *limits; /* by enum limit */
 	const char *network; /* NULL: none */
@@ -77,14 +76,11 @@ int template_check(const json_t *asked, const char *image_id,
 /* The body of task-init's order (runner/control.h): the image's ENTRYPOINT
  * with `args` or its CMD; the usual variables, the image's, then `env`.
  * ERR_UNPROCESSABLE: no command, or too much of it. */
-struct template_command {
-	const char *const *args;
-	size_t nargs;
-	const struct request_env *env;
-	size_t nenv;
-};
+struct sandbox_command;
 int template_order_encode(const struct template_image *image,
-    const struct template_command *command, struct buffer *ret,
-    struct err *err);
+    const struct sandbox_command *command, struct buffer *ret, struct err *err);
+/* The first argument of such an order; "" where there is none. */
+const char *template_order_program(
+    const struct template_image *image, const struct sandbox_command *command);
 
 #endif

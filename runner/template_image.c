@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "lib/alloc.h"
 #include "lib/cleanup.h"
 #include "runner/control.h"
 #include "runner/template.h"
@@ -177,7 +178,6 @@ template_image_read(json_t *inspection, const char *name,
 	const char *id = json_string_value(json_object_get(inspection, "Id"));
 	const json_t *config = json_object_get(inspection, "Config");
 	struct template_image image = {
-	    .json = inspection,
 	    .id = id,
 	    .entrypoint = json_object_get(config, "Entrypoint"),
 	    .command = json_object_get(config, "Cmd"),
@@ -206,7 +206,13 @@ template_image_read(json_t *inspection, const char *name,
 		    "the image's WORKDIR is not absolute: %s", image.folder);
 	if (check_volumes(image.volumes, err) != 0)
 		return -1;
-	json_incref(inspection);
+	/* The rest of an inspection can be large, and is kept for long. */
+	image.json = json_pack("{s:O, s:O*, s:O*, s:O*, s:O*, s:O*}", "Id",
+	    json_object_get(inspection, "Id"), "Entrypoint", image.entrypoint,
+	    "Cmd", image.command, "Env", image.environment, "Volumes",
+	    image.volumes, "WorkingDir", json_object_get(config, "WorkingDir"));
+	if (image.json == NULL)
+		die("json_pack");
 	*ret = image;
 	return 0;
 }

@@ -4,6 +4,7 @@
 
 #include "lib/cleanup.h"
 #include "runner/control.h"
+#include "runner/sandbox.h"
 #include "runner/template.h"
 
 /* What every container has (the engine would say the same), the weakest. */
@@ -16,7 +17,7 @@ static const struct request_env USUAL[] = {
 /* All variables in order of strength: of one name the last holds. */
 struct variables {
 	const struct template_image *image;
-	const struct template_command *command;
+	const struct sandbox_command *command;
 };
 
 static size_t
@@ -103,7 +104,7 @@ append_strings(const json_t *array, struct buffer *buffer)
 
 static size_t
 append_args(const struct template_image *image,
-    const struct template_command *command, struct buffer *buffer)
+    const struct sandbox_command *command, struct buffer *buffer)
 {
 	size_t count = append_strings(image->entrypoint, buffer);
 
@@ -117,29 +118,47 @@ append_args(const struct template_image *image,
 
 int
 template_order_encode(const struct template_image *image,
-    const struct template_command *command, struct buffer *ret, struct err *err)
+    const struct sandbox_command *command, struct buffer *ret, struct err *err)
 {
 	struct variables variables = {image, command};
+	struct control_order numbers = {0};
 	uint8_t head[CONTROL_ORDER_HEAD] = {0};
 	auto_buffer body = BUFFER_INIT(CONTROL_ORDER_MAX);
-	size_t nargs, nenv;
 
 	buffer_append(&body, head, sizeof(head));
 	buffer_append(&body, image->folder, strlen(image->folder) + 1);
-	nargs = append_args(image, command, &body);
-	nenv = append_variables(&variables, &body);
-	if (nargs == 0)
+	numbers.nargs = append_args(image, command, &body);
+	numbers.nenv = append_variables(&variables, &body);
+	if (numbers.nargs == 0)
 		return err_set(err, ERR_UNPROCESSABLE,
 		    "no command: the image has neither ENTRYPOINT nor CMD, and "
 		    "the request no args");
-	if (body.full || nargs > CONTROL_ARGS_MAX || nenv > CONTROL_ENV_MAX)
+	if (body.full || numbers.nargs > CONTROL_ARGS_MAX ||
+	    numbers.nenv > CONTROL_ENV_MAX)
 		return err_set(err, ERR_UNPROCESSABLE,
 		    "the command with the image's ENTRYPOINT and ENV is too "
 		    "large");
-	control_put_u32((uint8_t *)body.data, (uint32_t)nargs);
-	control_put_u32((uint8_t *)body.data + 4, (uint32_t)nenv);
+	numbers.has_stdin = command->has_stdin;
+	numbers.ninputs = command->ninputs;
+	numbers.noutputs = command->noutputs;
+	numbers.file_max = (uint64_t)command->file_max;
+	numbers.deadline_s = (uint64_t)command->timeout_s;
+	control_encode_order_head(&numbers, (uint8_t *)body.data);
 	buffer_done(ret);
 	*ret = body;
 	body = (struct buffer){0};
 	return 0;
+}
+
+const char *
+template_order_program(
+    const struct template_image *image, const struct sandbox_command *command)
+{
+	const json_t *first = json_array_get(image->entrypoint, 0);
+
+	if (first == NULL && command->nargs > 0)
+		return command->args[0];
+	if (first == NULL)
+		first = json_array_get(image->command, 0);
+	return first != NULL ? json_string_value(first) : "";
 }

@@ -22,19 +22,35 @@ site_alarm(uv_timer_t *timer)
 	fail_msg("not within %d ms", DEADLINE_MS);
 }
 
+void
+site_start(struct record *record)
+{
+	struct err err;
+
+	if (sandbox_start(record->sandbox, &record->command, &err) != 0)
+		print_message("%s\n", err.detail);
+}
+
 static void
-on_ready(void *arg, const char *container, const char *image_id)
+on_ready(void *arg, const struct sandbox_ready *ready)
 {
 	struct record *record = arg;
 
 	assert_false(record->ready || record->ended);
 	record->ready = true;
-	snprintf(record->container, sizeof(record->container), "%s", container);
-	snprintf(record->image_id, sizeof(record->image_id), "%s", image_id);
+	assert_true(sandbox_is_ready(record->sandbox));
+	assert_ptr_equal(sandbox_ready(record->sandbox), ready);
+	assert_true(ready->made_ms <= clock_boot_ms());
+	snprintf(record->id, sizeof(record->id), "%s", ready->id);
+	snprintf(record->container, sizeof(record->container), "%s",
+	    ready->container);
+	snprintf(
+	    record->image_id, sizeof(record->image_id), "%s", ready->image_id);
+	record->init_pid = ready->init_pid;
 	if (record->on_ready != NULL)
 		record->on_ready(record);
 	else
-		sandbox_start(record->sandbox);
+		site_start(record);
 }
 
 static void
@@ -76,7 +92,7 @@ on_ended(void *arg, const struct sandbox_end *end)
 }
 
 void
-site_default_order(struct sandbox_order *ret)
+site_default_order(struct site_order *ret)
 {
 	static const int64_t limits[LIMIT_COUNT] = {
 	    [LIMIT_MEMORY] = 64 << 20,
@@ -88,25 +104,61 @@ site_default_order(struct sandbox_order *ret)
 	};
 
 	memset(ret, 0, sizeof(*ret));
-	ret->task = "0190c5a2-5e1f-7c3e-8a55-3f1f0c1b2a11";
-	ret->image = IMAGE;
-	ret->uid = ret->gid = -1;
-	memcpy(ret->limits, limits, sizeof(limits));
+	ret->spec.image = IMAGE;
+	ret->spec.uid = ret->spec.gid = -1;
+	memcpy(ret->spec.limits, limits, sizeof(limits));
+	ret->command.timeout_s = limits[LIMIT_TIMEOUT];
+}
+
+static void
+copy_command(struct record *record, const struct sandbox_command *command)
+{
+	char **args = alloc_zero(command->nargs + 1, sizeof(*args));
+	struct request_env *env = alloc_zero(command->nenv + 1, sizeof(*env));
+
+	for (size_t i = 0; i < command->nargs; i++)
+		args[i] = alloc_string(command->args[i]);
+	for (size_t i = 0; i < command->nenv; i++) {
+		env[i].name = alloc_string(command->env[i].name);
+		env[i].value = alloc_string(command->env[i].value);
+	}
+	record->command = *command;
+	record->command.args = (const char *const *)args;
+	record->command.env = env;
+}
+
+static void
+free_command(struct sandbox_command *command)
+{
+	for (size_t i = 0; i < command->nargs; i++)
+		free((char *)(uintptr_t)command->args[i]);
+	for (size_t i = 0; i < command->nenv; i++) {
+		free((char *)(uintptr_t)command->env[i].name);
+		free((char *)(uintptr_t)command->env[i].value);
+	}
+	free((void *)(uintptr_t)command->args);
+	free((void *)(uintptr_t)command->env);
 }
 
 void
-site_launch(struct record *record, const struct sandbox_order *order)
+site_launch(struct record *record, const struct site_order *order)
 {
 	static const struct sandbox_events events = {
-	    on_ready, on_started, on_output, on_ended};
+	    .ready = on_ready,
+	    .started = on_started,
+	    .output = on_output,
+	    .ended = on_ended,
+	};
 
 	for (int i = 0; i < STREAM_COUNT; i++)
 		record->output[i].max = 64 << 20;
-	record->sandbox = sandbox_new(site.factory, order, &events, record);
+	copy_command(record, &order->command);
+	record->sandbox =
+	    sandbox_new(site.factory, &order->spec, &events, record);
 }
 
 void
-site_run(struct record *record, const struct sandbox_order *order)
+site_run(struct record *record, const struct site_order *order)
 {
 	site_launch(record, order);
 	UNTIL(record->ended);
@@ -116,11 +168,11 @@ void
 site_launch_shell(struct record *record, const char *script)
 {
 	const char *args[] = {"sh", "-c", script};
-	struct sandbox_order order;
+	struct site_order order;
 
 	site_default_order(&order);
-	order.args = args;
-	order.nargs = 3;
+	order.command.args = args;
+	order.command.nargs = 3;
 	site_launch(record, &order);
 }
 
@@ -136,6 +188,7 @@ site_finish(struct record *record)
 {
 	for (int i = 0; i < STREAM_COUNT; i++)
 		buffer_done(&record->output[i]);
+	free_command(&record->command);
 }
 
 const char *
@@ -252,7 +305,7 @@ site_make_factory(const char *engine)
 	site.factory = sandbox_factory_new(&site.loop, &configuration, &err);
 	if (site.factory == NULL)
 		fail_msg("%s", err.detail);
-	sandbox_factory_start(site.factory, note_engine, NULL);
+	sandbox_factory_start(site.factory, NULL, 0, note_engine, NULL);
 }
 
 int

@@ -31,12 +31,21 @@ extern struct site {
 	char reason[ERR_DETAIL_MAX];
 } site;
 
+/* What one is made of, and what runs in it. */
+struct site_order {
+	struct sandbox_spec spec;
+	struct sandbox_command command;
+};
+
 /* What one sandbox did. */
 struct record {
 	struct sandbox *sandbox;
+	struct sandbox_command command; /* its args and env are copies */
 	bool ready, started, ended;
 	char container[65];
 	char image_id[80];
+	char id[UUID_TEXT];
+	pid_t init_pid;
 	struct buffer output[STREAM_COUNT];
 	struct sandbox_end end;
 	/* Called on the event, for tests that act then; without on_ready the
@@ -78,11 +87,13 @@ char *site_command_output(const char *format, ...)
 size_t site_count_containers(void);
 size_t site_count_folders(void);
 
-void site_default_order(struct sandbox_order *ret);
-void site_launch(struct record *record, const struct sandbox_order *order);
+void site_default_order(struct site_order *ret);
+/* Gives the order that the record holds. */
+void site_start(struct record *record);
+void site_launch(struct record *record, const struct site_order *order);
 void site_launch_shell(struct record *record, const char *script);
 /* The same, and waits for the end. */
-void site_run(struct record *record, const struct sandbox_order *order);
+void site_run(struct record *record, const struct site_order *order);
 void site_run_shell(struct record *record, const char *script);
 /* Never NULL. */
 const char *site_text(const struct record *record, enum stream stream);

@@ -43,11 +43,11 @@ test_a_task_that_is_killed_by_a_signal_says_which(void **state)
 static void
 run_args(struct record *record, const char *const *args, size_t nargs)
 {
-	struct sandbox_order order;
+	struct site_order order;
 
 	site_default_order(&order);
-	order.args = args;
-	order.nargs = nargs;
+	order.command.args = args;
+	order.command.nargs = nargs;
 	site_run(record, &order);
 }
 
@@ -77,7 +77,7 @@ test_a_command_that_cannot_be_executed_says_why(void **state)
 static void
 test_without_args_the_image_s_own_command_runs(void **state)
 {
-	struct sandbox_order order;
+	struct site_order order;
 	RECORD r = {0};
 
 	(void)state;
@@ -94,15 +94,15 @@ test_the_environment_is_the_image_s_and_the_request_s(void **state)
 	static const char *const args[] = {"env"};
 	static const struct request_env env[] = {
 	    {"HOME", "/tmp"}, {"LANG", "C.UTF-8"}, {"SPACED", "a = b\nc"}};
-	struct sandbox_order order;
+	struct site_order order;
 	RECORD r = {0};
 
 	(void)state;
 	site_default_order(&order);
-	order.args = args;
-	order.nargs = 1;
-	order.env = env;
-	order.nenv = COUNT(env);
+	order.command.args = args;
+	order.command.nargs = 1;
+	order.command.env = env;
+	order.command.nenv = COUNT(env);
 	site_run(&r, &order);
 	assert_string_equal(site_text(&r, STREAM_STDOUT),
 	    "HOSTNAME=task\nPATH=/bin\nHOME=/tmp\nLANG=C.UTF-8\n"
@@ -286,7 +286,7 @@ test_an_order_of_a_megabyte_is_handed_over(void **state)
 	static const char *args[12] = {
 	    "sh", "-c", "echo ${#0} ${#9} $#; printf %s \"$BIG\" | wc -c"};
 	struct request_env env = {"BIG", big};
-	struct sandbox_order order;
+	struct site_order order;
 	RECORD r = {0};
 
 	(void)state;
@@ -294,10 +294,10 @@ test_an_order_of_a_megabyte_is_handed_over(void **state)
 	for (size_t i = 3; i < COUNT(args); i++)
 		args[i] = big;
 	site_default_order(&order);
-	order.args = args;
-	order.nargs = COUNT(args);
-	order.env = &env;
-	order.nenv = 1;
+	order.command.args = args;
+	order.command.nargs = COUNT(args);
+	order.command.env = &env;
+	order.command.nenv = 1;
 	site_run(&r, &order);
 	assert_string_equal(
 	    site_text(&r, STREAM_STDOUT), "100000 0 8\n100000\n");

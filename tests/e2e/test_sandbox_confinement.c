@@ -78,12 +78,12 @@ test_a_task_inherits_its_three_streams_and_nothing_else(void **state)
 static void
 assert_args_print(const char *const *args, size_t nargs, const char *expected)
 {
-	struct sandbox_order order;
+	struct site_order order;
 	RECORD r = {0};
 
 	site_default_order(&order);
-	order.args = args;
-	order.nargs = nargs;
+	order.command.args = args;
+	order.command.nargs = nargs;
 	site_run(&r, &order);
 	assert_string_equal(site_text(&r, STREAM_STDOUT), expected);
 }
@@ -144,12 +144,12 @@ static void
 attempt(const char *name, const char *expected)
 {
 	const char *args[] = {"intruder", name};
-	struct sandbox_order order;
+	struct site_order order;
 	RECORD r = {0};
 
 	site_default_order(&order);
-	order.args = args;
-	order.nargs = 2;
+	order.command.args = args;
+	order.command.nargs = 2;
 	site_run(&r, &order);
 	assert_int_equal(r.end.how, SANDBOX_EXITED);
 	assert_int_equal(r.end.exit_code, 9);
@@ -189,13 +189,13 @@ static void
 test_the_profile_refuses_what_it_must(void **state)
 {
 	const char *args[] = {"probe", "refused"};
-	struct sandbox_order order;
+	struct site_order order;
 	RECORD r = {0};
 
 	(void)state;
 	site_default_order(&order);
-	order.args = args;
-	order.nargs = 2;
+	order.command.args = args;
+	order.command.nargs = 2;
 	site_run(&r, &order);
 	assert_string_equal(site_text(&r, STREAM_STDOUT), "38 tried\n");
 	assert_int_equal(r.end.exit_code, 0);
@@ -261,13 +261,13 @@ test_the_profile_is_no_wider_than_the_engine_s_default(void **state)
 	auto_free char *list = list_refused_by_default();
 	bool by_default[CALLS] = {false}, by_ours[CALLS] = {false};
 	int wider = 0;
-	struct sandbox_order order;
+	struct site_order order;
 	RECORD r = {0};
 
 	(void)state;
 	site_default_order(&order);
-	order.args = args;
-	order.nargs = 2;
+	order.command.args = args;
+	order.command.nargs = 2;
 	site_run(&r, &order);
 	assert_int_equal(r.end.exit_code, 0);
 	/* What no version of the default lets an unprivileged task do. */
@@ -317,15 +317,15 @@ test_what_an_image_brings_along_is_overridden(void **state)
 	    "</proc/mounts; while read k v w; do [ $k = Uid: ] && echo $v; "
 	    "done </proc/self/status";
 	const char *args[] = {script};
-	struct sandbox_order order;
+	struct site_order order;
 	RECORD r = {0};
 
 	(void)state;
 	import_full_image();
 	site_default_order(&order);
-	order.image = "taskgate-test/full";
-	order.args = args;
-	order.nargs = 1;
+	order.spec.image = "taskgate-test/full";
+	order.command.args = args;
+	order.command.nargs = 1;
 	site_run(&r, &order);
 	assert_string_equal(site_text(&r, STREAM_STDOUT),
 	    "full\n/work/here\nwritable\n"
@@ -336,12 +336,12 @@ test_what_an_image_brings_along_is_overridden(void **state)
 static void
 test_an_image_s_entrypoint_and_command_run_where_nothing_is_asked(void **state)
 {
-	struct sandbox_order order;
+	struct site_order order;
 	RECORD r = {0};
 
 	(void)state;
 	site_default_order(&order);
-	order.image = "taskgate-test/full";
+	order.spec.image = "taskgate-test/full";
 	site_run(&r, &order);
 	assert_string_equal(site_text(&r, STREAM_STDOUT), "of the image\n");
 }
@@ -353,15 +353,15 @@ test_a_rule_s_uid_and_gid_hold_also_for_root(void **state)
 	    "id -u; id -g; grep CapEff /proc/self/status; "
 	    "cat /proc/1/environ 2>/dev/null || echo kept";
 	const char *args[] = {"sh", "-c", script};
-	struct sandbox_order order;
+	struct site_order order;
 	RECORD r = {0};
 
 	(void)state;
 	site_default_order(&order);
-	order.args = args;
-	order.nargs = 3;
-	order.uid = 0;
-	order.gid = 7;
+	order.command.args = args;
+	order.command.nargs = 3;
+	order.spec.uid = 0;
+	order.spec.gid = 7;
 	site_run(&r, &order);
 	assert_string_equal(site_text(&r, STREAM_STDOUT),
 	    "0\n7\nCapEff:\t0000000000000000\nkept\n");

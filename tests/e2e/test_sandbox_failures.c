@@ -16,12 +16,12 @@ static void
 run_image(struct record *record, const char *image)
 {
 	const char *args[] = {"true"};
-	struct sandbox_order order;
+	struct site_order order;
 
 	site_default_order(&order);
-	order.image = image;
-	order.args = args;
-	order.nargs = 1;
+	order.spec.image = image;
+	order.command.args = args;
+	order.command.nargs = 1;
 	site_run(record, &order);
 }
 

@@ -22,12 +22,12 @@ static void
 run_lie(struct record *record, enum false_init_lie lie)
 {
 	const char *args[] = {"true"};
-	struct sandbox_order order;
+	struct site_order order;
 
 	site_default_order(&order);
-	order.args = args;
-	order.nargs = 1;
-	order.limits[LIMIT_TMP] = (lie + 1) * sysconf(_SC_PAGESIZE);
+	order.command.args = args;
+	order.command.nargs = 1;
+	order.spec.limits[LIMIT_TMP] = (lie + 1) * sysconf(_SC_PAGESIZE);
 	if (lie == LIE_EXIT_BEFORE_ORDER || lie == LIE_HELLO_TWICE)
 		record->on_ready = wait_for_it;
 	site_run(record, &order);

@@ -58,7 +58,6 @@ make_input(const struct template_image *image)
 	return (struct template_input){
 	    .image = image,
 	    .runner = "R",
-	    .task = "T",
 	    .sandbox = "S",
 	    .uid = 61000,
 	    .gid = 61001,
@@ -106,7 +105,7 @@ static const char EXPECTED[] =
     "\"NetworkDisabled\":true,\"Healthcheck\":{\"Test\":[\"NONE\"]},"
     "\"Tty\":false,\"OpenStdin\":false,\"StdinOnce\":false,"
     "\"AttachStdin\":false,\"AttachStdout\":false,\"AttachStderr\":false,"
-    "\"Labels\":{\"taskgate.runner\":\"R\",\"taskgate.task\":\"T\","
+    "\"Labels\":{\"taskgate.runner\":\"R\","
     "\"taskgate.sandbox\":\"S\"},"
     "\"HostConfig\":{\"NetworkMode\":\"none\","
     "\"LogConfig\":{\"Type\":\"none\",\"Config\":{}},"

@@ -12,6 +12,7 @@
 #include "lib/cleanup.h"
 #include "lib/json.h"
 #include "runner/control.h"
+#include "runner/sandbox.h"
 #include "runner/template.h"
 
 #define DIGITS \
@@ -196,7 +197,7 @@ test_more_volumes_than_the_maximum_are_refused(void **state)
 
 /* Encodes and decodes: what task-init will see. */
 static void
-make_order(const char *config, const struct template_command *command,
+make_order(const char *config, const struct sandbox_command *command,
     struct buffer *buffer, struct control_order *ret)
 {
 	AUTO(template_image_done) struct template_image image = {0};
@@ -217,8 +218,8 @@ test_args_replace_the_command_behind_the_entrypoint(void **state)
 	    "{\"Entrypoint\":[\"/e\",\"1\"],\"Cmd\":[\"c\"],"
 	    "\"WorkingDir\":\"/w\"}";
 	static const char *const args[] = {"a", ""};
-	struct template_command with = {.args = args, .nargs = 2};
-	struct template_command without = {0};
+	struct sandbox_command with = {.args = args, .nargs = 2};
+	struct sandbox_command without = {0};
 	auto_buffer buffer = BUFFER_INIT(0);
 	struct control_order order;
 
@@ -243,7 +244,7 @@ test_of_one_variable_the_strongest_value_holds(void **state)
 	static const struct request_env env[] = {{"C", ""}, {"D", "4"}};
 	static const char *const expected[] = {
 	    "HOME=/", "HOSTNAME=task", "PATH=/image", "A=2", "B=", "C=", "D=4"};
-	struct template_command command = {.env = env, .nenv = 2};
+	struct sandbox_command command = {.env = env, .nenv = 2};
 	auto_buffer buffer = BUFFER_INIT(0);
 	struct control_order order;
 
@@ -255,7 +256,7 @@ test_of_one_variable_the_strongest_value_holds(void **state)
 }
 
 static void
-assert_no_order(const char *config, const struct template_command *command)
+assert_no_order(const char *config, const struct sandbox_command *command)
 {
 	AUTO(template_image_done) struct template_image image = {0};
 	auto_buffer buffer = BUFFER_INIT(0);
@@ -274,12 +275,11 @@ static void
 test_no_command_or_too_much_of_it_is_refused(void **state)
 {
 	static const char *many[CONTROL_ARGS_MAX];
-	struct template_command none = {0};
-	struct template_command most = {
-	    .args = many, .nargs = CONTROL_ARGS_MAX};
+	struct sandbox_command none = {0};
+	struct sandbox_command most = {.args = many, .nargs = CONTROL_ARGS_MAX};
 	auto_free char *big = alloc_zero(CONTROL_ORDER_MAX + 1, 1);
 	const char *one[] = {big};
-	struct template_command large = {.args = one, .nargs = 1};
+	struct sandbox_command large = {.args = one, .nargs = 1};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(many); i++)
