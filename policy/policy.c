@@ -210,6 +210,16 @@ hash_sources(const struct sources *sources, char ret[SHA256_HEX])
 	digest_sha256_hex(all.data != NULL ? all.data : "", all.len, ret);
 }
 
+static void
+list_warm(struct policy *policy)
+{
+	policy->warm = alloc_zero(policy->nrules + 1, sizeof(*policy->warm));
+	for (size_t k = 0; k < policy->nrules; k++) {
+		if (policy->rules[k].warm.max > 0)
+			policy->warm[policy->nwarm++] = k;
+	}
+}
+
 static struct policy *
 read_sources(struct sources *sources, struct err *err)
 {
@@ -223,6 +233,7 @@ read_sources(struct sources *sources, struct err *err)
 	}
 	if (check_ids(policy, sources, err) != 0)
 		return NULL;
+	list_warm(policy);
 	hash_sources(sources, policy->sha256);
 	index_init(&policy->index, policy->rules, policy->nrules);
 	return take(policy);
@@ -331,6 +342,7 @@ policy_free(struct policy *policy)
 	for (size_t k = 0; k < policy->nfiles; k++)
 		json_decref(policy->files[k]);
 	index_done(&policy->index);
+	free(policy->warm);
 	free(policy->rules);
 	free(policy->files);
 	free(policy);
@@ -346,4 +358,28 @@ size_t
 policy_rule_count(const struct policy *policy)
 {
 	return policy->nrules;
+}
+
+size_t
+policy_warm_count(const struct policy *policy)
+{
+	return policy->nwarm;
+}
+
+void
+policy_warm_get(const struct policy *policy, size_t i, struct policy_warm *ret)
+{
+	const struct rule *rule = &policy->rules[policy->warm[i]];
+
+	*ret = (struct policy_warm){
+	    .rule = rule->id,
+	    .reference = rule->image,
+	    .uid = rule->uid,
+	    .gid = rule->gid,
+	    .min = rule->warm.min,
+	    .max = rule->warm.max,
+	    .max_age_s = rule->warm.max_age_s,
+	};
+	for (size_t k = 0; k < LIMIT_COUNT; k++)
+		ret->limits[k] = rule->limits[k].standard;
 }

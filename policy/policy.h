@@ -25,6 +25,22 @@ void policy_free(struct policy *policy);
 const char *policy_sha256(const struct policy *policy);
 size_t policy_rule_count(const struct policy *policy);
 
+/* What a rule wants kept ready; all borrowed from the policy. */
+struct policy_warm {
+	const char *rule; /* its id */
+	const char *reference; /* as struct request has it */
+	int64_t limits[LIMIT_COUNT]; /* the rule's defaults */
+	int64_t uid, gid; /* -1: the runner's default pair */
+	const char *network; /* NULL: none */
+	int64_t min, max; /* 0 <= min <= max, 1 <= max */
+	int64_t max_age_s;
+};
+
+size_t policy_warm_count(const struct policy *policy);
+/* In the order of the rules; i < policy_warm_count(). */
+void
+policy_warm_get(const struct policy *policy, size_t i, struct policy_warm *ret);
+
 /* All borrowed. */
 struct policy_principal {
 	const char *subject;
@@ -37,7 +53,8 @@ struct policy_denial {
 	const char *rule; /* borrowed from the policy */
 	bool names_caller; /* its subjects match: the caller may be told */
 	/* What failed ("subjects", "args", "args[1]", "env.LANG",
-	 * "limits.memory"), and what would pass; owned. */
+	 * "stdin", "inputs", "outputs", "limits.memory"), and what would pass;
+	 * owned. */
 	char *condition;
 	char *detail;
 };

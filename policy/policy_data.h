@@ -10,6 +10,8 @@ struct policy {
 	size_t nfiles;
 	struct rule *rules;
 	size_t nrules;
+	size_t *warm; /* the numbers of the rules that want sandboxes ready */
+	size_t nwarm;
 	struct index index;
 	char sha256[SHA256_HEX];
 };

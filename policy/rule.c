@@ -171,6 +171,47 @@ check_env(const struct rule *rule, const struct request *request,
 }
 
 static bool
+check_stdin(const struct rule *rule, const struct request *request,
+    struct policy_denial *ret)
+{
+	int64_t most = request->limits[LIMIT_STDIN] != LIMIT_UNSET
+	    ? request->limits[LIMIT_STDIN]
+	    : rule->limits[LIMIT_STDIN].standard;
+	auto_buffer detail = BUFFER_INIT(DETAIL_MAX);
+	char most_text[QUANTITY_TEXT];
+
+	if (request->stdin_mode > rule->input) {
+		buffer_append_string(&detail,
+		    rule->input == REQUEST_STDIN_NONE
+			? "there may be none"
+			: "may not be streamed, only come with the request");
+		return fail(ret, alloc_string("stdin"), &detail);
+	}
+	if (request->stdin_len <= (uint64_t)most)
+		return true;
+	limit_format(LIMIT_STDIN, most, most_text);
+	buffer_printf(&detail, "%zu bytes, but at most %s", request->stdin_len,
+	    most_text);
+	return fail(ret, alloc_string("stdin"), &detail);
+}
+
+static bool
+check_files(
+    size_t asked, int64_t most, const char *what, struct policy_denial *ret)
+{
+	auto_buffer detail = BUFFER_INIT(DETAIL_MAX);
+
+	if (asked <= (uint64_t)most)
+		return true;
+	if (most == 0)
+		buffer_append_string(&detail, "there may be none");
+	else
+		buffer_printf(
+		    &detail, "%zu files, but at most %" PRId64, asked, most);
+	return fail(ret, alloc_string(what), &detail);
+}
+
+static bool
 check_limits(const struct rule *rule, const struct request *request,
     struct policy_denial *ret)
 {
@@ -196,5 +237,8 @@ rule_allows(const struct rule *rule, const struct request *request,
     struct policy_denial *ret)
 {
 	return check_args(rule, request, ret) &&
-	    check_env(rule, request, ret) && check_limits(rule, request, ret);
+	    check_env(rule, request, ret) && check_stdin(rule, request, ret) &&
+	    check_files(request->ninputs, rule->inputs, "inputs", ret) &&
+	    check_files(request->noutputs, rule->outputs, "outputs", ret) &&
+	    check_limits(rule, request, ret);
 }

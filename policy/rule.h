@@ -32,6 +32,17 @@ struct rule_limit {
 	int64_t most;
 };
 
+#define RULE_WARM_MAX 64
+#define RULE_WARM_AGE_LEAST_S 10
+#define RULE_WARM_AGE_MOST_S 86400
+#define RULE_WARM_AGE_USUAL_S 3600
+
+/* Sandboxes that wait for the rule's tasks; max of 0: none. */
+struct rule_warm {
+	int64_t min, max;
+	int64_t max_age_s;
+};
+
 /* Strings are borrowed from the JSON it was read from. */
 struct rule {
 	const char *id;
@@ -47,7 +58,10 @@ struct rule {
 	int64_t rest_min, rest_max;
 	struct rule_variable *env;
 	size_t nenv;
+	enum request_stdin input; /* the most that it allows */
+	int64_t inputs, outputs; /* files, at most */
 	struct rule_limit limits[LIMIT_COUNT];
+	struct rule_warm warm;
 	int64_t uid, gid; /* -1: the runner's default pair */
 };
 
@@ -55,14 +69,20 @@ struct rule {
 int rule_read(
     const json_t *json, const char *path, struct rule *ret, struct err *err);
 void rule_done(struct rule *rule);
+/* Parts of it, in files of their own. */
+int rule_limits_read(
+    json_t *limits, const char *path, struct rule *rule, struct err *err);
+int rule_warm_read(
+    const json_t *warm, const char *path, struct rule *rule, struct err *err);
 
 /* Whether the rule is about this image. */
 bool rule_names_image(const struct rule *rule, const struct request *request);
 bool rule_names_caller(
     const struct rule *rule, const struct policy_principal *principal);
 /*
- * Whether arguments, environment and limits are within the rule's. If not and
- * ret is not NULL, ret->condition and ret->detail say what failed first.
+ * Whether arguments, environment, files and limits are within the rule's. If
+ * not and ret is not NULL, ret->condition and ret->detail say what failed
+ * first.
  */
 bool rule_allows(const struct rule *rule, const struct request *request,
     struct policy_denial *ret);

@@ -26,7 +26,10 @@ struct members {
 	const char *image;
 	json_t *args;
 	json_t *env;
+	const char *input; /* "stdin", a macro of the C library */
+	int64_t inputs, outputs;
 	json_t *limits;
+	json_t *warm;
 	json_t *user;
 	const char *network;
 };
@@ -43,7 +46,13 @@ static const struct json_field fields[] = {
     JSON_FIELD(struct members, args, "args", JSON_KIND_ARRAY, false, 0,
 	REQUEST_ARGS_MAX),
     JSON_FIELD(struct members, env, "env", JSON_KIND_OBJECT, false, 0, 0),
+    JSON_FIELD(struct members, input, "stdin", JSON_KIND_STRING, false, 0, 0),
+    JSON_FIELD(struct members, inputs, "inputs", JSON_KIND_INTEGER, false, 0,
+	REQUEST_FILES_MAX),
+    JSON_FIELD(struct members, outputs, "outputs", JSON_KIND_INTEGER, false, 0,
+	REQUEST_FILES_MAX),
     JSON_FIELD(struct members, limits, "limits", JSON_KIND_OBJECT, false, 0, 0),
+    JSON_FIELD(struct members, warm, "warm", JSON_KIND_OBJECT, false, 0, 0),
     JSON_FIELD(struct members, user, "user", JSON_KIND_OBJECT, false, 0, 0),
     JSON_FIELD(
 	struct members, network, "network", JSON_KIND_STRING, false, 0, 0),
@@ -281,75 +290,35 @@ read_env(json_t *env, const char *path, struct rule *rule, struct err *err)
 	return 0;
 }
 
-struct limit_members {
-	json_t *standard;
-	json_t *most;
-};
-
-static const struct json_field limit_fields[] = {
-    JSON_FIELD(
-	struct limit_members, standard, "default", JSON_KIND_ANY, false, 0, 0),
-    JSON_FIELD(struct limit_members, most, "max", JSON_KIND_ANY, false, 0, 0),
-};
-
 static int
-read_limit(const json_t *json, const char *path, enum limit limit,
-    struct rule_limit *ret, struct err *err)
+read_stdin(
+    const char *input, const char *path, struct rule *rule, struct err *err)
 {
-	struct limit_members members = {0};
-	auto_free char *standard = member_path(path, "default");
-	auto_free char *most = member_path(path, "max");
+	static const char *const kinds[] = {
+	    [REQUEST_STDIN_NONE] = "none",
+	    [REQUEST_STDIN_INLINE] = "inline",
+	    [REQUEST_STDIN_STREAM] = "stream",
+	};
 
-	if (json_read_fields(json, path, limit_fields, COUNT(limit_fields),
-		true, &members, err) != 0)
-		return -1;
-	if (members.standard == NULL && members.most == NULL)
-		return refuse(err, path, "must have default, max or both");
-	if (members.standard != NULL &&
-	    limit_check(
-		limit, members.standard, standard, &ret->standard, err) != 0)
-		return -1;
-	if (members.most == NULL) {
-		ret->most = ret->standard;
+	for (size_t k = 0; k < COUNT(kinds); k++) {
+		if (strcmp(kinds[k], input) != 0)
+			continue;
+		rule->input = (enum request_stdin)k;
 		return 0;
 	}
-	if (limit_check(limit, members.most, most, &ret->most, err) != 0)
-		return -1;
-	if (members.standard == NULL && ret->standard > ret->most)
-		ret->standard = ret->most;
-	if (ret->standard > ret->most)
-		return refuse(err, standard, "greater than max");
-	return 0;
+	return err_set(err, ERR_UNPROCESSABLE,
+	    "%s.stdin: must be \"none\", \"inline\" or \"stream\"", path);
 }
 
 static int
-read_limits(
-    json_t *limits, const char *path, struct rule *rule, struct err *err)
+read_files(const struct members *members, const char *path, struct rule *rule,
+    struct err *err)
 {
-	auto_free char *inner = member_path(path, "limits");
-	struct json_field names[LIMIT_COUNT];
-	json_t *values[LIMIT_COUNT] = {NULL};
-
-	for (size_t k = 0; k < LIMIT_COUNT; k++) {
-		names[k] = (struct json_field){
-		    .name = limit_name((enum limit)k),
-		    .kind = JSON_KIND_OBJECT,
-		    .offset = k * sizeof(values[0]),
-		};
-	}
-	if (json_read_fields(
-		limits, inner, names, LIMIT_COUNT, true, values, err) != 0)
-		return -1;
-	for (size_t k = 0; k < LIMIT_COUNT; k++) {
-		auto_free char *where =
-		    member_path(inner, limit_name((enum limit)k));
-
-		if (values[k] != NULL &&
-		    read_limit(values[k], where, (enum limit)k,
-			&rule->limits[k], err) != 0)
-			return -1;
-	}
-	return 0;
+	rule->inputs = members->inputs;
+	rule->outputs = members->outputs;
+	return members->input == NULL
+	    ? 0
+	    : read_stdin(members->input, path, rule, err);
 }
 
 static int
@@ -366,8 +335,13 @@ read_members(const struct members *members, const char *path, struct rule *rule,
 	if (members->env != NULL &&
 	    read_env(members->env, path, rule, err) != 0)
 		return -1;
+	if (read_files(members, path, rule, err) != 0)
+		return -1;
 	if (members->limits != NULL &&
-	    read_limits(members->limits, path, rule, err) != 0)
+	    rule_limits_read(members->limits, path, rule, err) != 0)
+		return -1;
+	if (members->warm != NULL &&
+	    rule_warm_read(members->warm, path, rule, err) != 0)
 		return -1;
 	if (members->network != NULL && strcmp(members->network, "none") != 0)
 		return err_set(err, ERR_UNPROCESSABLE,

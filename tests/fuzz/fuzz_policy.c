@@ -45,6 +45,24 @@ check_decision(const struct policy *policy)
 	request_done(&request);
 }
 
+static void
+check_warm(const struct policy *policy)
+{
+	struct policy_warm warm;
+	char again[IMAGE_REFERENCE];
+	enum image_kind kind;
+
+	require(policy_warm_count(policy) <= policy_rule_count(policy));
+	for (size_t k = 0; k < policy_warm_count(policy); k++) {
+		policy_warm_get(policy, k, &warm);
+		require(image_read(warm.reference, again, &kind) == NULL);
+		require(strcmp(again, warm.reference) == 0);
+		require(warm.min >= 0 && warm.min <= warm.max);
+		require(warm.max >= 1 && warm.max <= 64);
+		require(warm.max_age_s >= 10 && warm.max_age_s <= 86400);
+	}
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -63,6 +81,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	}
 	check_decision(policy);
+	check_warm(policy);
 	policy_free(policy);
 	return 0;
 }

@@ -50,7 +50,15 @@ static const char table_policy[] =
     " \"args\": [{\"enum\": [\"a\", \"b\"]}],"
     " \"limits\": {\"pids\": {\"default\": 7}}},"
     "{\"id\": \"root\", \"subjects\": [\"admin\"], \"image\": \"x/root\","
-    " \"user\": {\"uid\": 0, \"gid\": 0}}"
+    " \"user\": {\"uid\": 0, \"gid\": 0}},"
+    "{\"id\": \"inline\", \"subjects\": [\"alice\"], \"image\": \"x/inline\","
+    " \"stdin\": \"inline\", \"inputs\": 1, \"outputs\": 2,"
+    " \"limits\": {\"stdin\": {\"default\": 4, \"max\": 5}},"
+    " \"warm\": {\"max\": 3}},"
+    "{\"id\": \"stream\", \"subjects\": [\"alice\"], \"image\": \"x/stream:2\","
+    " \"stdin\": \"stream\", \"limits\": {\"tmp\": {\"default\": \"1MiB\"}},"
+    " \"warm\": {\"min\": 2, \"max_age\": \"10m\"},"
+    " \"user\": {\"uid\": 1000, \"gid\": 1001}}"
     "]}";
 
 static struct policy *
@@ -308,6 +316,88 @@ test_variables_and_limits_are_decided_as_the_table_says(void **state)
 }
 
 static void
+test_input_and_files_are_decided_as_the_table_says(void **state)
+{
+#define BODY(image, more) "{\"image\":\"" image "\"," more "}"
+#define TEXT(text) "\"stdin\":{\"text\":\"" text "\"}"
+#define BLOB(name) "\"" name "\":\"" HEX "\""
+	static const struct question questions[] = {
+	    {"alice", NULL, BODY("x/inline", TEXT("1234")), "allowed inline"},
+	    {"alice", NULL, BODY("x/inline", TEXT("12345")),
+		"rule inline: stdin: 5 bytes, but at most 4B"},
+	    {"alice", NULL,
+		BODY("x/inline", TEXT("12345") ",\"limits\":{\"stdin\":5}"),
+		"allowed inline"},
+	    {"alice", NULL,
+		BODY("x/inline", TEXT("1234") ",\"limits\":{\"stdin\":3}"),
+		"rule inline: stdin: 4 bytes, but at most 3B"},
+	    {"alice", NULL,
+		BODY("x/inline", TEXT("123456") ",\"limits\":{\"stdin\":6}"),
+		"rule inline: limits.stdin: 6B, but at most 5B may be asked "
+		"for"},
+	    {"alice", NULL, BODY("x/inline", "\"stdin\":{\"stream\":true}"),
+		"rule inline: stdin: may not be streamed, only come with the "
+		"request"},
+	    {"alice", NULL, BODY("x/stream:2", "\"stdin\":{\"stream\":true}"),
+		"allowed stream"},
+	    {"alice", NULL, BODY("x/stream:2", TEXT("1")), "allowed stream"},
+	    {"alice", NULL, BODY("x/bare", TEXT("")),
+		"rule bare: stdin: there may be none"},
+	    {"alice", NULL, BODY("x/inline", "\"inputs\":{" BLOB("a") "}"),
+		"allowed inline"},
+	    {"alice", NULL,
+		BODY("x/inline", "\"inputs\":{" BLOB("a") "," BLOB("b") "}"),
+		"rule inline: inputs: 2 files, but at most 1"},
+	    {"alice", NULL, BODY("x/bare", "\"inputs\":{" BLOB("a") "}"),
+		"rule bare: inputs: there may be none"},
+	    {"alice", NULL, BODY("x/bare", "\"inputs\":{}"), "allowed bare"},
+	    {"alice", NULL, BODY("x/inline", "\"outputs\":[\"a\",\"b\"]"),
+		"allowed inline"},
+	    {"alice", NULL, BODY("x/inline", "\"outputs\":[\"a\",\"b\",\"c\"]"),
+		"rule inline: outputs: 3 files, but at most 2"},
+	    {"alice", NULL, BODY("x/bare", "\"outputs\":[\"a\"]"),
+		"rule bare: outputs: there may be none"},
+	};
+	auto_policy struct policy *policy = parse(table_policy);
+
+	(void)state;
+	for (size_t k = 0; k < COUNT(questions); k++)
+		check(policy, &questions[k]);
+#undef BODY
+#undef TEXT
+#undef BLOB
+}
+
+static void
+test_policy_says_what_is_to_be_kept_warm(void **state)
+{
+	auto_policy struct policy *policy = parse(table_policy);
+	struct policy_warm warm;
+
+	(void)state;
+	assert_int_equal(policy_warm_count(policy), 2);
+	policy_warm_get(policy, 0, &warm);
+	assert_string_equal(warm.rule, "inline");
+	assert_string_equal(warm.reference, "x/inline:latest");
+	assert_int_equal(warm.min, 0);
+	assert_int_equal(warm.max, 3);
+	assert_int_equal(warm.max_age_s, 3600);
+	assert_int_equal(warm.uid, -1);
+	assert_int_equal(warm.gid, -1);
+	assert_null(warm.network);
+	policy_warm_get(policy, 1, &warm);
+	assert_string_equal(warm.rule, "stream");
+	assert_string_equal(warm.reference, "x/stream:2");
+	assert_int_equal(warm.min, 2);
+	assert_int_equal(warm.max, 2);
+	assert_int_equal(warm.max_age_s, 600);
+	assert_int_equal(warm.uid, 1000);
+	assert_int_equal(warm.gid, 1001);
+	assert_int_equal(warm.limits[LIMIT_TMP], 1 << 20);
+	assert_int_equal(warm.limits[LIMIT_MEMORY], 64 << 20);
+}
+
+static void
 test_first_rule_that_allows_counts(void **state)
 {
 	static const struct question questions[] = {
@@ -503,6 +593,9 @@ main(void)
 	    cmocka_unit_test(test_arguments_are_decided_as_the_table_says),
 	    cmocka_unit_test(
 		test_variables_and_limits_are_decided_as_the_table_says),
+	    cmocka_unit_test(
+		test_input_and_files_are_decided_as_the_table_says),
+	    cmocka_unit_test(test_policy_says_what_is_to_be_kept_warm),
 	    cmocka_unit_test(test_first_rule_that_allows_counts),
 	    cmocka_unit_test(test_every_candidate_says_what_failed),
 	    cmocka_unit_test(
