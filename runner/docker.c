@@ -51,6 +51,7 @@ static const struct operation INSPECT = {
     "inspect", "GET", 4 << 20, 30000, false};
 static const struct operation CREATE = {"create", "POST", 65536, 60000, false};
 static const struct operation START = {"start", "POST", 65536, 60000, false};
+static const struct operation UPDATE = {"update", "POST", 65536, 60000, false};
 static const struct operation KILL = {"kill", "POST", 65536, 30000, false};
 static const struct operation REMOVE = {
     "remove", "DELETE", 65536, 60000, false};
@@ -331,6 +332,18 @@ engine_start(struct engine *engine, const char *id, struct engine_done done)
 	auto_free char *path = make_path(engine, "/containers/", id, "/start");
 
 	return send_call(engine, &START, path, NULL, done);
+}
+
+struct engine_call *
+engine_update(struct engine *engine, const char *id, const json_t *body,
+    struct engine_done done)
+{
+	auto_free char *path = make_path(engine, "/containers/", id, "/update");
+	auto_free char *text = json_dumps(body, JSON_COMPACT);
+
+	if (text == NULL)
+		die("json_dumps");
+	return send_call(engine, &UPDATE, path, text, done);
 }
 
 struct engine_call *

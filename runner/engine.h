@@ -57,6 +57,10 @@ struct engine_call *
 engine_inspect(struct engine *engine, const char *id, struct engine_done done);
 struct engine_call *
 engine_start(struct engine *engine, const char *id, struct engine_done done);
+/* Gives it other limits while it runs: the members of Docker's Resources that
+ * change. */
+struct engine_call *engine_update(struct engine *engine, const char *id,
+    const json_t *body, struct engine_done done);
 /* SIGKILL to every process of the container. */
 struct engine_call *
 engine_kill(struct engine *engine, const char *id, struct engine_done done);
