@@ -61,3 +61,22 @@ setting_read_token_lifetime(const json_t *json, int64_t *ret_s, struct err *err)
 	*ret_s = lifetime_s;
 	return 0;
 }
+
+int
+setting_read_quantity(const json_t *json, const char *name, bool is_size,
+    int64_t least, int64_t *ret, struct err *err)
+{
+	int64_t value = 0;
+	bool is_good;
+
+	if (json == NULL)
+		return 0;
+	is_good = is_size ? quantity_read_size(json, &value)
+			  : quantity_read_duration(json, &value);
+	if (!is_good || value < least)
+		return err_set(err, ERR_UNPROCESSABLE, "%s: must be a %s", name,
+		    is_size ? "size such as \"8GiB\""
+			    : "duration such as \"24h\", not too short");
+	*ret = value;
+	return 0;
+}

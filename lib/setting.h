@@ -6,6 +6,7 @@
 #define LIB_SETTING_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/err.h"
@@ -34,5 +35,9 @@ int setting_read_log(const char *format, const char *level,
 /* "token_lifetime_max"; NULL: 24 hours. */
 int setting_read_token_lifetime(
     const json_t *json, int64_t *ret_s, struct err *err);
+/* A size or a duration of at least `least`. *ret is written only where the key
+ * is there. */
+int setting_read_quantity(const json_t *json, const char *name, bool is_size,
+    int64_t least, int64_t *ret, struct err *err);
 
 #endif

@@ -24,8 +24,11 @@ struct raw {
 	json_t *token_lifetime_max;
 	const char *audit_key, *task_init, *seccomp;
 	int64_t task_uid, task_gid;
-	int64_t running_max, queued_max, queued_per_subject;
+	int64_t running_max, queued_max, queued_per_subject, queued_per_rule;
+	int64_t warm_max;
 	json_t *memory_max;
+	json_t *blob_max, *blobs_per_subject, *blobs_max, *blobs_max_age;
+	json_t *retention_age, *retention_size;
 	const char *log_format, *log_level;
 };
 
@@ -56,7 +59,15 @@ static const struct json_field fields[] = {
     INTEGER(running_max, false, 0, 100000),
     INTEGER(queued_max, false, 1, 1000000),
     INTEGER(queued_per_subject, false, 1, 1000000),
+    INTEGER(queued_per_rule, false, 1, 1000000),
+    INTEGER(warm_max, false, 0, 10000),
     QUANTITY(memory_max),
+    QUANTITY(blob_max),
+    QUANTITY(blobs_per_subject),
+    QUANTITY(blobs_max),
+    QUANTITY(blobs_max_age),
+    QUANTITY(retention_age),
+    QUANTITY(retention_size),
     STRING(log_format, false),
     STRING(log_level, false),
 };
@@ -65,6 +76,8 @@ static const struct raw defaults = {
     .engine = "unix:///run/docker.sock",
     .queued_max = 10000,
     .queued_per_subject = 1000,
+    .queued_per_rule = 5000,
+    .warm_max = 32,
     .log_format = "logfmt",
     .log_level = "info",
 };
@@ -101,6 +114,44 @@ machine_memory(void)
 	if (pages <= 0 || size <= 0)
 		die("the machine does not say how much memory it has");
 	return (int64_t)pages * size;
+}
+
+/* What takes room on the disk, and for how long. */
+static int
+read_stored(const struct raw *raw, struct config *config, struct err *err)
+{
+	const struct {
+		const char *name;
+		const json_t *json;
+		bool is_size;
+		int64_t least;
+		int64_t *ret;
+	} quantities[] = {
+	    {"blob_max", raw->blob_max, true, 1, &config->blob_max_bytes},
+	    {"blobs_per_subject", raw->blobs_per_subject, true, 1,
+		&config->blobs_per_subject_bytes},
+	    {"blobs_max", raw->blobs_max, true, 1, &config->blobs_max_bytes},
+	    {"blobs_max_age", raw->blobs_max_age, false, 60,
+		&config->blobs_max_age_s},
+	    {"retention_age", raw->retention_age, false, 0,
+		&config->retention_age_s},
+	    {"retention_size", raw->retention_size, true, 0,
+		&config->retention_bytes},
+	};
+
+	config->blob_max_bytes = INT64_C(1) << 30;
+	config->blobs_per_subject_bytes = INT64_C(4) << 30;
+	config->blobs_max_bytes = INT64_C(16) << 30;
+	config->blobs_max_age_s = 24 * 3600;
+	config->retention_age_s = INT64_C(30) * 24 * 3600;
+	config->retention_bytes = INT64_C(10) << 30;
+	for (size_t i = 0; i < COUNT(quantities); i++) {
+		if (setting_read_quantity(quantities[i].json,
+			quantities[i].name, quantities[i].is_size,
+			quantities[i].least, quantities[i].ret, err) != 0)
+			return -1;
+	}
+	return 0;
 }
 
 static int
@@ -160,6 +211,8 @@ read_ids(const struct raw *raw, struct config *config, struct err *err)
 		    (unsigned long)config->task_uid);
 	config->queued_max = raw->queued_max;
 	config->queued_per_subject = raw->queued_per_subject;
+	config->queued_per_rule = raw->queued_per_rule;
+	config->warm_max = raw->warm_max;
 	return 0;
 }
 
@@ -194,6 +247,7 @@ config_load(const char *path, struct config *ret, struct err *err)
 	    read_texts(&raw, &config, err) != 0 ||
 	    read_admins(&raw, &config, err) != 0 ||
 	    read_quantities(&raw, &config, err) != 0 ||
+	    read_stored(&raw, &config, err) != 0 ||
 	    read_ids(&raw, &config, err) != 0)
 		return err_prefix(err, "%s", path);
 	read_paths(&raw, directory, &config);

@@ -26,8 +26,13 @@ struct config {
 	uid_t task_uid;
 	gid_t task_gid;
 	int64_t running_max; /* at least 1 */
-	int64_t queued_max, queued_per_subject;
+	int64_t queued_max, queued_per_subject, queued_per_rule;
 	int64_t memory_max_bytes; /* more than 0 */
+	int64_t warm_max; /* sandboxes that wait for a task; 0: none */
+	int64_t blob_max_bytes, blobs_per_subject_bytes, blobs_max_bytes;
+	int64_t blobs_max_age_s; /* since it was last used */
+	int64_t retention_age_s; /* 0: finished tasks are kept for ever */
+	int64_t retention_bytes; /* output and files; 0: no bound */
 	enum log_format log_format;
 	enum log_level log_level;
 };

@@ -4,6 +4,7 @@
 #ifndef RUNNER_FOLLOW_H
 #define RUNNER_FOLLOW_H
 
+#include "runner/file_digest.h"
 #include "runner/output.h"
 
 struct follower;
@@ -13,6 +14,10 @@ struct output {
 	char task[UUID_TEXT];
 	int fds[STREAM_COUNT]; /* -1: not a byte yet */
 	int64_t kept[STREAM_COUNT];
+	struct file_digest *digests[STREAM_COUNT];
+	int digesting;
+	void (*digested)(void *arg);
+	void *arg;
 	int64_t left; /* of the limit */
 	bool truncated;
 	int errnum; /* what the disk said */

@@ -88,6 +88,49 @@ fail(struct output *output, int errnum)
 	output->left = 0;
 }
 
+static void
+adopt_stream(struct output *output, enum stream stream)
+{
+	char name[NAME_SIZE];
+	struct stat st;
+	auto_fd int fd = -1;
+
+	name_file(output->task, stream, name);
+	fd = openat(output->store->directory, name,
+	    O_RDWR | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0 && errno == ENOENT)
+		return;
+	if (fd < 0 || fstat(fd, &st) != 0) {
+		fail(output, errno);
+		return;
+	}
+	output->fds[stream] = take_fd(fd);
+	output->kept[stream] = st.st_size;
+	output->left -= st.st_size;
+	output->digests[stream] = file_digest_new(output->store->loop);
+	file_digest_resume(
+	    output->digests[stream], output->fds[stream], st.st_size);
+}
+
+struct output *
+output_adopt(struct output_store *store, const char *task, int64_t limit_bytes)
+{
+	struct output *output = output_new(store, task, limit_bytes);
+
+	for (int i = 0; i < STREAM_COUNT; i++)
+		adopt_stream(output, (enum stream)i);
+	if (output->left < 0)
+		output->left = 0;
+	return output;
+}
+
+void
+output_cut(struct output *output)
+{
+	output->truncated = true;
+	output->left = 0;
+}
+
 static bool
 open_file(struct output *output, enum stream stream)
 {
@@ -99,9 +142,12 @@ open_file(struct output *output, enum stream stream)
 	output->fds[stream] = openat(output->store->directory, name,
 	    O_RDWR | O_CREAT | O_APPEND | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
 	    0600);
-	if (output->fds[stream] < 0)
+	if (output->fds[stream] < 0) {
 		fail(output, errno);
-	return output->fds[stream] >= 0;
+		return false;
+	}
+	output->digests[stream] = file_digest_new(output->store->loop);
+	return true;
 }
 
 bool
@@ -114,20 +160,25 @@ output_store_has_room(const struct output_store *store)
 }
 
 /* Looked at often enough that the reserve is not gone in between. */
-static bool
-has_room(struct output *output, size_t len)
+bool
+output_store_take_room(struct output_store *store, size_t len)
 {
-	struct output_store *store = output->store;
-
 	store->unchecked += (int64_t)len;
 	if (store->unchecked < OUTPUT_RESERVE_BYTES / 8)
 		return true;
-	if (!output_store_has_room(store)) {
-		fail(output, ENOSPC);
+	if (!output_store_has_room(store))
 		return false;
-	}
 	store->unchecked = 0;
 	return true;
+}
+
+static bool
+has_room(struct output *output, size_t len)
+{
+	if (output_store_take_room(output->store, len))
+		return true;
+	fail(output, ENOSPC);
+	return false;
 }
 
 void
@@ -153,6 +204,8 @@ output_write(
 			fail(output, errno);
 			break;
 		}
+		file_digest_add(output->digests[stream], output->fds[stream],
+		    from, (size_t)n);
 		from += n;
 		len -= (size_t)n;
 		output->left -= n;
@@ -179,6 +232,37 @@ output_failure(const struct output *output)
 	return output->errnum != 0 ? strerror(output->errnum) : NULL;
 }
 
+static void
+on_digest(void *arg)
+{
+	struct output *output = arg;
+
+	if (--output->digesting == 0 && output->digested != NULL)
+		output->digested(output->arg);
+}
+
+void
+output_digest(struct output *output, void (*done)(void *arg), void *arg)
+{
+	output->digested = done;
+	output->arg = arg;
+	output->digesting = STREAM_COUNT;
+	for (int i = 0; i < STREAM_COUNT; i++) {
+		if (output->digests[i] != NULL)
+			file_digest_end(output->digests[i], on_digest, output);
+		else
+			on_digest(output);
+	}
+}
+
+const char *
+output_sha256(const struct output *output, enum stream stream)
+{
+	return output->digests[stream] != NULL
+	    ? file_digest_hex(output->digests[stream])
+	    : SHA256_OF_NOTHING;
+}
+
 void
 output_end(struct output *output)
 {
@@ -195,6 +279,8 @@ output_free_if_unused(struct output *output)
 	for (int i = 0; i < STREAM_COUNT; i++) {
 		if (output->fds[i] >= 0)
 			close(output->fds[i]);
+		if (output->digests[i] != NULL)
+			file_digest_free(output->digests[i]);
 	}
 	free(output);
 }
@@ -205,6 +291,7 @@ output_release(struct output *output)
 	if (!output->ended)
 		output_end(output);
 	output->released = true;
+	output->digested = NULL;
 	output_free_if_unused(output);
 }
 
@@ -240,4 +327,15 @@ output_size(
 	    !S_ISREG(st.st_mode))
 		return 0;
 	return st.st_size;
+}
+
+void
+output_remove(const struct output_store *store, const char *task)
+{
+	char name[NAME_SIZE];
+
+	for (int i = 0; i < STREAM_COUNT; i++) {
+		name_file(task, (enum stream)i, name);
+		(void)unlinkat(store->directory, name, 0);
+	}
 }

@@ -42,10 +42,18 @@ int output_store_open(uv_loop_t *loop, const char *path,
 void output_store_close(struct output_store *store);
 /* Whether the file system has more room than the reserve. */
 bool output_store_has_room(const struct output_store *store);
+/* The same for `len` bytes about to be written; looks only now and then. */
+bool output_store_take_room(struct output_store *store, size_t len);
 
 /* Makes nothing yet: a file comes with its stream's first byte. */
 struct output *
 output_new(struct output_store *store, const char *task, int64_t limit_bytes);
+/* The output of an earlier life of the runner: what its files hold is kept, and
+ * more is added to it. */
+struct output *
+output_adopt(struct output_store *store, const char *task, int64_t limit_bytes);
+/* Bytes are missing from here on: nothing more is kept. */
+void output_cut(struct output *output);
 /* Keeps what fits; never blocks for a reader. */
 void output_write(
     struct output *output, enum stream stream, const void *data, size_t len);
@@ -53,7 +61,14 @@ int64_t output_kept(const struct output *output, enum stream stream);
 bool output_is_truncated(const struct output *output);
 /* NULL, or why the disk did not take all of it (for the log, once). */
 const char *output_failure(const struct output *output);
-/* Nothing more will come: followers get what is left and then the end. */
+/* Nothing more will come: `done` is called once, as soon as the digests are
+ * known, during the call where nothing has to be read for them. Not after
+ * output_release(). */
+void output_digest(struct output *output, void (*done)(void *arg), void *arg);
+/* Of what is kept of the stream, after done(): 64 digits; "": it could not be
+ * read. */
+const char *output_sha256(const struct output *output, enum stream stream);
+/* The end may be told: followers get what is left and then the end. */
 void output_end(struct output *output);
 /* Followers still get what is left; the memory goes with the last. */
 void output_release(struct output *output);
@@ -74,5 +89,7 @@ int output_open(const struct output_store *store, const char *task,
 /* The size of a stream's file, 0 where there is none. */
 int64_t output_size(
     const struct output_store *store, const char *task, enum stream stream);
+/* Removes the files of a task. On any thread; may take its time. */
+void output_remove(const struct output_store *store, const char *task);
 
 #endif

@@ -90,6 +90,14 @@ test_defaults_are_filled_in_and_paths_are_the_files(void **state)
 	assert_int_equal(config.admin_uids[0], 0);
 	assert_int_equal(config.queued_max, 10000);
 	assert_int_equal(config.queued_per_subject, 1000);
+	assert_int_equal(config.queued_per_rule, 5000);
+	assert_int_equal(config.warm_max, 32);
+	assert_int_equal(config.blob_max_bytes, INT64_C(1) << 30);
+	assert_int_equal(config.blobs_per_subject_bytes, INT64_C(4) << 30);
+	assert_int_equal(config.blobs_max_bytes, INT64_C(16) << 30);
+	assert_int_equal(config.blobs_max_age_s, 86400);
+	assert_int_equal(config.retention_age_s, 30 * 86400);
+	assert_int_equal(config.retention_bytes, INT64_C(10) << 30);
 	assert_int_equal(config.running_max, 4 * sysconf(_SC_NPROCESSORS_ONLN));
 	assert_true(config.memory_max_bytes > 0);
 	assert_int_equal(config.task_uid, 61002);
@@ -108,6 +116,12 @@ test_what_is_given_is_taken(void **state)
 	json_object_set_new(json, "admin_uids", json_pack("[i,i]", 0, 42));
 	json_object_set_new(json, "token_lifetime_max", json_string("90m"));
 	json_object_set_new(json, "log_format", json_string("json"));
+	json_object_set_new(json, "queued_per_rule", json_integer(9));
+	json_object_set_new(json, "warm_max", json_integer(0));
+	json_object_set_new(json, "blob_max", json_string("3MiB"));
+	json_object_set_new(json, "blobs_max_age", json_string("2m"));
+	json_object_set_new(json, "retention_age", json_integer(0));
+	json_object_set_new(json, "retention_size", json_string("1TiB"));
 	write_config(*state, json);
 	if (config_load(path, &config, &err) != 0)
 		fail_msg("%s", err.detail);
@@ -117,6 +131,12 @@ test_what_is_given_is_taken(void **state)
 	assert_int_equal(config.admin_uids[1], 42);
 	assert_int_equal(config.token_lifetime_max_s, 5400);
 	assert_int_equal(config.log_format, LOG_FORMAT_JSON);
+	assert_int_equal(config.queued_per_rule, 9);
+	assert_int_equal(config.warm_max, 0);
+	assert_int_equal(config.blob_max_bytes, INT64_C(3) << 20);
+	assert_int_equal(config.blobs_max_age_s, 120);
+	assert_int_equal(config.retention_age_s, 0);
+	assert_int_equal(config.retention_bytes, INT64_C(1) << 40);
 }
 
 static void
@@ -155,6 +175,14 @@ test_what_is_wrong_is_named(void **state)
 	    {"queued_max", json_integer(0), "queued_max: "},
 	    {"memory_max", json_string("many"), "memory_max: "},
 	    {"memory_max", json_integer(-1), "memory_max: "},
+	    {"queued_per_rule", json_integer(0), "queued_per_rule: "},
+	    {"warm_max", json_integer(-1), "warm_max: "},
+	    {"blob_max", json_integer(0), "blob_max: must be a size"},
+	    {"blobs_per_subject", json_string("4GB"), "blobs_per_subject: "},
+	    {"blobs_max", json_true(), "blobs_max: "},
+	    {"blobs_max_age", json_string("59s"), "not too short"},
+	    {"retention_age", json_integer(-1), "retention_age: "},
+	    {"retention_size", json_string("30d"), "retention_size: "},
 	    {"token_lifetime_max", json_string("1y"), "token_lifetime_max: "},
 	    {"log_format", json_string("xml"), "log_format: "},
 	    {"log_level", json_string("loud"), "log_level: "},
