@@ -15,7 +15,7 @@
 /* Frames of ours that wait for room: an order, signals, done. More than this
  * means that task-init does not read. */
 #define OUTBOX_MAX 32
-#define SMALL_FRAME 16
+#define SMALL_FRAME 24
 /* Packets taken in one go before others have their turn. */
 #define BATCH 16
 
@@ -224,7 +224,7 @@ receive_one(struct sandbox_control *control)
 	}
 	if ((header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 ||
 	    !control_decode(control->packet, (size_t)n, &frame) ||
-	    frame.type > CONTROL_EXIT) {
+	    !control_is_to_runner(frame.type)) {
 		err_set(&err, ERR_MALFORMED,
 		    "task-init sent a frame that is none of its own");
 		drop(control, &err);

@@ -116,6 +116,21 @@ append_args(const struct template_image *image,
 	return count + command->nargs;
 }
 
+static void
+append_names(const struct sandbox_command *command, struct buffer *buffer,
+    struct control_order *numbers)
+{
+	for (size_t i = 0; i < command->ninputs; i++)
+		buffer_append(buffer, command->inputs[i].name,
+		    strlen(command->inputs[i].name) + 1);
+	for (size_t i = 0; i < command->noutputs; i++)
+		buffer_append(buffer, command->outputs[i],
+		    strlen(command->outputs[i]) + 1);
+	numbers->has_stdin = command->has_stdin;
+	numbers->ninputs = command->ninputs;
+	numbers->noutputs = command->noutputs;
+}
+
 int
 template_order_encode(const struct template_image *image,
     const struct sandbox_command *command, struct buffer *ret, struct err *err)
@@ -129,6 +144,7 @@ template_order_encode(const struct template_image *image,
 	buffer_append(&body, image->folder, strlen(image->folder) + 1);
 	numbers.nargs = append_args(image, command, &body);
 	numbers.nenv = append_variables(&variables, &body);
+	append_names(command, &body, &numbers);
 	if (numbers.nargs == 0)
 		return err_set(err, ERR_UNPROCESSABLE,
 		    "no command: the image has neither ENTRYPOINT nor CMD, and "
@@ -138,11 +154,10 @@ template_order_encode(const struct template_image *image,
 		return err_set(err, ERR_UNPROCESSABLE,
 		    "the command with the image's ENTRYPOINT and ENV is too "
 		    "large");
-	numbers.has_stdin = command->has_stdin;
-	numbers.ninputs = command->ninputs;
-	numbers.noutputs = command->noutputs;
-	numbers.file_max = (uint64_t)command->file_max;
-	numbers.deadline_s = (uint64_t)command->timeout_s;
+	numbers.file_max = INT64_MAX;
+	numbers.deadline_s = command->timeout_s > 0
+	    ? (uint64_t)command->timeout_s
+	    : CONTROL_DEADLINE_MAX_S;
 	control_encode_order_head(&numbers, (uint8_t *)body.data);
 	buffer_done(ret);
 	*ret = body;

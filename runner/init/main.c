@@ -229,12 +229,12 @@ send_output(uint32_t index)
 	struct stream *stream = &init.streams[index];
 	struct control_frame frame = {.type = CONTROL_OUTPUT};
 
-	frame.output.stream = index;
+	frame.output.index = index;
 	while (!init.blocked) {
 		struct iovec pieces[2];
 		size_t len;
 		int count =
-		    stream_peek(stream, CONTROL_OUTPUT_MAX, pieces, &len);
+		    stream_peek(stream, CONTROL_DATA_MAX, pieces, &len);
 
 		if (count == 0)
 			return;

@@ -17,6 +17,15 @@ require(bool condition)
 		abort();
 }
 
+static void
+require_data(const struct control_data *found, uint32_t count,
+    const uint8_t *data, size_t head, size_t size)
+{
+	require(head == CONTROL_DATA_HEAD && found->index < count);
+	require(found->data == data + head && found->len == size - head);
+	require(found->len > 0 && found->offset <= INT64_MAX - found->len);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -28,13 +37,20 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	require(frame.type < CONTROL_COUNT && size <= CONTROL_PACKET_MAX);
 	len = control_encode(&frame, again);
-	if (frame.type == CONTROL_OUTPUT) {
-		require(frame.output.stream < CONTROL_STREAMS);
-		require(frame.output.data == data + len);
-		require(frame.output.len == size - len);
-	} else {
-		require(len == size);
+	/* Of another version only the version is read. */
+	if (frame.type == CONTROL_HELLO &&
+	    frame.hello.version != CONTROL_VERSION) {
+		require(len <= size && memcmp(again + 4, data + 4, 4) == 0);
+		return 0;
 	}
+	if (frame.type == CONTROL_OUTPUT)
+		require_data(&frame.output, CONTROL_STREAMS, data, len, size);
+	else if (frame.type == CONTROL_FILE)
+		require_data(&frame.file, CONTROL_FILES_MAX, data, len, size);
+	else if (frame.type == CONTROL_INPUT)
+		require_data(&frame.input, 1, data, len, size);
+	else
+		require(len == size);
 	require(memcmp(again, data, len) == 0);
 	return 0;
 }

@@ -13,9 +13,29 @@
 #include "runner/control.h"
 #include "tests/unit/corpus.h"
 
+/* Of another version only the version is read, whatever follows. */
+static bool
+is_foreign(const struct control_frame *frame)
+{
+	return frame->type == CONTROL_HELLO &&
+	    frame->hello.version != CONTROL_VERSION;
+}
+
+/* NULL: one without bytes behind its head. */
+static const struct control_data *
+get_data(const struct control_frame *frame)
+{
+	if (frame->type == CONTROL_OUTPUT)
+		return &frame->output;
+	if (frame->type == CONTROL_FILE)
+		return &frame->file;
+	return frame->type == CONTROL_INPUT ? &frame->input : NULL;
+}
+
 static void
 accept_frame(const struct corpus_case *one)
 {
+	const struct control_data *data;
 	struct control_frame frame;
 	uint8_t again[CONTROL_HEAD_MAX];
 	size_t len, head;
@@ -26,11 +46,12 @@ accept_frame(const struct corpus_case *one)
 	/* There is one way to write each frame. */
 	head = control_encode(&frame, again);
 	assert_true(head <= sizeof(again));
-	if (frame.type == CONTROL_OUTPUT) {
-		assert_int_equal(head, CONTROL_OUTPUT_HEAD);
-		assert_int_equal(head + frame.output.len, len);
-		assert_ptr_equal(frame.output.data, bytes + head);
-	} else {
+	data = get_data(&frame);
+	if (data != NULL) {
+		assert_int_equal(head, CONTROL_DATA_HEAD);
+		assert_int_equal(head + data->len, len);
+		assert_ptr_equal(data->data, bytes + head);
+	} else if (!is_foreign(&frame)) {
 		assert_int_equal(head, len);
 	}
 	assert_memory_equal(again, bytes, head);
@@ -78,14 +99,17 @@ decode_copy(const char *bytes, size_t len)
 static void
 truncate_frame(const struct corpus_case *one)
 {
-	size_t len;
+	struct control_frame frame;
+	size_t len, least;
 	auto_free char *bytes = corpus_read(one, "bytes", &len);
-	bool is_output = bytes[0] == CONTROL_OUTPUT;
 
+	assert_true(control_decode(bytes, len, &frame));
+	/* Bytes end where their packet ends. */
+	least = is_foreign(&frame)     ? 8
+	    : get_data(&frame) != NULL ? CONTROL_DATA_HEAD + 1
+				       : len;
 	for (size_t cut = 0; cut < len; cut++) {
-		/* Output ends where its packet ends. */
-		if (decode_copy(bytes, cut) !=
-		    (is_output && cut > CONTROL_OUTPUT_HEAD))
+		if (decode_copy(bytes, cut) != (cut >= least))
 			fail_msg("%s cut to %zu bytes", one->name, cut);
 		if (cut > 1024)
 			break;
@@ -102,10 +126,12 @@ test_every_truncation_is_refused(void **state)
 static void
 lengthen_frame(const struct corpus_case *one)
 {
+	struct control_frame frame;
 	size_t len;
 	auto_free char *bytes = corpus_read(one, "bytes", &len);
 
-	if (bytes[0] == CONTROL_OUTPUT)
+	assert_true(control_decode(bytes, len, &frame));
+	if (get_data(&frame) != NULL || is_foreign(&frame))
 		return;
 	/* The NUL that stands behind. */
 	assert_false(decode_copy(bytes, len + 1));
@@ -148,17 +174,58 @@ test_an_exit_keeps_its_numbers(void **state)
 }
 
 static void
+test_a_hello_keeps_its_progress(void **state)
+{
+	struct control_frame frame = {.type = CONTROL_HELLO}, again;
+	uint8_t bytes[CONTROL_HEAD_MAX];
+
+	(void)state;
+	frame.hello.version = CONTROL_VERSION;
+	frame.hello.state = CONTROL_ENDED;
+	frame.hello.started[0] = 1;
+	frame.hello.written[0] = 1 + CONTROL_OUTPUT_WINDOW;
+	frame.hello.started[1] = 3;
+	frame.hello.written[1] = 4;
+	frame.hello.input = 5;
+	frame.hello.input_ended = true;
+	assert_true(
+	    control_decode(bytes, control_encode(&frame, bytes), &again));
+	assert_int_equal(again.hello.state, CONTROL_ENDED);
+	assert_int_equal(again.hello.started[0], 1);
+	assert_int_equal(again.hello.written[0], 1 + CONTROL_OUTPUT_WINDOW);
+	assert_int_equal(again.hello.started[1], 3);
+	assert_int_equal(again.hello.written[1], 4);
+	assert_int_equal(again.hello.input, 5);
+	assert_true(again.hello.input_ended);
+}
+
+static void
+test_each_frame_belongs_to_one_side(void **state)
+{
+	(void)state;
+	assert_true(control_is_to_runner(CONTROL_HELLO));
+	assert_true(control_is_to_runner(CONTROL_FILE_END));
+	assert_false(control_is_to_runner(CONTROL_ORDER));
+	assert_false(control_is_to_runner(CONTROL_DONE));
+}
+
+static void
 accept_order(const struct corpus_case *one)
 {
 	static struct control_order order;
 	size_t len;
 	auto_free char *bytes = corpus_read(one, "bytes", &len);
+	uint8_t head[CONTROL_ORDER_HEAD];
 
 	if (!control_decode_order(bytes, len, &order))
 		fail_msg("%s is refused", one->name);
 	assert_true(order.nargs >= 1);
 	assert_null(order.args[order.nargs]);
 	assert_null(order.env[order.nenv]);
+	assert_null(order.inputs[order.ninputs]);
+	assert_null(order.outputs[order.noutputs]);
+	control_encode_order_head(&order, head);
+	assert_memory_equal(head, bytes, sizeof(head));
 	for (size_t cut = 0; cut < len && cut < 4096; cut++) {
 		auto_free char *copy = alloc_bytes(bytes, cut);
 
@@ -194,9 +261,11 @@ test_an_order_of_more_than_the_maximum_is_refused(void **state)
 
 	(void)state;
 	/* One argument, as long as there is room. */
+	order.nargs = 1;
+	order.deadline_s = 1;
+	control_encode_order_head(&order, (uint8_t *)bytes);
 	memset(bytes + CONTROL_ORDER_HEAD + 1, 'x',
 	    CONTROL_ORDER_MAX - CONTROL_ORDER_HEAD);
-	control_put_u32((uint8_t *)bytes, 1);
 	bytes[CONTROL_ORDER_MAX - 1] = '\0';
 	assert_true(control_decode_order(bytes, CONTROL_ORDER_MAX, &order));
 	bytes[CONTROL_ORDER_MAX - 1] = 'x';
@@ -214,6 +283,8 @@ main(void)
 	    cmocka_unit_test(test_every_truncation_is_refused),
 	    cmocka_unit_test(test_a_trailing_byte_is_refused),
 	    cmocka_unit_test(test_an_exit_keeps_its_numbers),
+	    cmocka_unit_test(test_a_hello_keeps_its_progress),
+	    cmocka_unit_test(test_each_frame_belongs_to_one_side),
 	    cmocka_unit_test(test_orders_are_read_exactly),
 	    cmocka_unit_test(test_an_order_of_more_than_the_maximum_is_refused),
 	};
