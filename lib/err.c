@@ -98,6 +98,7 @@ int
 err_prefix(struct err *err, const char *format, ...)
 {
 	struct err context = {.code = err->code};
+	int64_t retry_after_s = err->retry_after_s;
 	int errnum = err->errnum;
 	va_list ap;
 
@@ -106,6 +107,7 @@ err_prefix(struct err *err, const char *format, ...)
 	va_end(ap);
 	err_set(err, err->code, "%s: %s", context.detail, err->detail);
 	err->errnum = errnum;
+	err->retry_after_s = retry_after_s;
 	return -1;
 }
 

@@ -13,6 +13,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum err_code {
 	ERR_NONE,
@@ -27,6 +28,7 @@ enum err_code {
 struct err {
 	enum err_code code;
 	int errnum; /* errno where a system call failed, else 0 */
+	int64_t retry_after_s; /* BUSY, UNAVAILABLE: when; 0: not said */
 	char detail[ERR_DETAIL_MAX]; /* one line of UTF-8, cut if too long */
 };
 

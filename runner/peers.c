@@ -146,7 +146,9 @@ question_fail_rule(struct question *question, const struct err *err,
 		json_object_set_new(
 		    members, "condition", json_string(condition));
 	if (err->code == ERR_BUSY || err->code == ERR_UNAVAILABLE)
-		json_object_set_new(members, "retry_after", json_integer(1));
+		json_object_set_new(members, "retry_after",
+		    json_integer(
+			err->retry_after_s > 0 ? err->retry_after_s : 1));
 	send_answer(question, MESSAGE_failure, members, -1);
 }
 

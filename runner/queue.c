@@ -1,6 +1,7 @@
 /*
- * Round robin over subjects. The turn passes to the next subject with each
- * task that is started.
+ * The ring of subjects: whoever waits or owes is in it, and the turn passes
+ * from one to the next with each task that is started and each debt of one
+ * turn that is paid.
  */
 #include "runner/queue.h"
 
@@ -8,112 +9,114 @@
 #include <stdlib.h>
 
 #include "lib/alloc.h"
+#include "lib/digest.h"
 #include "lib/quantity.h"
+
+/* Who takes the whole machine has no more to pay than this: nobody is put off
+ * for so long that it looks like a fault. */
+#define COST_MAX 64
 
 struct queue_subject {
 	struct queue_subject *next, *previous; /* the ring */
 	char *name;
-	struct queue_entry *first, *last;
-	size_t length;
+	struct line line;
+	int64_t debt; /* turns */
 	int64_t admitted;
+	size_t users; /* entries that are not nowhere */
+};
+
+struct queue_rule {
+	char *name;
+	int64_t admitted;
+	size_t users;
 };
 
 void
 queue_init(struct queue *queue, const struct queue_bounds *bounds)
 {
-	*queue = (struct queue){.bounds = *bounds};
+	*queue = (struct queue){.bounds = *bounds, .stay_ms = -1};
 	table_init(&queue->subjects);
+	table_init(&queue->rules);
+	random_bytes(&queue->random, sizeof(queue->random));
+	queue->random |= 1;
 }
 
-void
-queue_done(struct queue *queue)
+static struct queue_entry *
+entry_of(struct line_node *node)
 {
-	if (queue->admitted != 0 || queue->length != 0)
-		die("queue_done: %" PRId64 " tasks are still admitted",
-		    queue->admitted);
-	table_done(&queue->subjects);
+	return (struct queue_entry *)((char *)node -
+	    offsetof(struct queue_entry, node));
 }
 
-static struct queue_subject *
-get_subject(struct queue *queue, const char *name)
+static void
+check_standing(const struct queue_entry *entry, enum queue_standing standing)
 {
-	struct queue_subject *subject = table_find(&queue->subjects, name);
+	if (entry->standing != standing)
+		die("queue: an entry stands at %d instead of %d",
+		    (int)entry->standing, (int)standing);
+}
 
-	if (subject != NULL)
-		return subject;
-	subject = alloc_zero(1, sizeof(*subject));
-	subject->name = alloc_string(name);
-	table_add(&queue->subjects, subject->name, subject);
-	return subject;
+/* -- who is known: as long as an entry names it, or it owes */
+
+static void
+hold_names(struct queue *queue, const char *subject, const char *rule,
+    struct queue_entry *entry)
+{
+	check_standing(entry, QUEUE_NOWHERE);
+	entry->subject = table_find(&queue->subjects, subject);
+	if (entry->subject == NULL) {
+		entry->subject = alloc_zero(1, sizeof(*entry->subject));
+		entry->subject->name = alloc_string(subject);
+		table_add(
+		    &queue->subjects, entry->subject->name, entry->subject);
+	}
+	entry->rule = table_find(&queue->rules, rule);
+	if (entry->rule == NULL) {
+		entry->rule = alloc_zero(1, sizeof(*entry->rule));
+		entry->rule->name = alloc_string(rule);
+		table_add(&queue->rules, entry->rule->name, entry->rule);
+	}
+	entry->subject->users++;
+	entry->rule->users++;
 }
 
 static void
 forget_subject(struct queue *queue, struct queue_subject *subject)
 {
-	if (subject->admitted > 0 || subject->length > 0)
+	/* Who owes is still in the ring. */
+	if (subject->users > 0 || subject->next != NULL)
 		return;
 	table_remove(&queue->subjects, subject->name);
 	free(subject->name);
 	free(subject);
 }
 
-int
-queue_admit(struct queue *queue, const char *subject, int64_t bytes,
-    int64_t memory_bytes, struct err *err)
+static void
+release_names(struct queue *queue, struct queue_entry *entry)
 {
-	const struct queue_bounds *bounds = &queue->bounds;
-	const struct queue_subject *known =
-	    table_find(&queue->subjects, subject);
+	struct queue_rule *rule = entry->rule;
 
-	if (memory_bytes > bounds->memory_max_bytes) {
-		char most[QUANTITY_TEXT];
-
-		quantity_format_size(bounds->memory_max_bytes, most);
-		return err_set(err, ERR_UNPROCESSABLE,
-		    "limits.memory: more than the %s that this runner has for "
-		    "all tasks",
-		    most);
-	}
-	if (queue->admitted >= bounds->queued_max)
-		return err_set(err, ERR_BUSY, "%" PRId64 " tasks wait already",
-		    queue->admitted);
-	if (known != NULL && known->admitted >= bounds->queued_per_subject)
-		return err_set(err, ERR_BUSY,
-		    "%" PRId64 " tasks of %s wait already", known->admitted,
-		    subject);
-	if (bytes > bounds->bytes_max - queue->admitted_bytes)
-		return err_set(err, ERR_BUSY,
-		    "the requests that wait take up all the room there is");
-	queue_readmit(queue, subject, bytes);
-	return 0;
+	entry->standing = QUEUE_NOWHERE;
+	entry->subject->users--;
+	forget_subject(queue, entry->subject);
+	entry->subject = NULL;
+	entry->rule = NULL;
+	if (--rule->users > 0)
+		return;
+	table_remove(&queue->rules, rule->name);
+	free(rule->name);
+	free(rule);
 }
 
-void
-queue_readmit(struct queue *queue, const char *subject, int64_t bytes)
-{
-	get_subject(queue, subject)->admitted++;
-	queue->admitted++;
-	queue->admitted_bytes += bytes;
-}
-
-void
-queue_dismiss(struct queue *queue, const char *subject, int64_t bytes)
-{
-	struct queue_subject *known = table_find(&queue->subjects, subject);
-
-	if (known == NULL || known->admitted == 0)
-		die("queue_dismiss: %s has nothing admitted", subject);
-	known->admitted--;
-	queue->admitted--;
-	queue->admitted_bytes -= bytes;
-	forget_subject(queue, known);
-}
+/* -- the ring */
 
 static void
 join_ring(struct queue *queue, struct queue_subject *subject)
 {
 	struct queue_subject *turn = queue->turn;
 
+	if (subject->next != NULL)
+		return;
 	if (turn == NULL) {
 		subject->next = subject->previous = subject;
 		queue->turn = subject;
@@ -138,116 +141,355 @@ leave_ring(struct queue *queue, struct queue_subject *subject)
 			queue->turn = subject->next;
 	}
 	subject->next = subject->previous = NULL;
+	forget_subject(queue, subject);
+}
+
+/* Debts are paid to those who wait: where nobody does, they are forgotten. */
+static void
+tidy_ring(struct queue *queue, struct queue_subject *subject)
+{
+	if (line_count(&subject->line) == 0 && subject->debt == 0)
+		leave_ring(queue, subject);
+	while (queue->length == 0 && queue->turn != NULL) {
+		queue->turn->debt = 0;
+		leave_ring(queue, queue->turn);
+	}
 }
 
 void
-queue_push(struct queue *queue, const char *name, struct queue_entry *entry)
+queue_done(struct queue *queue)
 {
-	struct queue_subject *subject = get_subject(queue, name);
+	if (queue->admitted != 0 || queue->length != 0)
+		die("queue_done: %" PRId64 " tasks are still admitted",
+		    queue->admitted);
+	table_done(&queue->subjects);
+	table_done(&queue->rules);
+}
 
-	entry->subject = subject;
-	entry->next = NULL;
-	entry->previous = subject->last;
-	if (subject->last != NULL)
-		subject->last->next = entry;
-	else
-		subject->first = entry;
-	subject->last = entry;
-	if (subject->length++ == 0)
-		join_ring(queue, subject);
-	queue->length++;
+static bool
+has_memory(const struct queue *queue, const struct queue_entry *entry)
+{
+	return entry->memory_bytes <=
+	    queue->bounds.memory_max_bytes - queue->running_memory_bytes;
+}
+
+/* -- admission */
+
+static int
+refuse(const struct queue *queue, size_t place, int64_t now_ms, struct err *err)
+{
+	err->retry_after_s = queue_retry_s(queue, place, now_ms);
+	return -1;
+}
+
+/* There is room again when one of the subject's own has been started. */
+static int
+refuse_subject(const struct queue *queue, const struct queue_subject *subject,
+    int64_t now_ms, struct err *err)
+{
+	const struct line_node *first = line_first(&subject->line);
+
+	err_set(err, ERR_BUSY, "%" PRId64 " tasks of %s wait already",
+	    subject->admitted, subject->name);
+	return refuse(queue,
+	    first != NULL
+		? queue_place(queue, entry_of(line_first(&subject->line)))
+		: 0,
+	    now_ms, err);
+}
+
+/* A rule's tasks may be anywhere: on average evenly spread. */
+static int
+refuse_rule(const struct queue *queue, const struct queue_rule *rule,
+    int64_t now_ms, struct err *err)
+{
+	err_set(err, ERR_BUSY, "%" PRId64 " tasks of rule %s wait already",
+	    rule->admitted, rule->name);
+	return refuse(
+	    queue, queue->length / (size_t)rule->admitted, now_ms, err);
+}
+
+static int
+check_bounds(const struct queue *queue, const struct queue_entry *entry,
+    int64_t now_ms, struct err *err)
+{
+	const struct queue_bounds *bounds = &queue->bounds;
+
+	if (queue->admitted >= bounds->queued_max) {
+		err_set(err, ERR_BUSY, "%" PRId64 " tasks wait already",
+		    queue->admitted);
+		return refuse(queue, 0, now_ms, err);
+	}
+	if (entry->bytes > bounds->bytes_max - queue->admitted_bytes) {
+		err_set(err, ERR_BUSY,
+		    "the requests that wait take up all the room there is");
+		return refuse(queue, 0, now_ms, err);
+	}
+	return 0;
+}
+
+int
+queue_admit(struct queue *queue, const char *subject, const char *rule,
+    struct queue_entry *entry, int64_t now_ms, struct err *err)
+{
+	const struct queue_bounds *bounds = &queue->bounds;
+	const struct queue_subject *known =
+	    table_find(&queue->subjects, subject);
+	const struct queue_rule *known_rule = table_find(&queue->rules, rule);
+
+	if (entry->memory_bytes > bounds->memory_max_bytes) {
+		char most[QUANTITY_TEXT];
+
+		quantity_format_size(bounds->memory_max_bytes, most);
+		return err_set(err, ERR_UNPROCESSABLE,
+		    "limits.memory: more than the %s that this runner has for "
+		    "all tasks",
+		    most);
+	}
+	if (check_bounds(queue, entry, now_ms, err) != 0)
+		return -1;
+	if (known != NULL && known->admitted >= bounds->queued_per_subject)
+		return refuse_subject(queue, known, now_ms, err);
+	if (known_rule != NULL &&
+	    known_rule->admitted >= bounds->queued_per_rule)
+		return refuse_rule(queue, known_rule, now_ms, err);
+	queue_readmit(queue, subject, rule, entry);
+	return 0;
+}
+
+static void
+count_in(struct queue *queue, struct queue_entry *entry)
+{
+	entry->subject->admitted++;
+	entry->rule->admitted++;
+	queue->admitted++;
+	queue->admitted_bytes += entry->bytes;
+	entry->standing = QUEUE_ADMITTED;
+}
+
+static void
+count_out(struct queue *queue, struct queue_entry *entry)
+{
+	entry->subject->admitted--;
+	entry->rule->admitted--;
+	queue->admitted--;
+	queue->admitted_bytes -= entry->bytes;
 }
 
 void
-queue_push_back(
-    struct queue *queue, const char *name, struct queue_entry *entry)
+queue_readmit(struct queue *queue, const char *subject, const char *rule,
+    struct queue_entry *entry)
 {
-	struct queue_subject *subject = get_subject(queue, name);
+	hold_names(queue, subject, rule, entry);
+	count_in(queue, entry);
+}
 
-	entry->subject = subject;
-	entry->previous = NULL;
-	entry->next = subject->first;
-	if (subject->first != NULL)
-		subject->first->previous = entry;
-	else
-		subject->last = entry;
-	subject->first = entry;
-	if (subject->length++ == 0)
-		join_ring(queue, subject);
+void
+queue_dismiss(struct queue *queue, struct queue_entry *entry)
+{
+	check_standing(entry, QUEUE_ADMITTED);
+	count_out(queue, entry);
+	release_names(queue, entry);
+}
+
+/* -- waiting */
+
+/* xorshift64 (Marsaglia): nobody sees it from outside. */
+static uint32_t
+draw_priority(struct queue *queue)
+{
+	queue->random ^= queue->random << 13;
+	queue->random ^= queue->random >> 7;
+	queue->random ^= queue->random << 17;
+	return (uint32_t)(queue->random >> 32);
+}
+
+/* In how many of running_max equal parts of the machine it would fit. */
+static int64_t
+cost_of(const struct queue *queue, const struct queue_entry *entry)
+{
+	const struct queue_bounds *bounds = &queue->bounds;
+	double share =
+	    (double)entry->memory_bytes / (double)bounds->memory_max_bytes;
+	double of_cpus =
+	    bounds->cpus > 0 ? (double)entry->cpus / (double)bounds->cpus : 0;
+	double cost;
+
+	if (of_cpus > share)
+		share = of_cpus;
+	cost = share * (double)bounds->running_max;
+	return cost <= 1 ? 1 : cost >= COST_MAX ? COST_MAX : (int64_t)cost;
+}
+
+static void
+stand(struct queue *queue, struct queue_entry *entry)
+{
+	check_standing(entry, QUEUE_ADMITTED);
+	entry->standing = QUEUE_WAITING;
 	queue->length++;
+	join_ring(queue, entry->subject);
+}
+
+void
+queue_push(struct queue *queue, struct queue_entry *entry)
+{
+	line_push(&entry->subject->line, &entry->node, cost_of(queue, entry),
+	    draw_priority(queue));
+	stand(queue, entry);
+}
+
+static void
+leave_line(struct queue *queue, struct queue_entry *entry)
+{
+	check_standing(entry, QUEUE_WAITING);
+	line_remove(&entry->subject->line, &entry->node);
+	queue->length--;
+	count_out(queue, entry);
+	tidy_ring(queue, entry->subject);
 }
 
 void
 queue_remove(struct queue *queue, struct queue_entry *entry)
 {
-	struct queue_subject *subject = entry->subject;
+	leave_line(queue, entry);
+	release_names(queue, entry);
+}
 
-	if (subject == NULL)
-		die("queue_remove: not in the queue");
-	if (entry->previous != NULL)
-		entry->previous->next = entry->next;
-	else
-		subject->first = entry->next;
-	if (entry->next != NULL)
-		entry->next->previous = entry->previous;
-	else
-		subject->last = entry->previous;
-	entry->next = entry->previous = NULL;
-	entry->subject = NULL;
-	queue->length--;
-	if (--subject->length == 0) {
-		leave_ring(queue, subject);
-		forget_subject(queue, subject);
+/* -- turns */
+
+static void
+count_as_running(struct queue *queue, struct queue_entry *entry, int64_t now_ms)
+{
+	entry->standing = QUEUE_RUNNING;
+	entry->started_ms = now_ms;
+	queue->running++;
+	queue->running_memory_bytes += entry->memory_bytes;
+	queue->running_since_sum_ms += now_ms;
+}
+
+static void
+pass_turn(struct queue *queue, struct queue_subject *subject)
+{
+	queue->turn = subject->next;
+}
+
+/* Whoever it is has entries, and owes nothing to others who wait. */
+static struct queue_subject *
+find_turn(struct queue *queue)
+{
+	struct queue_subject *subject;
+
+	if (queue->length == 0)
+		return NULL;
+	while ((subject = queue->turn)->debt > 0) {
+		if (line_count(&subject->line) == queue->length) {
+			subject->debt = 0;
+			break;
+		}
+		subject->debt--;
+		pass_turn(queue, subject);
+		tidy_ring(queue, subject);
 	}
+	return subject;
 }
 
 struct queue_entry *
-queue_start(struct queue *queue)
+queue_start(struct queue *queue, int64_t now_ms)
 {
-	struct queue_subject *subject = queue->turn;
+	struct queue_subject *subject;
 	struct queue_entry *entry;
 
-	if (subject == NULL || queue->running >= queue->bounds.running_max)
+	if (queue->running >= queue->bounds.running_max)
 		return NULL;
-	entry = subject->first;
-	if (entry->memory_bytes >
-	    queue->bounds.memory_max_bytes - queue->running_memory_bytes)
+	subject = find_turn(queue);
+	if (subject == NULL)
 		return NULL;
-	queue->turn = subject->next;
-	queue_remove(queue, entry);
-	queue->running++;
-	queue->running_memory_bytes += entry->memory_bytes;
+	entry = entry_of(line_first(&subject->line));
+	if (!has_memory(queue, entry))
+		return NULL;
+	subject->debt += entry->node.cost - 1;
+	pass_turn(queue, subject);
+	leave_line(queue, entry);
+	count_as_running(queue, entry, now_ms);
 	return entry;
 }
 
-void
-queue_ended(struct queue *queue, int64_t memory_bytes)
+bool
+queue_start_at_once(
+    struct queue *queue, struct queue_entry *entry, int64_t now_ms)
 {
-	queue->running--;
-	queue->running_memory_bytes -= memory_bytes;
+	check_standing(entry, QUEUE_ADMITTED);
+	if (queue->length > 0 || queue->running >= queue->bounds.running_max ||
+	    !has_memory(queue, entry))
+		return false;
+	count_out(queue, entry);
+	count_as_running(queue, entry, now_ms);
+	return true;
 }
 
-/* In each round before its own every other subject has a turn, and in its own
- * round those that come before it. */
+void
+queue_start_again(struct queue *queue, const char *subject, const char *rule,
+    struct queue_entry *entry, int64_t now_ms)
+{
+	hold_names(queue, subject, rule, entry);
+	count_as_running(queue, entry, now_ms);
+}
+
+static void
+count_as_ended(struct queue *queue, struct queue_entry *entry)
+{
+	check_standing(entry, QUEUE_RUNNING);
+	queue->running--;
+	queue->running_memory_bytes -= entry->memory_bytes;
+	queue->running_since_sum_ms -= entry->started_ms;
+}
+
+void
+queue_return(struct queue *queue, struct queue_entry *entry)
+{
+	struct queue_subject *subject = entry->subject;
+	int64_t cost = cost_of(queue, entry);
+
+	count_as_ended(queue, entry);
+	count_in(queue, entry);
+	line_push_front(
+	    &subject->line, &entry->node, cost, draw_priority(queue));
+	stand(queue, entry);
+	/* It will be charged again. */
+	subject->debt = subject->debt < cost ? 0 : subject->debt - (cost - 1);
+}
+
+void
+queue_ended(struct queue *queue, struct queue_entry *entry, int64_t now_ms)
+{
+	count_as_ended(queue, entry);
+	queue_measure(queue, now_ms - entry->started_ms);
+	release_names(queue, entry);
+}
+
+/* -- places */
+
+/* A subject's first starts at its turn after its debts, and each of the others
+ * as many turns after the one before as that one cost. In each of the turns up
+ * to this entry's, those that come before its subject in the ring have one
+ * too, those behind it one less. */
 size_t
 queue_place(const struct queue *queue, const struct queue_entry *entry)
 {
 	const struct queue_subject *own = entry->subject;
 	const struct queue_subject *subject = queue->turn;
-	size_t rounds = 0, place;
-	bool before = true;
+	int64_t turns = own->debt + line_cost_before(&entry->node);
+	size_t place = line_count_before(&entry->node);
+	int64_t before = 1;
 
-	for (const struct queue_entry *e = own->first; e != entry; e = e->next)
-		rounds++;
-	place = rounds;
+	check_standing(entry, QUEUE_WAITING);
 	do {
-		size_t turns = rounds + (before ? 1 : 0);
+		int64_t within = turns + before - 1 - subject->debt;
 
 		if (subject == own)
-			before = false;
-		else
-			place +=
-			    turns < subject->length ? turns : subject->length;
+			before = 0;
+		else if (within >= 0)
+			place += line_count_within(&subject->line, within);
 		subject = subject->next;
 	} while (subject != queue->turn);
 	return place;

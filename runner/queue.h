@@ -1,37 +1,67 @@
 /*
- * What waits for its turn: one queue for each subject, taken from in turns, so
- * that a thousand tasks of one subject delay another's next by one turn. Pure.
+ * Admission and turns. What waits stands in one line for each subject, and the
+ * lines take turns, so that a thousand tasks of one subject delay another's
+ * next by one turn. Pure: the time (ms, of any clock that only goes forward) is
+ * a parameter.
+ *
+ * A turn starts one task. One that takes more of the machine than one of
+ * running_max equal parts puts its subject in debt, which is paid with turns
+ * for as long as others wait: deficit round robin (Shreedhar and Varghese,
+ * 1995) with the cost counted afterwards, so that a subject's first task need
+ * not save up for its turn.
  */
 #ifndef RUNNER_QUEUE_H
 #define RUNNER_QUEUE_H
 
+#include <stdbool.h>
+
 #include "lib/err.h"
+#include "runner/line.h"
 #include "runner/table.h"
 
 struct queue_subject;
+struct queue_rule;
 
-/* Embedded in what waits. */
+enum queue_standing {
+	QUEUE_NOWHERE,
+	QUEUE_ADMITTED, /* counted, but not in its line yet */
+	QUEUE_WAITING,
+	QUEUE_RUNNING,
+};
+
+/* Embedded in what waits. Before it is admitted, all but what the caller knows
+ * of it is zero; until it is pushed, it may be copied. */
 struct queue_entry {
-	struct queue_entry *next, *previous;
-	struct queue_subject *subject; /* NULL: not in a queue */
+	int64_t bytes; /* of its request */
 	int64_t memory_bytes;
+	int64_t cpus; /* thousandths */
+	/* the rest is queue.c's, for others to look at: */
+	enum queue_standing standing;
+	struct queue_subject *subject;
+	struct queue_rule *rule;
+	struct line_node node;
+	int64_t started_ms;
 };
 
 struct queue_bounds {
-	int64_t queued_max, queued_per_subject;
+	int64_t queued_max, queued_per_subject, queued_per_rule;
 	int64_t running_max;
 	int64_t memory_max_bytes;
+	int64_t cpus; /* the machine's, thousandths; 0: they cost nothing */
 	int64_t bytes_max; /* of the requests that wait */
 };
 
 struct queue {
 	struct queue_bounds bounds;
-	struct table subjects;
-	struct queue_subject *turn; /* a ring of those that have entries */
-	size_t length;
-	/* admitted, whether they are in a queue yet or not */
+	struct table subjects, rules;
+	struct queue_subject *turn; /* a ring of those that wait or owe */
+	size_t length; /* entries that wait */
+	/* admitted, whether they are in a line yet or not */
 	int64_t admitted, admitted_bytes;
 	int64_t running, running_memory_bytes;
+	int64_t running_since_sum_ms; /* of all that run */
+	int64_t stay_ms; /* how long one runs, on average; -1: not known */
+	uint64_t random;
 };
 
 void queue_init(struct queue *queue, const struct queue_bounds *bounds);
@@ -39,31 +69,48 @@ void queue_init(struct queue *queue, const struct queue_bounds *bounds);
 void queue_done(struct queue *queue);
 
 /*
- * Whether one more of this subject may wait: counts it from here on.
- * ERR_BUSY: which bound. ERR_UNPROCESSABLE: it could never run here.
+ * Whether one more may wait: counts it from here on. ERR_BUSY: which bound, and
+ * when to ask again. ERR_UNPROCESSABLE: it could never run here.
  */
-int queue_admit(struct queue *queue, const char *subject, int64_t bytes,
-    int64_t memory_bytes, struct err *err);
-/* Of what was admitted and is neither waiting nor will. */
-void queue_dismiss(struct queue *queue, const char *subject, int64_t bytes);
-/* As queue_admit() without a question: what was accepted in an earlier life. */
-void queue_readmit(struct queue *queue, const char *subject, int64_t bytes);
+int queue_admit(struct queue *queue, const char *subject, const char *rule,
+    struct queue_entry *entry, int64_t now_ms, struct err *err);
+/* The same without a question: what was accepted in an earlier life. */
+void queue_readmit(struct queue *queue, const char *subject, const char *rule,
+    struct queue_entry *entry);
+/* It was admitted and will not wait after all. */
+void queue_dismiss(struct queue *queue, struct queue_entry *entry);
 
-void
-queue_push(struct queue *queue, const char *subject, struct queue_entry *entry);
-/* In front of its subject's others: its start came to nothing. */
-void queue_push_back(
-    struct queue *queue, const char *subject, struct queue_entry *entry);
+/* What was admitted, behind its subject's others. */
+void queue_push(struct queue *queue, struct queue_entry *entry);
+/* What waits and will not be started. */
 void queue_remove(struct queue *queue, struct queue_entry *entry);
 
-/* Whose turn it is, taken out and counted as running; NULL: nobody's, or
- * there is no room for it. One that does not fit is waited for: else small
- * tasks would pass it for ever. */
-struct queue_entry *queue_start(struct queue *queue);
-/* What queue_start() gave has come to its end. */
-void queue_ended(struct queue *queue, int64_t memory_bytes);
+/* Whose turn it is, counted as running from here on; NULL: nobody's, or there
+ * is no room for it. One that does not fit is waited for: else small tasks
+ * would pass it for ever. */
+struct queue_entry *queue_start(struct queue *queue, int64_t now_ms);
+/* What was admitted, without having waited: false, and nothing has changed,
+ * where others wait or there is no room. */
+bool queue_start_at_once(
+    struct queue *queue, struct queue_entry *entry, int64_t now_ms);
+/* What runs since an earlier life; neither admitted nor asked about. */
+void queue_start_again(struct queue *queue, const char *subject,
+    const char *rule, struct queue_entry *entry, int64_t now_ms);
+/* Its start came to nothing: it waits again, in front of its subject's. */
+void queue_return(struct queue *queue, struct queue_entry *entry);
+/* What ran does not any more. */
+void
+queue_ended(struct queue *queue, struct queue_entry *entry, int64_t now_ms);
 
-/* How many will be started before it. */
+/* How many will be started before it, as things stand: O(subjects). */
 size_t queue_place(const struct queue *queue, const struct queue_entry *entry);
+/* How long until one with this place starts, by how long others have run;
+ * -1: not known yet. */
+int64_t
+queue_estimate_ms(const struct queue *queue, size_t place, int64_t now_ms);
+/* The same for who is told to ask again: from 1 to an hour. */
+int64_t queue_retry_s(const struct queue *queue, size_t place, int64_t now_ms);
+/* One has run for so long. */
+void queue_measure(struct queue *queue, int64_t stay_ms);
 
 #endif

@@ -236,8 +236,10 @@ open_tasks(struct runner *runner)
 	const struct queue_bounds bounds = {
 	    .queued_max = config->queued_max,
 	    .queued_per_subject = config->queued_per_subject,
+	    .queued_per_rule = config->queued_per_rule,
 	    .running_max = config->running_max,
 	    .memory_max_bytes = config->memory_max_bytes,
+	    .cpus = 1000 * sysconf(_SC_NPROCESSORS_ONLN),
 	    .bytes_max = TASKS_BYTES_MAX,
 	};
 

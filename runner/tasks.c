@@ -73,6 +73,17 @@ tasks_make_id(struct tasks *tasks, int64_t now_ms, char ret[UUID_TEXT])
 
 /* -- making, linking, letting go */
 
+/* What the queue counts of a task. */
+static struct queue_entry
+task_entry(const struct task_data *data, int64_t request_bytes)
+{
+	return (struct queue_entry){
+	    .bytes = request_bytes,
+	    .memory_bytes = data->limits[LIMIT_MEMORY],
+	    .cpus = data->limits[LIMIT_CPUS],
+	};
+}
+
 struct task *
 task_new_take(
     struct tasks *tasks, struct task_data *data, int64_t request_bytes)
@@ -82,8 +93,7 @@ task_new_take(
 	task->data = *data;
 	*data = (struct task_data){0};
 	task->tasks = tasks;
-	task->request_bytes = request_bytes;
-	task->entry.memory_bytes = task->data.limits[LIMIT_MEMORY];
+	task->entry = task_entry(&task->data, request_bytes);
 	task->deadline_ms = TASK_UNKNOWN;
 	task->kill_ms = TASK_UNKNOWN;
 	if (uv_timer_init(tasks->loop, &task->timer) != 0)
@@ -164,7 +174,7 @@ enqueue(struct task *task)
 
 	task->output = output_new(
 	    tasks->outputs, task->data.id, task->data.limits[LIMIT_OUTPUT]);
-	queue_push(&tasks->queue, task->data.owner.subject, &task->entry);
+	queue_push(&tasks->queue, &task->entry);
 }
 
 int
@@ -172,16 +182,17 @@ tasks_submit_take(struct tasks *tasks, struct task_data *data,
     const struct task_submission *submission, struct err *err)
 {
 	AUTO(task_data_done) struct task_data own = *data;
+	struct queue_entry entry = task_entry(&own, submission->request_bytes);
 	struct task *task;
 
 	*data = (struct task_data){0};
-	if (queue_admit(&tasks->queue, own.owner.subject,
-		submission->request_bytes, own.limits[LIMIT_MEMORY],
-		err) != 0) {
+	if (queue_admit(&tasks->queue, own.owner.subject, own.rule, &entry,
+		clock_boot_ms(), err) != 0) {
 		tasks->counters.refused++;
 		return -1;
 	}
 	task = task_new_take(tasks, &own, submission->request_bytes);
+	task->entry = entry;
 	tasks_change_accept(task, submission);
 	return 0;
 }
@@ -189,8 +200,7 @@ tasks_submit_take(struct tasks *tasks, struct task_data *data,
 static void
 give_up(struct task *task)
 {
-	queue_dismiss(
-	    &task->tasks->queue, task->data.owner.subject, task->request_bytes);
+	queue_dismiss(&task->tasks->queue, &task->entry);
 	task_forget(task);
 }
 
@@ -295,11 +305,18 @@ task_tell_waiters(struct task *task)
 const struct task_standing *
 tasks_standing(const struct task *task, struct task_standing *ret)
 {
-	if (task->entry.subject == NULL)
+	const struct queue *queue = &task->tasks->queue;
+	int64_t estimate_ms;
+	size_t place;
+
+	if (task->entry.standing != QUEUE_WAITING)
 		return NULL;
+	place = queue_place(queue, &task->entry);
+	estimate_ms = queue_estimate_ms(queue, place, clock_boot_ms());
 	*ret = (struct task_standing){
-	    .place = (int64_t)queue_place(&task->tasks->queue, &task->entry),
-	    .estimate_s = TASK_UNKNOWN,
+	    .place = (int64_t)place,
+	    .estimate_s =
+		estimate_ms < 0 ? TASK_UNKNOWN : (estimate_ms + 999) / 1000,
 	};
 	return ret;
 }
@@ -367,7 +384,8 @@ take_up(struct tasks *tasks, struct task_data *data)
 		call_lost(task);
 		return;
 	}
-	queue_readmit(&tasks->queue, task->data.owner.subject, bytes);
+	queue_readmit(&tasks->queue, task->data.owner.subject, task->data.rule,
+	    &task->entry);
 	enqueue(task);
 }
 
@@ -437,11 +455,8 @@ tasks_close(struct tasks *tasks)
 	while (tasks->oldest != NULL) {
 		struct task *task = tasks->oldest;
 
-		if (task->entry.subject != NULL) {
+		if (task->entry.standing == QUEUE_WAITING)
 			queue_remove(&tasks->queue, &task->entry);
-			queue_dismiss(&tasks->queue, task->data.owner.subject,
-			    task->request_bytes);
-		}
 		if (task->sandbox != NULL)
 			sandbox_destroy(take(task->sandbox));
 		task_tell_waiters(task);

@@ -28,10 +28,8 @@ struct task {
 	struct tasks *tasks;
 	struct task *older, *newer;
 	struct queue_entry entry;
-	int64_t request_bytes;
 	struct sandbox *sandbox;
 	struct output *output;
-	bool occupies; /* counted as running */
 	bool ordered; /* task-init has its order */
 	bool ending; /* how it ended is known, but not durable yet */
 	bool held; /* the store refused the end: to be tried again */

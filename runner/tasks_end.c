@@ -56,14 +56,10 @@ leave_place(struct task *task)
 {
 	struct queue *queue = &task->tasks->queue;
 
-	if (task->occupies) {
-		task->occupies = false;
-		queue_ended(queue, task->entry.memory_bytes);
-	} else if (task->entry.subject != NULL) {
+	if (task->entry.standing == QUEUE_RUNNING)
+		queue_ended(queue, &task->entry, clock_boot_ms());
+	else if (task->entry.standing == QUEUE_WAITING)
 		queue_remove(queue, &task->entry);
-		queue_dismiss(
-		    queue, task->data.owner.subject, task->request_bytes);
-	}
 }
 
 static void
@@ -114,7 +110,7 @@ tasks_end_all(struct tasks *tasks, const char *why)
 
 	for (struct task *task = tasks->oldest; task != NULL; task = newer) {
 		newer = task->newer;
-		if (!task->occupies || task->ending)
+		if (task->entry.standing != QUEUE_RUNNING || task->ending)
 			continue;
 		task->cancelled = true;
 		task->why = why;

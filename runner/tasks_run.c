@@ -70,12 +70,7 @@ start_written(struct task *task, const struct err *err)
 	sandbox_destroy(take(task->sandbox));
 	task->data.facts.image_id[0] = '\0';
 	step(task, TASK_EVENT_RETURNED);
-	task->occupies = false;
-	queue_ended(&task->tasks->queue, task->entry.memory_bytes);
-	queue_readmit(
-	    &task->tasks->queue, task->data.owner.subject, task->request_bytes);
-	queue_push_back(
-	    &task->tasks->queue, task->data.owner.subject, &task->entry);
+	queue_return(&task->tasks->queue, &task->entry);
 }
 
 static void
@@ -187,12 +182,8 @@ start(struct task *task)
 static void
 take_turn(struct task *task)
 {
-	struct tasks *tasks = task->tasks;
 	static const struct sandbox_end refused = {.how = SANDBOX_NOT_STARTED};
 
-	queue_dismiss(
-	    &tasks->queue, task->data.owner.subject, task->request_bytes);
-	task->occupies = true;
 	step(task, TASK_EVENT_DISPATCHED);
 	/* It waited; the policy may have changed meanwhile. */
 	if (is_still_allowed(task)) {
@@ -216,7 +207,7 @@ tasks_dispatch(struct tasks *tasks)
 	while (!tasks->stopping && !tasks->no_room && tasks->recovered &&
 	    tasks->engine_reason == NULL && tasks->policy != NULL &&
 	    store_reason(tasks->store) == NULL &&
-	    (entry = queue_start(&tasks->queue)) != NULL) {
+	    (entry = queue_start(&tasks->queue, clock_boot_ms())) != NULL) {
 		struct task *task = (struct task *)((char *)entry -
 		    offsetof(struct task, entry));
 

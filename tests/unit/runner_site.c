@@ -88,6 +88,7 @@ make_config(const struct runner_site *site, struct config *ret)
 	    .running_max = 4,
 	    .queued_max = 100,
 	    .queued_per_subject = 5,
+	    .queued_per_rule = 100,
 	    .memory_max_bytes = INT64_C(1) << 40,
 	};
 }

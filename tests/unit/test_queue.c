@@ -1,4 +1,4 @@
-/* The queue: turns, bounds, places. */
+/* The queue: turns, bounds, places, estimates; and what stands behind it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,230 +9,696 @@
 
 #include <cmocka.h>
 
+#include "lib/alloc.h"
 #include "lib/cleanup.h"
 #include "runner/queue.h"
 #include "runner/table.h"
 
-struct item {
-	struct queue_entry entry;
-	const char *subject;
-};
+/* Memory of one equal part, so that a task of `PART` costs one turn. */
+#define RUNNING_MAX 16
+#define PART (INT64_C(64) << 20)
 
 static const struct queue_bounds wide = {
-    .queued_max = 1000,
-    .queued_per_subject = 1000,
-    .running_max = 1000,
-    .memory_max_bytes = 1 << 30,
+    .queued_max = 1000000,
+    .queued_per_subject = 1000000,
+    .queued_per_rule = 1000000,
+    .running_max = RUNNING_MAX,
+    .memory_max_bytes = RUNNING_MAX * PART,
     .bytes_max = 1 << 30,
 };
 
+struct item {
+	struct queue_entry entry;
+	char subject; /* 'a' and so on */
+};
+
 static void
-push(struct queue *queue, struct item *item, const char *subject)
+push(struct queue *queue, struct item *item, char subject, int64_t cost)
 {
+	const char name[] = {subject, '\0'};
 	struct err err;
 
 	item->subject = subject;
-	if (queue_admit(queue, subject, 10, item->entry.memory_bytes, &err) !=
-	    0)
+	item->entry =
+	    (struct queue_entry){.bytes = 10, .memory_bytes = cost * PART};
+	if (queue_admit(queue, name, "rule", &item->entry, 0, &err) != 0)
 		fail_msg("%s", err.detail);
-	queue_push(queue, subject, &item->entry);
+	queue_push(queue, &item->entry);
 }
 
+/* Starts one and ends it at once: who comes next, whatever there is room for.
+ */
 static struct item *
-start(struct queue *queue)
+pass(struct queue *queue)
 {
-	struct item *item = (struct item *)queue_start(queue);
+	struct item *item = (struct item *)queue_start(queue, 0);
 
 	if (item != NULL)
-		queue_dismiss(queue, item->subject, 10);
+		queue_ended(queue, &item->entry, 0);
 	return item;
 }
+
+/* The subjects in the order of their turns. */
+static void
+assert_turns(struct queue *queue, const char *expected)
+{
+	char turns[64] = "";
+	struct item *item;
+
+	while ((item = pass(queue)) != NULL) {
+		assert_in_range(strlen(turns), 0, sizeof(turns) - 2);
+		turns[strlen(turns)] = item->subject;
+	}
+	assert_string_equal(turns, expected);
+}
+
+/* -- turns */
 
 static void
 test_subjects_take_turns(void **state)
 {
+	struct item items[7];
 	struct queue queue;
-	struct item alice[5] = {0}, bob[2] = {0};
 
 	(void)state;
 	queue_init(&queue, &wide);
-	for (size_t i = 0; i < COUNT(alice); i++)
-		push(&queue, &alice[i], "alice");
-	for (size_t i = 0; i < COUNT(bob); i++)
-		push(&queue, &bob[i], "bob");
-	struct item *const expected[] = {&alice[0], &bob[0], &alice[1], &bob[1],
-	    &alice[2], &alice[3], &alice[4], NULL};
+	for (size_t i = 0; i < 5; i++)
+		push(&queue, &items[i], 'a', 1);
+	push(&queue, &items[5], 'b', 1);
+	push(&queue, &items[6], 'b', 1);
+	for (size_t i = 0; i < COUNT(items); i++) {
+		static const size_t expected[] = {0, 5, 1, 6, 2, 3, 4};
 
-	for (size_t i = 0; i < COUNT(expected); i++)
-		assert_ptr_equal(start(&queue), expected[i]);
-	assert_int_equal(queue.running, 7);
+		assert_ptr_equal(queue_start(&queue, 0), &items[expected[i]]);
+		assert_int_equal(queue.running, i + 1);
+	}
+	assert_null(queue_start(&queue, 0));
+	for (size_t i = 0; i < COUNT(items); i++)
+		queue_ended(&queue, &items[i].entry, 0);
 	queue_done(&queue);
 }
 
 static void
 test_a_thousand_of_one_delay_another_by_one_turn(void **state)
 {
-	struct queue queue;
-	static struct item many[999];
-	struct item late = {0};
-
-	(void)state;
-	memset(many, 0, sizeof(many));
-	queue_init(&queue, &wide);
-	for (size_t i = 0; i < COUNT(many); i++)
-		push(&queue, &many[i], "alice");
-	assert_ptr_equal(start(&queue), &many[0]);
-	push(&queue, &late, "bob");
-	assert_int_equal(queue_place(&queue, &late.entry), 1);
-	assert_ptr_equal(start(&queue), &many[1]);
-	assert_ptr_equal(start(&queue), &late);
-	while (start(&queue) != NULL)
-		;
-	queue_done(&queue);
-}
-
-/* What queue_place() says must be what queue_start() does. */
-static void
-test_a_place_is_the_number_of_starts_before(void **state)
-{
-	static const char *const subjects[] = {"a", "b", "a", "c", "a", "a",
-	    "b", "c", "c", "d", "a", "b", "c", "c"};
-	struct item items[COUNT(subjects)] = {0};
-	size_t places[COUNT(subjects)];
+	static struct item many[1000];
 	struct queue queue;
 
 	(void)state;
-	queue_init(&queue, &wide);
-	for (size_t i = 0; i < COUNT(items); i++)
-		push(&queue, &items[i], subjects[i]);
-	for (size_t i = 0; i < COUNT(items); i++)
-		places[i] = queue_place(&queue, &items[i].entry);
-	for (size_t turn = 0; turn < COUNT(items); turn++) {
-		struct item *item = start(&queue);
+	for (int64_t cost = 1; cost <= RUNNING_MAX; cost *= 4) {
+		struct item late;
+		size_t before = 0;
 
-		assert_non_null(item);
-		assert_int_equal(places[item - items], turn);
-		for (size_t i = 0; i < COUNT(items); i++) {
-			if (items[i].entry.subject != NULL)
-				assert_int_equal(
-				    queue_place(&queue, &items[i].entry),
-				    places[i] - turn - 1);
-		}
+		queue_init(&queue, &wide);
+		for (size_t i = 0; i < COUNT(many); i++)
+			push(&queue, &many[i], 'a', cost);
+		assert_ptr_equal(pass(&queue), &many[0]);
+		push(&queue, &late, 'b', cost);
+		assert_in_range(queue_place(&queue, &late.entry), 0, 1);
+		while (pass(&queue) != &late)
+			before++;
+		assert_in_range(before, 0, 1);
+		while (pass(&queue) != NULL)
+			;
+		queue_done(&queue);
 	}
+}
+
+static void
+test_who_takes_four_parts_pays_with_three_turns(void **state)
+{
+	struct item items[12];
+	struct queue queue;
+
+	(void)state;
+	queue_init(&queue, &wide);
+	for (size_t i = 0; i < 3; i++)
+		push(&queue, &items[i], 'h', 4);
+	for (size_t i = 3; i < COUNT(items); i++)
+		push(&queue, &items[i], 'l', 1);
+	assert_turns(&queue, "hllllhllllhl");
+	queue_done(&queue);
+}
+
+/* A processor is a part of the machine as memory is; the larger counts. */
+static void
+test_processors_cost_as_memory_does(void **state)
+{
+	struct queue_bounds bounds = wide;
+	struct item items[4];
+	struct queue queue;
+	struct err err;
+
+	(void)state;
+	bounds.cpus = RUNNING_MAX * 1000;
+	queue_init(&queue, &bounds);
+	items[0] = (struct item){
+	    .subject = 'h', .entry = {.memory_bytes = PART, .cpus = 3000}};
+	assert_int_equal(
+	    queue_admit(&queue, "h", "rule", &items[0].entry, 0, &err), 0);
+	queue_push(&queue, &items[0].entry);
+	assert_int_equal(items[0].entry.node.cost, 3);
+	items[1] = (struct item){
+	    .subject = 'h', .entry = {.memory_bytes = 5 * PART, .cpus = 3000}};
+	queue_readmit(&queue, "h", "rule", &items[1].entry);
+	queue_push(&queue, &items[1].entry);
+	assert_int_equal(items[1].entry.node.cost, 5);
+	items[2] = (struct item){
+	    .subject = 'h', .entry = {.memory_bytes = 1, .cpus = 1}};
+	queue_readmit(&queue, "h", "rule", &items[2].entry);
+	queue_push(&queue, &items[2].entry);
+	assert_int_equal(items[2].entry.node.cost, 1);
+	assert_turns(&queue, "hhh");
 	queue_done(&queue);
 }
 
 static void
-refuse(struct queue *queue, const char *subject, int64_t bytes,
-    int64_t memory_bytes, enum err_code code)
+test_who_is_alone_pays_nothing(void **state)
 {
-	struct err err = {0};
-
-	assert_int_equal(
-	    queue_admit(queue, subject, bytes, memory_bytes, &err), -1);
-	assert_int_equal(err.code, code);
-}
-
-static void
-test_each_bound_refuses_and_room_admits_again(void **state)
-{
-	const struct queue_bounds bounds = {
-	    .queued_max = 3,
-	    .queued_per_subject = 2,
-	    .running_max = 1,
-	    .memory_max_bytes = 100,
-	    .bytes_max = 100,
-	};
-	struct item items[3] = {0};
+	struct item items[6];
 	struct queue queue;
 
 	(void)state;
-	queue_init(&queue, &bounds);
-	refuse(&queue, "alice", 10, 101, ERR_UNPROCESSABLE);
-	refuse(&queue, "alice", 101, 1, ERR_BUSY);
-	push(&queue, &items[0], "alice");
-	push(&queue, &items[1], "alice");
-	refuse(&queue, "alice", 10, 1, ERR_BUSY);
-	refuse(&queue, "bob", 81, 1, ERR_BUSY);
-	push(&queue, &items[2], "bob");
-	refuse(&queue, "carol", 10, 1, ERR_BUSY);
-	/* One that runs waits no longer. */
-	assert_ptr_equal(start(&queue), &items[0]);
-	queue_readmit(&queue, "carol", 10);
-	queue_dismiss(&queue, "carol", 10);
-	/* running_max */
-	assert_null(start(&queue));
-	queue_ended(&queue, 0);
-	assert_ptr_equal(start(&queue), &items[2]);
-	queue_ended(&queue, 0);
-	assert_ptr_equal(start(&queue), &items[1]);
+	queue_init(&queue, &wide);
+	for (size_t i = 0; i < 3; i++)
+		push(&queue, &items[i], 'h', 8);
+	assert_ptr_equal(pass(&queue), &items[0]);
+	assert_ptr_equal(pass(&queue), &items[1]);
+	/* Forgiven for what it took while it was alone but for the last. */
+	push(&queue, &items[3], 'l', 1);
+	push(&queue, &items[4], 'l', 1);
+	assert_turns(&queue, "llh");
+	queue_done(&queue);
+}
+
+/* Else one could take half of the machine again and again, one at a time. */
+static void
+test_a_debt_outlives_the_line(void **state)
+{
+	struct item heavy[3], light[12];
+	struct queue queue;
+
+	(void)state;
+	queue_init(&queue, &wide);
+	for (size_t i = 0; i < COUNT(light); i++)
+		push(&queue, &light[i], 'l', 1);
+	push(&queue, &heavy[0], 'h', 4);
+	assert_ptr_equal(pass(&queue), &light[0]);
+	assert_ptr_equal(pass(&queue), &heavy[0]);
+	push(&queue, &heavy[1], 'h', 4);
+	assert_int_equal(queue_place(&queue, &heavy[1].entry), 4);
+	for (size_t i = 1; i < 5; i++)
+		assert_ptr_equal(pass(&queue), &light[i]);
+	assert_ptr_equal(pass(&queue), &heavy[1]);
+	/* Who does not come back pays all the same, and is forgotten then. */
+	assert_int_equal(queue.subjects.count, 2);
+	for (size_t i = 5; i < 10; i++)
+		assert_ptr_equal(pass(&queue), &light[i]);
+	assert_int_equal(queue.subjects.count, 1);
+	push(&queue, &heavy[2], 'h', 4);
+	assert_turns(&queue, "lhl");
+	assert_int_equal(queue.subjects.count, 0);
+	assert_int_equal(queue.rules.count, 0);
 	queue_done(&queue);
 }
 
 static void
 test_a_large_one_is_waited_for_not_passed(void **state)
 {
-	struct queue_bounds bounds = wide;
-	struct item items[3] = {{{.memory_bytes = 60}, NULL},
-	    {{.memory_bytes = 80}, NULL}, {{.memory_bytes = 10}, NULL}};
+	struct item items[3];
 	struct queue queue;
 
 	(void)state;
-	bounds.memory_max_bytes = 100;
-	queue_init(&queue, &bounds);
-	push(&queue, &items[0], "alice");
-	push(&queue, &items[1], "bob");
-	push(&queue, &items[2], "carol");
-	assert_ptr_equal(start(&queue), &items[0]);
-	assert_null(start(&queue));
-	queue_ended(&queue, 60);
-	assert_ptr_equal(start(&queue), &items[1]);
-	assert_ptr_equal(start(&queue), &items[2]);
-	assert_int_equal(queue.running_memory_bytes, 90);
+	queue_init(&queue, &wide);
+	push(&queue, &items[0], 'a', 9);
+	push(&queue, &items[1], 'b', 12);
+	push(&queue, &items[2], 'c', 1);
+	assert_ptr_equal(queue_start(&queue, 0), &items[0]);
+	assert_null(queue_start(&queue, 0));
+	queue_ended(&queue, &items[0].entry, 0);
+	assert_ptr_equal(queue_start(&queue, 0), &items[1]);
+	assert_ptr_equal(queue_start(&queue, 0), &items[2]);
+	assert_int_equal(queue.running_memory_bytes, 13 * PART);
+	queue_ended(&queue, &items[1].entry, 0);
+	queue_ended(&queue, &items[2].entry, 0);
 	queue_done(&queue);
 }
 
 static void
-test_what_is_removed_leaves_the_others_in_order(void **state)
+test_no_more_run_than_may(void **state)
 {
-	struct item items[6] = {0};
-	static const size_t removed[] = {1, 0, 4};
-	static const size_t left[] = {2, 3, 5};
+	struct item items[RUNNING_MAX + 2];
+	struct queue_bounds bounds = wide;
+	struct queue queue;
+
+	(void)state;
+	bounds.memory_max_bytes *= 2;
+	queue_init(&queue, &bounds);
+	for (size_t i = 0; i < COUNT(items); i++)
+		push(&queue, &items[i], 'a', 1);
+	for (size_t i = 0; i < RUNNING_MAX; i++)
+		assert_ptr_equal(queue_start(&queue, 0), &items[i]);
+	assert_null(queue_start(&queue, 0));
+	queue_ended(&queue, &items[0].entry, 0);
+	assert_ptr_equal(queue_start(&queue, 0), &items[RUNNING_MAX]);
+	assert_null(queue_start(&queue, 0));
+	for (size_t i = 1; i <= RUNNING_MAX; i++)
+		queue_ended(&queue, &items[i].entry, 0);
+	queue_remove(&queue, &items[RUNNING_MAX + 1].entry);
+	queue_done(&queue);
+}
+
+/* -- fairness, over random loads */
+
+/* xorshift32: the same loads in every run. */
+static uint32_t
+draw(uint32_t *seed, uint32_t below)
+{
+	*seed ^= *seed << 13;
+	*seed ^= *seed >> 17;
+	*seed ^= *seed << 5;
+	return *seed % below;
+}
+
+/* Of subjects that always wait, none gets more than another of what turns
+ * cost, but for two of the largest tasks. */
+static void
+test_who_always_waits_gets_as_much_as_another(void **state)
+{
+	enum { SUBJECTS = 7, TURNS = 3000, MOST = 8 };
+	static struct item items[TURNS + 2 * SUBJECTS];
+
+	(void)state;
+	for (uint32_t seed = 1; seed <= 20; seed++) {
+		int64_t served[SUBJECTS] = {0};
+		struct queue queue;
+		uint32_t at = seed;
+		size_t used = 0;
+
+		queue_init(&queue, &wide);
+		/* Some take large ones, some small ones. */
+		for (uint32_t i = 0; i < 2 * SUBJECTS; i++)
+			push(&queue, &items[used++], (char)('a' + i / 2),
+			    1 + draw(&at, 1 + (i / 2) % MOST));
+		for (int turn = 0; turn < TURNS; turn++) {
+			struct item *item =
+			    (struct item *)queue_start(&queue, 0);
+			int64_t least = INT64_MAX, most = 0;
+			uint32_t who = (uint32_t)(item->subject - 'a');
+
+			served[who] += item->entry.memory_bytes / PART;
+			queue_ended(&queue, &item->entry, 0);
+			push(&queue, &items[used++], item->subject,
+			    1 + draw(&at, 1 + who % MOST));
+			for (int i = 0; i < SUBJECTS; i++) {
+				if (served[i] < least)
+					least = served[i];
+				if (served[i] > most)
+					most = served[i];
+			}
+			assert_in_range(most - least, 0, 2 * MOST);
+		}
+		while (pass(&queue) != NULL)
+			;
+		queue_done(&queue);
+	}
+}
+
+/* Places as queue_place() says must be what queue_start() does. */
+static void
+assert_places(struct queue *queue, struct item *items, size_t count)
+{
+	auto_free size_t *places = alloc_zero(count, sizeof(*places));
+	size_t waiting = queue->length;
+
+	for (size_t i = 0; i < count; i++) {
+		if (items[i].entry.standing == QUEUE_WAITING)
+			places[i] = queue_place(queue, &items[i].entry);
+	}
+	for (size_t turn = 0; turn < waiting; turn++) {
+		struct item *item = pass(queue);
+
+		assert_non_null(item);
+		assert_int_equal(places[item - items], turn);
+		/* Each start moves all others up by one. */
+		for (size_t i = 0; turn % 16 == 0 && i < count; i++) {
+			if (items[i].entry.standing == QUEUE_WAITING)
+				assert_int_equal(
+				    queue_place(queue, &items[i].entry),
+				    places[i] - turn - 1);
+		}
+	}
+	assert_null(pass(queue));
+}
+
+/* Pushed, started, taken out of the middle, in any order and at any cost. */
+static void
+test_a_place_is_the_number_of_starts_before(void **state)
+{
+	static struct item items[300];
+
+	(void)state;
+	for (uint32_t seed = 1; seed <= 60; seed++) {
+		uint32_t at = seed * 2654435761u;
+		struct queue queue;
+		uint32_t subjects = 1 + draw(&at, 9);
+		uint32_t most = 1 + draw(&at, RUNNING_MAX);
+
+		memset(items, 0, sizeof(items));
+		queue_init(&queue, &wide);
+		for (uint32_t i = 0; i < COUNT(items); i++) {
+			struct item *other = &items[draw(&at, i + 1)];
+
+			push(&queue, &items[i],
+			    (char)('a' + draw(&at, subjects)),
+			    1 + draw(&at, most));
+			if (draw(&at, 4) == 0)
+				pass(&queue);
+			if (draw(&at, 4) == 0 &&
+			    other->entry.standing == QUEUE_WAITING)
+				queue_remove(&queue, &other->entry);
+		}
+		assert_places(&queue, items, COUNT(items));
+		assert_int_equal(queue.subjects.count, 0);
+		queue_done(&queue);
+	}
+}
+
+/* -- bounds */
+
+static void
+refuse(struct queue *queue, const char *subject, const char *rule,
+    struct queue_entry entry, enum err_code code)
+{
+	struct err err = {0};
+
+	assert_int_equal(
+	    queue_admit(queue, subject, rule, &entry, 0, &err), -1);
+	assert_int_equal(err.code, code);
+	assert_int_equal(err.retry_after_s, code == ERR_BUSY ? 1 : 0);
+	assert_int_equal(entry.standing, QUEUE_NOWHERE);
+}
+
+static void
+admit(struct queue *queue, const char *subject, const char *rule,
+    struct queue_entry *entry)
+{
+	struct err err;
+
+	*entry = (struct queue_entry){.bytes = 10, .memory_bytes = 1};
+	if (queue_admit(queue, subject, rule, entry, 0, &err) != 0)
+		fail_msg("%s", err.detail);
+}
+
+static void
+test_each_bound_refuses_and_room_admits_again(void **state)
+{
+	const struct queue_bounds bounds = {
+	    .queued_max = 4,
+	    .queued_per_subject = 2,
+	    .queued_per_rule = 3,
+	    .running_max = 1,
+	    .memory_max_bytes = 100,
+	    .bytes_max = 100,
+	};
+	const struct queue_entry small = {.bytes = 10, .memory_bytes = 1};
+	struct queue_entry entries[5];
+	struct queue queue;
+
+	(void)state;
+	queue_init(&queue, &bounds);
+	refuse(&queue, "alice", "r",
+	    (struct queue_entry){.bytes = 1, .memory_bytes = 101},
+	    ERR_UNPROCESSABLE);
+	refuse(&queue, "alice", "r",
+	    (struct queue_entry){.bytes = 101, .memory_bytes = 1}, ERR_BUSY);
+	assert_int_equal(queue.subjects.count + queue.rules.count, 0);
+	/* What is on its way to its line counts as what is in it. */
+	admit(&queue, "alice", "r", &entries[0]);
+	admit(&queue, "alice", "r", &entries[1]);
+	refuse(&queue, "alice", "s", small, ERR_BUSY);
+	refuse(&queue, "bob", "r",
+	    (struct queue_entry){.bytes = 81, .memory_bytes = 1}, ERR_BUSY);
+	admit(&queue, "bob", "r", &entries[2]);
+	refuse(&queue, "bob", "r", small, ERR_BUSY);
+	admit(&queue, "bob", "s", &entries[3]);
+	refuse(&queue, "carol", "s", small, ERR_BUSY);
+	queue_dismiss(&queue, &entries[3]);
+	admit(&queue, "carol", "s", &entries[3]);
+	for (size_t i = 0; i < 4; i++)
+		queue_push(&queue, &entries[i]);
+	/* One that runs waits no longer. */
+	assert_ptr_equal(queue_start(&queue, 0), &entries[0]);
+	admit(&queue, "alice", "r", &entries[4]);
+	/* What waited in an earlier life is not asked about. */
+	struct queue_entry old = {.bytes = 1000, .memory_bytes = 1000};
+
+	queue_readmit(&queue, "alice", "r", &old);
+	queue_dismiss(&queue, &old);
+	queue_dismiss(&queue, &entries[4]);
+	for (size_t i = 1; i < 4; i++)
+		queue_remove(&queue, &entries[i]);
+	queue_ended(&queue, &entries[0], 0);
+	assert_int_equal(queue.admitted_bytes, 0);
+	queue_done(&queue);
+}
+
+/* -- coming back, at once, again */
+
+static void
+test_what_comes_back_is_its_subjects_first(void **state)
+{
+	struct item items[3];
+	struct queue queue;
+
+	(void)state;
+	queue_init(&queue, &wide);
+	push(&queue, &items[0], 'a', 3);
+	push(&queue, &items[1], 'a', 1);
+	push(&queue, &items[2], 'b', 1);
+	assert_ptr_equal(queue_start(&queue, 0), &items[0]);
+	queue_return(&queue, &items[0].entry);
+	assert_int_equal(queue.running, 0);
+	assert_int_equal(queue.running_memory_bytes, 0);
+	assert_int_equal(queue.admitted, 3);
+	/* Its cost is paid once. */
+	assert_ptr_equal(pass(&queue), &items[2]);
+	assert_ptr_equal(pass(&queue), &items[0]);
+	assert_ptr_equal(pass(&queue), &items[1]);
+	queue_done(&queue);
+}
+
+static void
+test_who_finds_nobody_waiting_starts_at_once(void **state)
+{
+	struct item items[3];
+	struct queue queue;
+	struct queue_entry first, second;
+
+	(void)state;
+	queue_init(&queue, &wide);
+	admit(&queue, "alice", "r", &first);
+	assert_true(queue_start_at_once(&queue, &first, 5));
+	assert_int_equal(first.standing, QUEUE_RUNNING);
+	assert_int_equal(queue.admitted, 0);
+	assert_int_equal(queue.running, 1);
+	/* Others wait. */
+	push(&queue, &items[0], 'b', RUNNING_MAX);
+	admit(&queue, "alice", "r", &second);
+	assert_false(queue_start_at_once(&queue, &second, 5));
+	assert_int_equal(second.standing, QUEUE_ADMITTED);
+	queue_remove(&queue, &items[0].entry);
+	/* There is no room. */
+	queue_dismiss(&queue, &second);
+	second = (struct queue_entry){.memory_bytes = RUNNING_MAX * PART};
+	queue_readmit(&queue, "alice", "r", &second);
+	assert_false(queue_start_at_once(&queue, &second, 5));
+	queue_ended(&queue, &first, 7);
+	assert_true(queue_start_at_once(&queue, &second, 7));
+	queue_ended(&queue, &second, 7);
+	queue_done(&queue);
+}
+
+static void
+test_what_runs_since_an_earlier_life_takes_its_room(void **state)
+{
+	struct item old = {.entry = {.memory_bytes = 10 * PART}}, item;
+	struct queue queue;
+
+	(void)state;
+	queue_init(&queue, &wide);
+	queue_start_again(&queue, "alice", "r", &old.entry, 0);
+	assert_int_equal(queue.admitted, 0);
+	push(&queue, &item, 'b', 7);
+	assert_null(queue_start(&queue, 0));
+	queue_ended(&queue, &old.entry, 0);
+	assert_ptr_equal(pass(&queue), &item);
+	queue_done(&queue);
+}
+
+/* -- estimates */
+
+static void
+test_an_estimate_is_how_long_others_have_run(void **state)
+{
+	static struct item items[100];
+	struct queue queue;
+	struct queue_bounds bounds = wide;
+	struct err err;
+
+	(void)state;
+	bounds.queued_per_subject = COUNT(items) - 4;
+	bounds.running_max = 4;
+	queue_init(&queue, &bounds);
+	for (size_t i = 0; i < 4; i++)
+		push(&queue, &items[i], 'a', 1);
+	assert_int_equal(queue_estimate_ms(&queue, 0, 0), -1);
+	assert_int_equal(queue_retry_s(&queue, 0, 0), 1);
+	for (size_t i = 0; i < 4; i++)
+		assert_non_null(queue_start(&queue, 1000));
+	for (size_t i = 4; i < COUNT(items); i++)
+		push(&queue, &items[i], 'a', 1);
+	/* Nothing has ended: nothing is known. */
+	assert_int_equal(queue_estimate_ms(&queue, 0, 50000), -1);
+	queue_ended(&queue, &items[0].entry, 9000);
+	/* One place is free. */
+	assert_int_equal(queue_estimate_ms(&queue, 0, 9000), 0);
+	assert_ptr_equal(queue_start(&queue, 9000), &items[4]);
+	/* Four at a time, eight seconds each: one ends every two. */
+	assert_int_equal(queue_estimate_ms(&queue, 0, 9000), 2000);
+	assert_int_equal(queue_estimate_ms(&queue, 9, 9000), 20000);
+	/* What runs for longer than others did counts too. */
+	assert_int_equal(queue_estimate_ms(&queue, 0, 43000), 10000);
+	/* A subject's next is told when its first will have been started. */
+	push(&queue, &items[0], 'a', 1);
+	struct queue_entry more = {.bytes = 1, .memory_bytes = PART};
+
+	assert_int_equal(
+	    queue_admit(&queue, "a", "rule", &more, 9000, &err), -1);
+	assert_int_equal(err.code, ERR_BUSY);
+	assert_int_equal(err.retry_after_s, 2);
+	assert_non_null(strstr(err.detail, "96 tasks of a"));
+	for (size_t i = 1; i < 5; i++)
+		queue_ended(&queue, &items[i].entry, 9000);
+	while (pass(&queue) != NULL)
+		;
+	queue_done(&queue);
+}
+
+static void
+test_memory_bounds_how_many_run_at_a_time(void **state)
+{
+	struct item items[3];
 	struct queue queue;
 
 	(void)state;
 	queue_init(&queue, &wide);
 	for (size_t i = 0; i < COUNT(items); i++)
-		push(&queue, &items[i], i < 3 ? "alice" : "bob");
-	for (size_t i = 0; i < COUNT(removed); i++) {
-		queue_remove(&queue, &items[removed[i]].entry);
-		queue_dismiss(&queue, items[removed[i]].subject, 10);
-	}
-	for (size_t i = 0; i < COUNT(left); i++)
-		assert_ptr_equal(start(&queue), &items[left[i]]);
-	assert_null(start(&queue));
+		push(&queue, &items[i], 'a', RUNNING_MAX / 2);
+	queue_measure(&queue, 6000);
+	assert_non_null(queue_start(&queue, 0));
+	assert_non_null(queue_start(&queue, 0));
+	assert_null(queue_start(&queue, 0));
+	/* Two at a time, not sixteen. */
+	assert_int_equal(queue_estimate_ms(&queue, 0, 0), 3000);
+	queue_ended(&queue, &items[0].entry, 0);
+	queue_ended(&queue, &items[1].entry, 0);
+	while (pass(&queue) != NULL)
+		;
 	queue_done(&queue);
 }
 
 static void
-test_what_comes_back_is_its_subjects_first(void **state)
+test_an_average_follows_what_it_measures(void **state)
 {
-	struct item items[3] = {0};
 	struct queue queue;
 
 	(void)state;
 	queue_init(&queue, &wide);
-	push(&queue, &items[0], "alice");
-	push(&queue, &items[1], "alice");
-	push(&queue, &items[2], "bob");
-	assert_ptr_equal(start(&queue), &items[0]);
-	queue_ended(&queue, 0);
-	queue_readmit(&queue, "alice", 10);
-	queue_push_back(&queue, "alice", &items[0].entry);
-	assert_ptr_equal(start(&queue), &items[2]);
-	assert_ptr_equal(start(&queue), &items[0]);
-	assert_ptr_equal(start(&queue), &items[1]);
+	queue_measure(&queue, 800);
+	assert_int_equal(queue.stay_ms, 800);
+	for (int i = 0; i < 50; i++)
+		queue_measure(&queue, 8000);
+	assert_in_range(queue.stay_ms, 7900, 8000);
+	assert_in_range(queue_retry_s(&queue, 1u << 30, 0), 3600, 3600);
 	queue_done(&queue);
+}
+
+/* -- size */
+
+/* All in one line, so that whatever walked along it would take 10^10 steps: a
+ * minute and more. Nothing here is timed; ctest ends what hangs. */
+static void
+test_a_hundred_thousand_come_are_placed_and_go(void **state)
+{
+	enum { MANY = 100000 };
+	struct item *items = alloc_zero(MANY, sizeof(*items));
+	struct queue queue;
+
+	(void)state;
+	queue_init(&queue, &wide);
+	for (size_t i = 0; i < MANY; i++)
+		push(&queue, &items[i], i % 1000 == 0 ? 'b' : 'a', 1);
+	for (size_t i = 0; i < MANY; i++)
+		assert_in_range(
+		    queue_place(&queue, &items[i].entry), 0, MANY - 1);
+	assert_int_equal(queue_place(&queue, &items[MANY - 1].entry), MANY - 1);
+	for (size_t i = 1; i < MANY; i += 2)
+		queue_remove(&queue, &items[i].entry);
+	assert_int_equal(
+	    queue_place(&queue, &items[MANY - 2].entry), MANY / 2 - 1);
+	for (size_t i = 0; i < MANY / 2; i++)
+		assert_non_null(pass(&queue));
+	assert_null(pass(&queue));
+	queue_done(&queue);
+	free(items);
+}
+
+/* -- the line behind it */
+
+static void
+test_a_line_keeps_its_order_and_sums(void **state)
+{
+	enum { MANY = 500 };
+	struct line_node nodes[MANY], *order[MANY];
+	struct line line = {0};
+	uint32_t seed = 7;
+	size_t count = 0;
+
+	(void)state;
+	assert_null(line_first(&line));
+	for (size_t i = 0; i < MANY; i++) {
+		uint32_t cost = draw(&seed, 4), how = draw(&seed, 8);
+		size_t gone = draw(&seed, (uint32_t)count + 1);
+
+		if (how == 0 && count > 0 && gone < count) {
+			line_remove(&line, order[gone]);
+			memmove(&order[gone], &order[gone + 1],
+			    (--count - gone) * sizeof(*order));
+		}
+		if (how < 3) {
+			line_push_front(&line, &nodes[i], cost, seed);
+			memmove(&order[1], &order[0], count * sizeof(*order));
+			order[0] = &nodes[i];
+		} else {
+			line_push(&line, &nodes[i], cost, seed);
+			order[count] = &nodes[i];
+		}
+		count++;
+		int64_t before = 0;
+
+		assert_int_equal(line_count(&line), count);
+		assert_ptr_equal(line_first(&line), order[0]);
+		for (size_t k = 0; k < count; k++) {
+			assert_int_equal(line_count_before(order[k]), k);
+			assert_int_equal(line_cost_before(order[k]), before);
+			assert_in_range(
+			    line_count_within(&line, before), k + 1, count);
+			before += order[k]->cost;
+		}
+		assert_int_equal(line_count_within(&line, before), count);
+		assert_int_equal(line_count_within(&line, -1), 0);
+	}
 }
 
 /* -- the table behind it */
@@ -273,11 +739,24 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_subjects_take_turns),
 	    cmocka_unit_test(test_a_thousand_of_one_delay_another_by_one_turn),
+	    cmocka_unit_test(test_who_takes_four_parts_pays_with_three_turns),
+	    cmocka_unit_test(test_processors_cost_as_memory_does),
+	    cmocka_unit_test(test_who_is_alone_pays_nothing),
+	    cmocka_unit_test(test_a_debt_outlives_the_line),
+	    cmocka_unit_test(test_a_large_one_is_waited_for_not_passed),
+	    cmocka_unit_test(test_no_more_run_than_may),
+	    cmocka_unit_test(test_who_always_waits_gets_as_much_as_another),
 	    cmocka_unit_test(test_a_place_is_the_number_of_starts_before),
 	    cmocka_unit_test(test_each_bound_refuses_and_room_admits_again),
-	    cmocka_unit_test(test_a_large_one_is_waited_for_not_passed),
-	    cmocka_unit_test(test_what_is_removed_leaves_the_others_in_order),
 	    cmocka_unit_test(test_what_comes_back_is_its_subjects_first),
+	    cmocka_unit_test(test_who_finds_nobody_waiting_starts_at_once),
+	    cmocka_unit_test(
+		test_what_runs_since_an_earlier_life_takes_its_room),
+	    cmocka_unit_test(test_an_estimate_is_how_long_others_have_run),
+	    cmocka_unit_test(test_memory_bounds_how_many_run_at_a_time),
+	    cmocka_unit_test(test_an_average_follows_what_it_measures),
+	    cmocka_unit_test(test_a_hundred_thousand_come_are_placed_and_go),
+	    cmocka_unit_test(test_a_line_keeps_its_order_and_sums),
 	    cmocka_unit_test(
 		test_table_finds_what_is_in_it_through_growth_and_removal),
 	};
