@@ -14,23 +14,24 @@
 
 struct task;
 
+/* Where the input stands: what a reply says. */
+struct tasks_input {
+	int64_t received;
+	bool ended;
+};
+
 /* One body that goes into a task's standard input. */
 struct tasks_upload {
 	int64_t offset; /* of its first byte */
 	bool more; /* its end is not that of the standard input */
 	/* There is room again; may call back in. */
 	void (*room)(void *arg);
-	/* The task has ended, or ends because of this upload
-	 * (ERR_TOO_LARGE): nothing more is taken, and nothing of this upload
-	 * may be called any more. */
+	/* After tasks_input_finish(), also during it: task-init has all of
+	 * it. The upload is over. */
+	void (*done)(void *arg, const struct tasks_input *input);
+	/* Instead: the task has ended. The upload is over. */
 	void (*gone)(void *arg, const struct err *err);
 	void *arg;
-};
-
-/* Where the input stands: what a reply says. */
-struct tasks_input {
-	int64_t received;
-	bool ended;
 };
 
 /*
@@ -46,13 +47,16 @@ int tasks_input_begin(struct task *task, const struct tasks_upload *upload,
 size_t tasks_input_room(const struct task *task);
 /*
  * At most as much as there is room for. -1, ERR_TOO_LARGE: more than the
- * task's limit: the task is being ended, and the upload is over; gone() is
- * not called.
+ * task's limit: the task is being ended, and the upload is over; neither done()
+ * nor gone() is called.
  */
 int tasks_input_write(
     struct task *task, const void *data, size_t len, struct err *err);
-/* The upload is over; `whole`: all of it came. */
-void tasks_input_finish(
-    struct task *task, bool whole, struct tasks_input *ret);
+/* All of it came: done() follows once task-init has it, which may be as late
+ * as the task's start. */
+void tasks_input_finish(struct task *task);
+/* It broke off: nothing of this upload is called any more. What came of it
+ * stays. */
+void tasks_input_abort(struct task *task);
 
 #endif
