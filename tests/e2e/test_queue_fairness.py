@@ -8,6 +8,7 @@ QUICK = {"image": IMAGE, "args": ["true"]}
 
 
 class TestFairness(Case):
+    gateway_settings = {"requests_per_principal": 10000}
     runner_settings = {"running_max": 1, "queued_per_subject": WAITING}
 
     def submit_many(self, count):
