@@ -15,6 +15,8 @@
 
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
+#include "lib/digest.h"
+#include "runner/file_digest.h"
 #include "runner/output.h"
 #include "tests/unit/folder.h"
 
@@ -323,6 +325,138 @@ test_followers_are_bounded(void **state)
 	close_fixture(&fixture);
 }
 
+/* -- digests, and output of an earlier life */
+
+static void
+on_digested(void *arg)
+{
+	*(bool *)arg = true;
+}
+
+static void
+expect_digest(struct fixture *fixture, struct output *output,
+    const char *of_stdout, const char *of_stderr)
+{
+	bool digested = false;
+
+	output_digest(output, on_digested, &digested);
+	while (!digested)
+		uv_run(&fixture->loop, UV_RUN_ONCE);
+	assert_string_equal(output_sha256(output, STREAM_STDOUT), of_stdout);
+	assert_string_equal(output_sha256(output, STREAM_STDERR), of_stderr);
+}
+
+static void
+test_the_digest_is_of_what_is_kept_and_known_at_once_for_little(void **state)
+{
+	struct fixture fixture;
+	struct output *output;
+	bool digested = false;
+
+	open_fixture(&fixture, *state);
+	output = output_new(&fixture.store, TASK, 3);
+	output_write(output, STREAM_STDOUT, "ab", 2);
+	output_write(output, STREAM_STDOUT, "cd", 2);
+	output_digest(output, on_digested, &digested);
+	assert_true(digested);
+	assert_string_equal(output_sha256(output, STREAM_STDOUT),
+	    "ba7816bf8f01cfea414140de5dae2223"
+	    "b00361a396177a9cb410ff61f20015ad");
+	assert_string_equal(
+	    output_sha256(output, STREAM_STDERR), SHA256_OF_NOTHING);
+	output_release(output);
+	close_fixture(&fixture);
+}
+
+static void
+test_output_is_taken_up_where_an_earlier_life_left_it(void **state)
+{
+	static const size_t places[] = {0, 1, 65536, 200000, LARGE - 1};
+	struct fixture fixture;
+	auto_free char *data = alloc_zero(LARGE, 1);
+	char sha256[SHA256_HEX];
+
+	for (size_t i = 0; i < LARGE; i++)
+		data[i] = pattern(i);
+	digest_sha256_hex(data, LARGE, sha256);
+	open_fixture(&fixture, *state);
+	for (size_t i = 0; i < COUNT(places); i++) {
+		struct output *output = output_new(&fixture.store, TASK, LARGE);
+
+		output_write(output, STREAM_STDERR, data, places[i]);
+		output_release(output);
+		output = output_adopt(&fixture.store, TASK, LARGE);
+		assert_int_equal(output_kept(output, STREAM_STDERR), places[i]);
+		assert_int_equal(output_kept(output, STREAM_STDOUT), 0);
+		output_write(
+		    output, STREAM_STDERR, data + places[i], LARGE - places[i]);
+		assert_false(output_is_truncated(output));
+		expect_digest(&fixture, output, SHA256_OF_NOTHING, sha256);
+		output_write(output, STREAM_STDOUT, "x", 1);
+		assert_true(output_is_truncated(output));
+		output_release(output);
+		output_remove(&fixture.store, TASK);
+		assert_int_equal(
+		    output_size(&fixture.store, TASK, STREAM_STDERR), 0);
+	}
+	close_fixture(&fixture);
+}
+
+static void
+test_output_with_a_gap_is_cut_and_says_so(void **state)
+{
+	struct fixture fixture;
+	struct output *output;
+
+	open_fixture(&fixture, *state);
+	output = output_new(&fixture.store, TASK, 100);
+	output_write(output, STREAM_STDOUT, "abc", 3);
+	output_release(output);
+	output = output_adopt(&fixture.store, TASK, 100);
+	assert_false(output_is_truncated(output));
+	output_cut(output);
+	output_write(output, STREAM_STDOUT, "def", 3);
+	assert_true(output_is_truncated(output));
+	check_file(&fixture, STREAM_STDOUT, 0, "abc");
+	output_release(output);
+	close_fixture(&fixture);
+}
+
+static void
+test_a_link_is_not_taken_up(void **state)
+{
+	struct fixture fixture;
+	struct output *output;
+	auto_free char *path = folder_path(*state, "output/" TASK ".stdout");
+
+	open_fixture(&fixture, *state);
+	assert_int_equal(symlink("/dev/zero", path), 0);
+	output = output_adopt(&fixture.store, TASK, 100);
+	assert_string_equal(output_failure(output), strerror(ELOOP));
+	assert_true(output_is_truncated(output));
+	output_write(output, STREAM_STDOUT, "x", 1);
+	assert_int_equal(output_kept(output, STREAM_STDOUT), 0);
+	output_release(output);
+	close_fixture(&fixture);
+}
+
+static void
+test_output_can_be_let_go_while_it_is_hashed(void **state)
+{
+	struct fixture fixture;
+	struct output *output;
+	auto_free char *data = alloc_zero(LARGE, 1);
+	bool digested = false;
+
+	open_fixture(&fixture, *state);
+	output = output_new(&fixture.store, TASK, LARGE);
+	output_write(output, STREAM_STDOUT, data, LARGE);
+	output_digest(output, on_digested, &digested);
+	output_release(output);
+	close_fixture(&fixture);
+	assert_false(digested);
+}
+
 int
 main(void)
 {
@@ -339,6 +473,12 @@ main(void)
 	    TEST(test_a_slow_reader_gets_every_byte_also_after_the_end),
 	    TEST(test_a_reader_that_goes_away_is_dropped),
 	    TEST(test_followers_are_bounded),
+	    TEST(
+		test_the_digest_is_of_what_is_kept_and_known_at_once_for_little),
+	    TEST(test_output_is_taken_up_where_an_earlier_life_left_it),
+	    TEST(test_output_with_a_gap_is_cut_and_says_so),
+	    TEST(test_a_link_is_not_taken_up),
+	    TEST(test_output_can_be_let_go_while_it_is_hashed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
