@@ -13,8 +13,10 @@
 #include "lib/alloc.h"
 #include "lib/buffer.h"
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 #include "lib/json.h"
 #include "runner/engine.h"
+#include "runner/event_reader.h"
 #include "runner/http.h"
 
 #define SCHEME "unix://"
@@ -32,6 +34,10 @@ struct engine_call {
 	struct engine_done done;
 	bool (*judge)(
 	    struct engine *engine, const json_t *answer, struct err *err);
+	/* Of a stream: */
+	struct engine_listener listener;
+	struct event_reader reader;
+	bool *forgotten; /* for who is about to call the listener again */
 };
 
 /* One kind of call. */
@@ -55,6 +61,7 @@ static const struct operation UPDATE = {"update", "POST", 65536, 60000, false};
 static const struct operation KILL = {"kill", "POST", 65536, 30000, false};
 static const struct operation REMOVE = {
     "remove", "DELETE", 65536, 60000, false};
+static const struct operation EVENTS = {"events", "GET", 65536, 0, false};
 static const struct operation LIST = {"list", "GET", 16 << 20, 30000, false};
 
 struct engine *
@@ -81,6 +88,9 @@ forget_call(struct engine_call *call)
 	*call->link = call->next;
 	if (call->next != NULL)
 		call->next->link = call->link;
+	if (call->forgotten != NULL)
+		*call->forgotten = true;
+	event_reader_done(&call->reader);
 	free(call);
 	return done;
 }
@@ -186,10 +196,25 @@ finish_plain(void *arg, const struct http_answer *answer, const struct err *err)
 }
 
 static struct engine_call *
+add_call(struct engine *engine, struct engine_done done)
+{
+	struct engine_call *call = alloc_zero(1, sizeof(*call));
+
+	call->engine = engine;
+	call->done = done;
+	call->next = engine->calls;
+	call->link = &engine->calls;
+	if (call->next != NULL)
+		call->next->link = &call->next;
+	engine->calls = call;
+	return call;
+}
+
+static struct engine_call *
 send_call(struct engine *engine, const struct operation *operation,
     const char *path, const char *body, struct engine_done done)
 {
-	struct engine_call *call = alloc_zero(1, sizeof(*call));
+	struct engine_call *call = add_call(engine, done);
 	struct http_request request = {
 	    .method = operation->method,
 	    .path = path,
@@ -200,13 +225,6 @@ send_call(struct engine *engine, const struct operation *operation,
 	    .arg = call,
 	};
 
-	call->engine = engine;
-	call->done = done;
-	call->next = engine->calls;
-	call->link = &engine->calls;
-	if (call->next != NULL)
-		call->next->link = &call->next;
-	engine->calls = call;
 	call->http = http_send(engine->http, &request);
 	return call;
 }
@@ -377,4 +395,79 @@ engine_list(struct engine *engine, const char *label, const char *value,
 		die("json_dumps");
 	path = make_path(engine, "/containers/json?all=1&filters=", text, "");
 	return send_call(engine, &LIST, path, NULL, done);
+}
+
+static void
+open_stream(void *arg)
+{
+	struct engine_call *call = arg;
+
+	call->listener.opened(call->listener.arg);
+}
+
+/* The listener may cancel the call, or free the engine, at each event. */
+static void
+read_stream(void *arg, const char *data, size_t len)
+{
+	struct engine_call *call = arg;
+	bool forgotten = false;
+	json_t *event = NULL;
+
+	call->forgotten = &forgotten;
+	event_reader_feed(&call->reader, data, len);
+	while (!forgotten && event_reader_next(&call->reader, &event)) {
+		call->listener.event(call->listener.arg, event);
+		json_decref(event);
+	}
+	if (!forgotten)
+		call->forgotten = NULL;
+}
+
+static void
+finish_stream(
+    void *arg, const struct http_answer *answer, const struct err *failure)
+{
+	struct engine_call *call = arg;
+	struct engine_listener listener = call->listener;
+	struct err err = {0};
+
+	if (answer != NULL)
+		explain_status(answer, &err);
+	else
+		err = *failure;
+	err_prefix(&err, "the engine's events");
+	forget_call(call);
+	listener.ended(listener.arg, &err);
+}
+
+/* The engine's clock is ours, and it keeps a few events: with a moment that
+ * has passed none is missed between our request and its listening. */
+#define EVENTS_SINCE_S 2
+
+struct engine_call *
+engine_events(struct engine *engine, const char *type,
+    const struct engine_listener *listener)
+{
+	struct engine_call *call =
+	    add_call(engine, (struct engine_done){NULL, NULL});
+	auto_json *filters = json_pack("{s:[s]}", "type", type);
+	auto_free char *text = json_dumps(filters, JSON_COMPACT);
+	auto_free char *before = alloc_printf("/events?since=%lld&filters=",
+	    (long long)(clock_wall_ms() / 1000 - EVENTS_SINCE_S));
+	auto_free char *path = make_path(engine, before, text, "");
+	struct http_request request = {
+	    .method = EVENTS.method,
+	    .path = path,
+	    .answer_max = EVENTS.answer_max,
+	    .timeout_ms = EVENTS.timeout_ms,
+	    .opened = open_stream,
+	    .data = read_stream,
+	    .done = finish_stream,
+	    .arg = call,
+	};
+
+	call->listener = *listener;
+	event_reader_init(&call->reader);
+	call->http = http_send(engine->http, &request);
+	return call;
 }

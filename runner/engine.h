@@ -67,6 +67,22 @@ engine_kill(struct engine *engine, const char *id, struct engine_done done);
 /* Kills it first where it runs; its volumes go too. */
 struct engine_call *
 engine_remove(struct engine *engine, const char *id, struct engine_done done);
+/*
+ * What happens to things of one type ("image"), from the moment of the call
+ * on; perhaps a little from before it too. It has no end and no deadline:
+ * `opened` says that it is heard, and `ended` comes once, with why, unless it
+ * is cancelled. An event is Docker's, borrowed, or NULL where it could not be
+ * read: something has happened all the same.
+ */
+struct engine_listener {
+	void (*opened)(void *arg);
+	void (*event)(void *arg, const json_t *event);
+	void (*ended)(void *arg, const struct err *err);
+	void *arg;
+};
+struct engine_call *engine_events(struct engine *engine, const char *type,
+    const struct engine_listener *listener);
+
 /* Every container, also stopped ones, that has the label: an array. */
 struct engine_call *engine_list(struct engine *engine, const char *label,
     const char *value, struct engine_done done);

@@ -23,13 +23,19 @@ struct http {
 	/* Inside libcurl its handles must not be removed. */
 	unsigned depth;
 	bool freed;
+	bool streamed; /* a stream has something to tell */
 };
 
 struct http_call {
 	struct http *http;
 	struct http_call *next, **link;
 	CURL *easy;
-	struct buffer answer;
+	struct buffer answer; /* of a stream: what has not been told yet */
+	void (*opened)(void *arg);
+	void (*data)(void *arg, const char *data, size_t len);
+	bool is_open; /* a stream, which has begun */
+	bool told_open;
+	bool paused; /* until what there is has been told */
 	void (*done)(
 	    void *arg, const struct http_answer *answer, const struct err *err);
 	void *arg;
@@ -57,11 +63,45 @@ set_option(CURLcode code)
 		die("curl_easy_setopt: %s", curl_easy_strerror(code));
 }
 
+/* Calls come from within libcurl here, where theirs must not be removed: what
+ * they are told waits until it has returned. */
+static size_t
+receive_header(char *data, size_t size, size_t count, void *arg)
+{
+	struct http_call *call = arg;
+	long status = 0;
+
+	(void)data;
+	curl_easy_getinfo(call->easy, CURLINFO_RESPONSE_CODE, &status);
+	/* The empty line is the last. */
+	if (call->data != NULL && status == 200 && size * count <= 2) {
+		call->is_open = true;
+		call->answer.max = HTTP_PIECE_MAX;
+		call->http->streamed = true;
+	}
+	return size * count;
+}
+
+static size_t
+receive_stream(struct http_call *call, const char *data, size_t len)
+{
+	/* It comes again. One piece of libcurl's always fits. */
+	if (call->answer.len + len > call->answer.max) {
+		call->paused = true;
+		return CURL_WRITEFUNC_PAUSE;
+	}
+	buffer_append(&call->answer, data, len);
+	call->http->streamed = true;
+	return len;
+}
+
 static size_t
 receive_body(char *data, size_t size, size_t count, void *arg)
 {
 	struct http_call *call = arg;
 
+	if (call->is_open)
+		return receive_stream(call, data, size * count);
 	buffer_append(&call->answer, data, size * count);
 	/* Any other number ends the transfer with CURLE_WRITE_ERROR. */
 	return call->answer.full ? 0 : size * count;
@@ -103,8 +143,12 @@ finish_call(struct http_call *call, CURLcode code)
 	struct err err = {0};
 	long status = 0;
 
-	if (code != CURLE_OK) {
+	if (code == CURLE_OK && call->is_open)
+		err_set(&err, ERR_UNAVAILABLE, "%s: the stream has ended",
+		    call->http->socket_path);
+	else if (code != CURLE_OK)
 		explain(call, code, &err);
+	if (err.code != ERR_NONE) {
 		forget_call(call);
 		done(arg, NULL, &err);
 		return;
@@ -137,6 +181,59 @@ finish_calls(struct http *http)
 	}
 }
 
+/* Something of this call is to be told, and is told. The callee may do to its
+ * call and to us whatever it likes. */
+static bool
+tell_call(struct http_call *call)
+{
+	if (call->is_open && !call->told_open) {
+		call->told_open = true;
+		call->opened(call->arg);
+		return true;
+	}
+	if (!call->is_open || call->answer.len == 0)
+		return false;
+	size_t len = call->answer.len;
+	auto_free char *data = buffer_take(&call->answer);
+
+	call->data(call->arg, data, len);
+	return true;
+}
+
+/* From the front again whenever somebody was told: the list may be another. */
+static void
+tell_streams(struct http *http)
+{
+	struct http_call *call = http->calls;
+
+	while (!http->freed && call != NULL)
+		call = tell_call(call) ? http->calls : call->next;
+}
+
+/* What was held back comes from within curl_easy_pause(). */
+static void
+resume_streams(struct http *http)
+{
+	for (struct http_call *call = http->calls; call != NULL;
+	     call = call->next) {
+		if (!call->paused)
+			continue;
+		call->paused = false;
+		curl_easy_pause(call->easy, CURLPAUSE_CONT);
+	}
+}
+
+static void
+serve_streams(struct http *http)
+{
+	while (http->streamed && !http->freed) {
+		http->streamed = false;
+		tell_streams(http);
+		if (!http->freed)
+			resume_streams(http);
+	}
+}
+
 static void
 free_closed(uv_handle_t *handle)
 {
@@ -166,6 +263,7 @@ act(struct http *http, curl_socket_t fd, int what)
 	http->depth++;
 	check(curl_multi_socket_action(http->multi, fd, what, &running),
 	    "curl_multi_socket_action");
+	serve_streams(http);
 	finish_calls(http);
 	http->depth--;
 	if (http->freed && http->depth == 0)
@@ -304,6 +402,9 @@ set_options(struct http_call *call, const struct http_request *request)
 	set_option(curl_easy_setopt(easy, CURLOPT_PRIVATE, call));
 	set_option(curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, receive_body));
 	set_option(curl_easy_setopt(easy, CURLOPT_WRITEDATA, call));
+	set_option(
+	    curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, receive_header));
+	set_option(curl_easy_setopt(easy, CURLOPT_HEADERDATA, call));
 	if (strcmp(request->method, "POST") == 0) {
 		const char *body = request->body != NULL ? request->body : "";
 
@@ -324,6 +425,8 @@ http_send(struct http *http, const struct http_request *request)
 
 	call->http = http;
 	call->answer.max = request->answer_max;
+	call->opened = request->opened;
+	call->data = request->data;
 	call->done = request->done;
 	call->arg = request->arg;
 	call->easy = curl_easy_init();

@@ -287,6 +287,187 @@ test_calls_that_are_cancelled_or_dropped_are_never_answered(void **state)
 	assert_int_equal(r.calls, 0);
 }
 
+#define STREAM_HEAD "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+/* What an answer without end did. */
+struct flow {
+	struct http *http;
+	struct http_call *call;
+	struct result result;
+	int opened;
+	size_t most; /* bytes told at once */
+	enum { NOTHING, CANCEL, FREE } when_opened, when_told;
+};
+
+static void
+act_within(struct flow *flow, int what)
+{
+	if (what == CANCEL)
+		http_cancel(flow->call);
+	if (what == FREE) {
+		http_free(flow->http);
+		flow->http = NULL;
+	}
+}
+
+static void
+on_opened(void *arg)
+{
+	struct flow *flow = arg;
+
+	assert_int_equal(flow->result.body.len, 0);
+	flow->opened++;
+	act_within(flow, flow->when_opened);
+}
+
+static void
+on_data(void *arg, const char *data, size_t len)
+{
+	struct flow *flow = arg;
+
+	assert_int_equal(flow->opened, 1);
+	assert_true(len > 0);
+	if (len > flow->most)
+		flow->most = len;
+	buffer_append(&flow->result.body, data, len);
+	act_within(flow, flow->when_told);
+}
+
+static void
+on_over(void *arg, const struct http_answer *answer, const struct err *err)
+{
+	struct flow *flow = arg;
+
+	on_done(&flow->result, answer, err);
+}
+
+/* Until it has ended, or so many bytes have been told. */
+static void
+flow_run(void **state, const char *answer, size_t bytes, struct flow *flow)
+{
+	AUTO(server_stop) struct server server = {0};
+	const struct http_request request = {
+	    .method = "GET",
+	    .path = "/x",
+	    .answer_max = 64,
+	    .opened = on_opened,
+	    .data = on_data,
+	    .done = on_over,
+	    .arg = flow,
+	};
+	uv_loop_t loop;
+
+	server_start(&server, *state, answer);
+	uv_loop_init(&loop);
+	flow->result.body.max = 4 << 20;
+	flow->http = http_new(&loop, server.path);
+	flow->call = http_send(flow->http, &request);
+	while (flow->result.calls == 0 && flow->result.body.len < bytes &&
+	    (flow->when_opened == NOTHING || flow->opened == 0))
+		uv_run(&loop, UV_RUN_ONCE);
+	http_free(flow->http);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	assert_int_equal(uv_loop_close(&loop), 0);
+}
+
+static void
+flow_done(struct flow *flow)
+{
+	buffer_done(&flow->result.body);
+}
+#define FLOW AUTO(flow_done) struct flow
+
+static void
+test_a_stream_tells_what_comes_while_it_goes_on(void **state)
+{
+	FLOW flow = {0};
+
+	flow_run(state, STREAM_HEAD "3\r\nabc\r\n2\r\nde\r\n", 5, &flow);
+	assert_int_equal(flow.opened, 1);
+	assert_string_equal(flow.result.body.data, "abcde");
+	assert_int_equal(flow.result.calls, 0);
+}
+
+static void
+test_the_end_of_a_stream_is_told_behind_its_bytes(void **state)
+{
+	FLOW flow = {0};
+
+	flow_run(state, STREAM_HEAD "3\r\nabc\r\n0\r\n\r\n", SIZE_MAX, &flow);
+	assert_string_equal(flow.result.body.data, "abc");
+	assert_int_equal(flow.result.calls, 1);
+	assert_int_equal(flow.result.code, ERR_UNAVAILABLE);
+}
+
+static void
+test_a_stream_that_breaks_off_has_ended(void **state)
+{
+	FLOW flow = {0};
+
+	flow_run(state,
+	    "HTTP/1.1 200 OK\r\nConnection: close\r\n"
+	    "Content-Length: 9\r\n\r\nabc",
+	    SIZE_MAX, &flow);
+	assert_string_equal(flow.result.body.data, "abc");
+	assert_int_equal(flow.result.code, ERR_UNAVAILABLE);
+}
+
+static void
+test_a_stream_that_is_refused_is_an_answer_within_its_bound(void **state)
+{
+	FLOW flow = {0};
+	FLOW more = {0};
+
+	flow_run(state,
+	    "HTTP/1.1 400 Bad Request\r\nContent-Length: 5\r\n\r\nhello",
+	    SIZE_MAX, &flow);
+	assert_int_equal(flow.opened, 0);
+	assert_int_equal(flow.result.status, 400);
+	assert_string_equal(flow.result.body.data, "hello");
+	flow_run(state,
+	    "HTTP/1.1 400 Bad Request\r\nContent-Length: 65\r\n\r\n"
+	    "0123456789abcdef0123456789abcdef"
+	    "0123456789abcdef0123456789abcdefX",
+	    SIZE_MAX, &more);
+	assert_int_equal(more.opened, 0);
+	assert_int_equal(more.result.code, ERR_TOO_LARGE);
+}
+
+static void
+test_a_stream_faster_than_its_reader_is_held_back_not_kept(void **state)
+{
+	size_t len = 3 << 20;
+	auto_buffer answer = BUFFER_INIT(SIZE_MAX);
+	auto_free char *body = alloc_zero(len + 1, 1);
+	FLOW flow = {0};
+
+	for (size_t k = 0; k < len; k++)
+		body[k] = (char)('a' + k % 23);
+	buffer_printf(&answer, STREAM_HEAD "%zx\r\n%s\r\n0\r\n\r\n", len, body);
+	flow_run(state, answer.data, SIZE_MAX, &flow);
+	assert_int_equal(flow.result.code, ERR_UNAVAILABLE);
+	assert_int_equal(flow.result.body.len, len);
+	assert_memory_equal(flow.result.body.data, body, len);
+	assert_true(flow.most <= HTTP_PIECE_MAX);
+}
+
+static void
+test_a_stream_may_be_cancelled_or_freed_from_within_what_it_tells(void **state)
+{
+	static const char answer[] = STREAM_HEAD "3\r\nabc\r\n2\r\nde\r\n";
+
+	for (int what = CANCEL; what <= FREE; what++) {
+		FLOW opened = {.when_opened = what};
+		FLOW told = {.when_told = what};
+
+		flow_run(state, answer, SIZE_MAX, &opened);
+		assert_int_equal(opened.result.body.len, 0);
+		assert_int_equal(opened.result.calls, 0);
+		flow_run(state, answer, 1, &told);
+		assert_int_equal(told.result.calls, 0);
+	}
+}
+
 static void
 test_no_environment_variable_leads_elsewhere(void **state)
 {
@@ -329,6 +510,24 @@ main(void)
 		folder_remove),
 	    cmocka_unit_test_setup_teardown(
 		test_calls_that_are_cancelled_or_dropped_are_never_answered,
+		folder_make, folder_remove),
+	    cmocka_unit_test_setup_teardown(
+		test_a_stream_tells_what_comes_while_it_goes_on, folder_make,
+		folder_remove),
+	    cmocka_unit_test_setup_teardown(
+		test_the_end_of_a_stream_is_told_behind_its_bytes, folder_make,
+		folder_remove),
+	    cmocka_unit_test_setup_teardown(
+		test_a_stream_that_breaks_off_has_ended, folder_make,
+		folder_remove),
+	    cmocka_unit_test_setup_teardown(
+		test_a_stream_that_is_refused_is_an_answer_within_its_bound,
+		folder_make, folder_remove),
+	    cmocka_unit_test_setup_teardown(
+		test_a_stream_faster_than_its_reader_is_held_back_not_kept,
+		folder_make, folder_remove),
+	    cmocka_unit_test_setup_teardown(
+		test_a_stream_may_be_cancelled_or_freed_from_within_what_it_tells,
 		folder_make, folder_remove),
 	    cmocka_unit_test_setup_teardown(
 		test_no_environment_variable_leads_elsewhere, folder_make,
