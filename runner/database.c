@@ -11,6 +11,7 @@
 
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
+#include "runner/schema.h"
 
 /* Pages of the log (4 KiB each) from which on it is moved into the file. */
 #define CHECKPOINT_PAGES 500
@@ -21,60 +22,15 @@ static const char *const sqls[] = {
 #undef STATEMENT
 };
 
-static const char schema[] =
-    "CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
-    "CREATE TABLE task ("
-    " id TEXT PRIMARY KEY,"
-    " subject TEXT NOT NULL,"
-    " principal TEXT NOT NULL," /* JSON: who was accepted */
-    " request TEXT NOT NULL," /* JSON; env values until it ends */
-    " request_sha256 TEXT NOT NULL," /* of the body's bytes */
-    " rule TEXT NOT NULL,"
-    " policy_sha256 TEXT NOT NULL,"
-    " limits TEXT NOT NULL," /* JSON, as granted */
-    " uid INTEGER, gid INTEGER, network TEXT,"
-    " state TEXT NOT NULL,"
-    " created_ms INTEGER NOT NULL,"
-    " image_id TEXT, container TEXT,"
-    " started_ms INTEGER, finished_ms INTEGER,"
-    " outcome TEXT, exit_code INTEGER, signal INTEGER,"
-    " reason TEXT, errnum INTEGER, detail TEXT,"
-    " stdout_bytes INTEGER NOT NULL DEFAULT 0,"
-    " stderr_bytes INTEGER NOT NULL DEFAULT 0,"
-    " truncated INTEGER NOT NULL DEFAULT 0,"
-    " user_us INTEGER, system_us INTEGER, memory_peak INTEGER,"
-    " oom_killed INTEGER"
-    ") WITHOUT ROWID;"
-    "CREATE INDEX task_subject ON task (subject, id);"
-    "CREATE INDEX task_open ON task (id) WHERE outcome IS NULL;"
-    "CREATE TABLE idempotency ("
-    " subject TEXT NOT NULL, key TEXT NOT NULL,"
-    " task TEXT NOT NULL REFERENCES task (id),"
-    " request_sha256 TEXT NOT NULL,"
-    " created_ms INTEGER NOT NULL,"
-    " PRIMARY KEY (subject, key)"
-    ") WITHOUT ROWID;"
-    "CREATE INDEX idempotency_age ON idempotency (created_ms);"
-    "CREATE INDEX idempotency_task ON idempotency (task);"
-    "CREATE TABLE audit ("
-    " seq INTEGER PRIMARY KEY,"
-    " time_ms INTEGER NOT NULL,"
-    " event TEXT NOT NULL,"
-    " task TEXT," /* id, where it is about one */
-    " record TEXT NOT NULL," /* the hashed form */
-    " leaf BLOB NOT NULL," /* RFC 9162 2.1.1 */
-    " untrusted TEXT, salt BLOB"
-    ");"
-    "CREATE INDEX audit_task ON audit (task, seq) WHERE task IS NOT NULL;"
-    "INSERT INTO meta (key, value) VALUES ('version', 1);";
-
 /* An operator may read along, or take a copy with sqlite3's .backup. */
 static const char settings[] = "PRAGMA journal_mode = WAL;"
 			       "PRAGMA busy_timeout = 5000;"
 			       "PRAGMA synchronous = FULL;"
 			       "PRAGMA foreign_keys = ON;"
 			       "PRAGMA trusted_schema = OFF;"
-			       "PRAGMA wal_autocheckpoint = 0;";
+			       "PRAGMA wal_autocheckpoint = 0;"
+			       /* What a large change made of the log. */
+			       "PRAGMA journal_size_limit = 16777216;";
 
 static int
 explain(struct database *database, const char *what, struct err *err)
@@ -103,8 +59,8 @@ explain(struct database *database, const char *what, struct err *err)
 	}
 }
 
-static int
-execute(struct database *database, const char *sql, const char *what,
+int
+database_execute(struct database *database, const char *sql, const char *what,
     struct err *err)
 {
 	if (sqlite3_exec(database->handle, sql, NULL, NULL, NULL) != SQLITE_OK)
@@ -112,8 +68,8 @@ execute(struct database *database, const char *sql, const char *what,
 	return 0;
 }
 
-static int
-query_integer(
+int
+database_query(
     struct database *database, const char *sql, int64_t *ret, struct err *err)
 {
 	sqlite3_stmt *statement = NULL;
@@ -127,33 +83,6 @@ query_integer(
 	sqlite3_finalize(statement);
 	if (result != SQLITE_ROW && result != SQLITE_DONE)
 		return explain(database, "read the schema", err);
-	return 0;
-}
-
-static int
-prepare_schema(struct database *database, struct err *err)
-{
-	int64_t tables = 0, version = 0;
-	auto_free char *whole = NULL;
-
-	if (query_integer(database, "SELECT count(*) FROM sqlite_schema",
-		&tables, err) != 0)
-		return -1;
-	if (tables == 0) {
-		whole = alloc_printf("BEGIN IMMEDIATE;%sCOMMIT;", schema);
-		return execute(database, whole, "make the tables", err);
-	}
-	if (query_integer(database,
-		"SELECT value FROM meta WHERE key = 'version'", &version,
-		err) != 0)
-		return -1;
-	if (version > DATABASE_VERSION)
-		return err_set(err, ERR_CONFLICT,
-		    "was written by a newer taskgate-runner (its version is "
-		    "%lld, ours %d); start that one",
-		    (long long)version, DATABASE_VERSION);
-	if (version != DATABASE_VERSION)
-		return err_set(err, ERR_CONFLICT, "is no store of ours");
 	return 0;
 }
 
@@ -189,24 +118,53 @@ count_pages(void *arg, sqlite3 *handle, const char *name, int pages)
 	return SQLITE_OK;
 }
 
-int
-database_open(const char *path, struct database *ret, struct err *err)
+static int
+open_file(const char *path, struct database *database, struct err *err)
 {
-	AUTO(close_quietly) struct database database = {0};
-
-	if (sqlite3_open_v2(path, &database.handle,
+	if (sqlite3_open_v2(path, &database->handle,
 		SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
 		    SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_NOFOLLOW,
 		NULL) != SQLITE_OK)
 		return err_set(err, ERR_UNAVAILABLE, "open %s: %s", path,
-		    sqlite3_errmsg(database.handle));
-	sqlite3_extended_result_codes(database.handle, 1);
-	if (sqlite3_db_config(database.handle, SQLITE_DBCONFIG_DEFENSIVE, 1,
-		NULL) != SQLITE_OK)
+		    sqlite3_errmsg(database->handle));
+	sqlite3_extended_result_codes(database->handle, 1);
+	/* What is refused stays as it is: nothing of its log is moved. */
+	if (sqlite3_db_config(database->handle, SQLITE_DBCONFIG_DEFENSIVE, 1,
+		NULL) != SQLITE_OK ||
+	    sqlite3_db_config(database->handle,
+		SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL) != SQLITE_OK)
 		die("sqlite3_db_config");
-	if (execute(&database, settings, "open", err) != 0 ||
-	    prepare_schema(&database, err) != 0 ||
-	    prepare_statements(&database, err) != 0)
+	return 0;
+}
+
+static int
+prepare(struct database *database, const char *directory, struct err *err)
+{
+	int64_t version = 0;
+
+	if (schema_version(database, &version, err) != 0 ||
+	    (version == 0 && schema_begin(database, err) != 0) ||
+	    database_execute(database, settings, "open", err) != 0 ||
+	    schema_migrate(database, version, directory, err) != 0 ||
+	    prepare_statements(database, err) != 0)
+		return -1;
+	database->migrated_from =
+	    version > 0 && version < SCHEMA_VERSION ? version : 0;
+	return 0;
+}
+
+int
+database_open(const char *path, struct database *ret, struct err *err)
+{
+	AUTO(close_quietly) struct database database = {0};
+	const char *slash = strrchr(path, '/');
+	auto_free char *directory = slash != NULL && slash != path
+	    ? alloc_bytes(path, (size_t)(slash - path))
+	    : alloc_string(slash == path ? "/" : ".");
+
+	if (open_file(path, &database, err) != 0)
+		return -1;
+	if (prepare(&database, directory, err) != 0)
 		return err_prefix(err, "%s", path);
 	*ret = database;
 	database = (struct database){0};

@@ -11,15 +11,17 @@
 
 #include "lib/err.h"
 
-#define DATABASE_VERSION 1
-
 /* The columns of a task, in the order in which runner/task_store.c reads. */
-#define TASK_COLUMNS                                                      \
-	"id, subject, principal, request, request_sha256, rule, "         \
-	"policy_sha256, limits, uid, gid, network, state, created_ms, "   \
-	"image_id, started_ms, finished_ms, outcome, exit_code, signal, " \
-	"reason, errnum, detail, stdout_bytes, stderr_bytes, truncated, " \
-	"user_us, system_us, memory_peak, oom_killed"
+#define TASK_COLUMNS                                                         \
+	"id, subject, principal, request, request_sha256, rule, "            \
+	"policy_sha256, limits, uid, gid, network, state, created_ms, "      \
+	"image_id, container, started_ms, finished_ms, outcome, "            \
+	"exit_code, signal, reason, errnum, detail, stdout_bytes, "          \
+	"stderr_bytes, truncated, user_us, system_us, memory_peak, "         \
+	"oom_killed, sandbox, init_pid, warm, container_age_ms, queued_us, " \
+	"starting_us, running_us, stdin_received, stdin_ended, "             \
+	"stdin_taken, stdin_closed, stdout_sha256, stderr_sha256, files, "   \
+	"cancelled, deadline_ms, discarded"
 
 enum statement {
 #define STATEMENT(name, sql) STATEMENT_##name,
@@ -32,10 +34,12 @@ struct database {
 	sqlite3 *handle;
 	sqlite3_stmt *statements[STATEMENT_COUNT];
 	int log_pages; /* of the write-ahead log, as of the last commit */
+	int64_t migrated_from; /* an earlier version; 0: it was ours */
 };
 
-/* Makes it where there is none. *ret must stay where it is. ERR_CONFLICT: of a
- * newer version. */
+/* Makes it where there is none, and brings an earlier version's to ours. *ret
+ * must stay where it is. ERR_CONFLICT: of a newer version; then nothing is
+ * changed. */
 int database_open(const char *path, struct database *ret, struct err *err);
 /* Brings what the write-ahead log holds into the file. */
 void database_close(struct database *database);
@@ -65,6 +69,13 @@ int64_t database_integer(
     struct database *database, enum statement statement, int column);
 const void *database_blob(struct database *database, enum statement statement,
     int column, size_t *ret_len);
+
+/* Statements without a result, and one whose result is a number (-1: none):
+ * for the schema, which comes before the prepared ones. */
+int database_execute(struct database *database, const char *sql,
+    const char *what, struct err *err);
+int database_query(
+    struct database *database, const char *sql, int64_t *ret, struct err *err);
 
 /* Whether a transaction is open: an error may have ended it. */
 int database_in_transaction(const struct database *database);

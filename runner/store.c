@@ -329,6 +329,8 @@ store_open(uv_loop_t *loop, const char *path, void (*changed)(void *arg),
 		free(store);
 		return NULL;
 	}
+	if (store->database.migrated_from != 0)
+		log_info("store.migrated", NULL);
 	store->loop = loop;
 	store->changed = changed;
 	store->arg = arg;

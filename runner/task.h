@@ -91,6 +91,8 @@ struct task_facts {
 	int64_t kept[STREAM_COUNT]; /* bytes of output */
 	char output_sha256[STREAM_COUNT][SHA256_HEX]; /* of what was kept */
 	bool truncated;
+	/* Output and files were removed to make room for others'. */
+	bool discarded;
 	/* What became of the files it was to leave, as docs/api.md shows it.
 	 * Owned by the task_data that these facts are part of; borrowed in a
 	 * copy. */

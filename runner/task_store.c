@@ -28,6 +28,7 @@ enum column {
 	COLUMN_STATE,
 	COLUMN_CREATED_MS,
 	COLUMN_IMAGE_ID,
+	COLUMN_CONTAINER,
 	COLUMN_STARTED_MS,
 	COLUMN_FINISHED_MS,
 	COLUMN_OUTCOME,
@@ -42,13 +43,53 @@ enum column {
 	COLUMN_USER_US,
 	COLUMN_SYSTEM_US,
 	COLUMN_MEMORY_PEAK,
-	COLUMN_OOM_KILLED
+	COLUMN_OOM_KILLED,
+	COLUMN_SANDBOX,
+	COLUMN_INIT_PID,
+	COLUMN_WARM,
+	COLUMN_CONTAINER_AGE_MS,
+	COLUMN_QUEUED_US,
+	COLUMN_STARTING_US,
+	COLUMN_RUNNING_US,
+	COLUMN_STDIN_RECEIVED,
+	COLUMN_STDIN_ENDED,
+	COLUMN_STDIN_TAKEN,
+	COLUMN_STDIN_CLOSED,
+	COLUMN_STDOUT_SHA256,
+	COLUMN_STDERR_SHA256,
+	COLUMN_FILES,
+	COLUMN_CANCELLED,
+	COLUMN_DEADLINE_MS,
+	COLUMN_DISCARDED
 };
 
 static const char *
 none_if_empty(const char *text)
 {
 	return text != NULL && *text != '\0' ? text : NULL;
+}
+
+/* The subject has uploaded it, and it is kept until the task has ended. */
+static int
+keep_input(struct database *database, const struct task_data *data,
+    const struct request_input *input, struct err *err)
+{
+	const enum statement use = STATEMENT_INPUT_USE;
+	int result, found = 0;
+
+	if (database_begin(database, use, err, "ssi", data->owner.subject,
+		input->sha256, data->created_ms) != 0)
+		return -1;
+	while ((result = database_next(database, use, err)) > 0)
+		found++;
+	database_end(database, use);
+	if (result < 0)
+		return -1;
+	if (found == 0)
+		return err_set(err, ERR_UNPROCESSABLE,
+		    "inputs.%s: was never uploaded, or is gone", input->name);
+	return database_run(database, STATEMENT_INPUT_INSERT, err, "sss",
+	    data->id, data->owner.subject, input->sha256);
 }
 
 int
@@ -62,6 +103,11 @@ task_store_insert(
 	auto_free char *request =
 	    json_encode_canonical(data->request.body, NULL);
 
+	for (size_t i = 0; i < data->request.ninputs; i++) {
+		if (keep_input(database, data, &data->request.inputs[i], err) !=
+		    0)
+			return -1;
+	}
 	return database_run(database, STATEMENT_TASK_INSERT, err,
 	    "ssssssssiissi", data->id, data->owner.subject, owner_text, request,
 	    data->request_sha256, data->rule, data->policy_sha256, limits_text,
@@ -73,24 +119,74 @@ int
 task_store_start(struct database *database, const char *id,
     const struct task_facts *facts, struct err *err)
 {
-	return database_run(database, STATEMENT_TASK_START, err, "ssssi", id,
-	    task_state_text(facts->state), none_if_empty(facts->image_id),
-	    none_if_empty(facts->container), facts->started_ms);
+	return database_run(database, STATEMENT_TASK_START, err, "ssssisiiiii",
+	    id, task_state_text(facts->state), none_if_empty(facts->image_id),
+	    none_if_empty(facts->container), facts->started_ms,
+	    none_if_empty(facts->sandbox), facts->init_pid,
+	    (int64_t)facts->warm, facts->container_age_ms, facts->queued_us,
+	    facts->deadline_ms);
+}
+
+int
+task_store_return(struct database *database, const char *id, struct err *err)
+{
+	return database_run(database, STATEMENT_TASK_RETURN, err, "ss", id,
+	    task_state_text(TASK_QUEUED));
+}
+
+int
+task_store_cancel(struct database *database, const char *id, const char *detail,
+    struct err *err)
+{
+	return database_run(
+	    database, STATEMENT_TASK_CANCEL, err, "ss", id, detail);
+}
+
+/* Of the files, as they are told. */
+static int64_t
+sum_sizes(const json_t *files)
+{
+	int64_t bytes = 0;
+
+	for (size_t i = 0; i < json_array_size(files); i++)
+		bytes += json_integer_value(
+		    json_object_get(json_array_get(files, i), "size"));
+	return bytes;
 }
 
 int
 task_store_finish(struct database *database, const char *id,
     const struct task_facts *facts, const char *request, struct err *err)
 {
-	return database_run(database, STATEMENT_TASK_FINISH, err,
-	    "sssiisisiiiiiiiiiss", id, task_state_text(facts->state),
-	    task_outcome_text(facts->outcome), facts->exit_code, facts->signal,
-	    facts->reason, facts->errnum, none_if_empty(facts->detail),
-	    facts->started_ms, facts->finished_ms, facts->kept[STREAM_STDOUT],
-	    facts->kept[STREAM_STDERR], (int64_t)facts->truncated,
-	    facts->user_us, facts->system_us, facts->memory_peak,
-	    (int64_t)facts->oom_killed, request,
-	    none_if_empty(facts->image_id));
+	auto_free char *files = facts->files != NULL
+	    ? json_encode_canonical(facts->files, NULL)
+	    : NULL;
+	const char *const sha256[] = {
+	    none_if_empty(facts->output_sha256[STREAM_STDOUT]),
+	    none_if_empty(facts->output_sha256[STREAM_STDERR])};
+	int64_t kept = facts->kept[STREAM_STDOUT] + facts->kept[STREAM_STDERR] +
+	    sum_sizes(facts->files);
+
+	if (database_run(database, STATEMENT_TASK_FINISH, err,
+		"sssiisisiiiiiiiiissiiiiiiiisssii", id,
+		task_state_text(facts->state),
+		task_outcome_text(facts->outcome), facts->exit_code,
+		facts->signal, facts->reason, facts->errnum,
+		none_if_empty(facts->detail), facts->started_ms,
+		facts->finished_ms, facts->kept[STREAM_STDOUT],
+		facts->kept[STREAM_STDERR], (int64_t)facts->truncated,
+		facts->user_us, facts->system_us, facts->memory_peak,
+		(int64_t)facts->oom_killed, request,
+		none_if_empty(facts->image_id), facts->container_age_ms,
+		facts->queued_us, facts->starting_us, facts->running_us,
+		facts->input.received, (int64_t)facts->input.ended,
+		facts->input.taken, (int64_t)facts->input.closed, sha256[0],
+		sha256[1], files, (int64_t)facts->cancelled, kept) != 0)
+		return -1;
+	if (kept > 0 &&
+	    database_run(database, STATEMENT_KEPT_ADD, err, "i", kept) != 0)
+		return -1;
+	return database_run(database, STATEMENT_INPUT_DELETE, err, "s", id);
 }
 
 static bool
@@ -116,7 +212,8 @@ parse(const char *text)
 static bool
 read_reason(const char *text, const char **ret)
 {
-	static const char *const reasons[] = {"image", "command", "engine"};
+	static const char *const reasons[] = {
+	    "image", "command", "engine", "input"};
 
 	*ret = NULL;
 	if (text == NULL)
@@ -141,31 +238,72 @@ read_outcome(const char *text, enum task_outcome *ret)
 	return *ret != OUTCOME_NONE;
 }
 
-static bool
-read_facts(
-    struct database *database, enum statement row, struct task_facts *facts)
-{
 #define INTEGER(column) database_integer(database, row, column)
 #define TEXT(column) database_text(database, row, column)
+
+static void
+read_numbers(
+    struct database *database, enum statement row, struct task_facts *facts)
+{
 	facts->started_ms = INTEGER(COLUMN_STARTED_MS);
 	facts->finished_ms = INTEGER(COLUMN_FINISHED_MS);
+	facts->deadline_ms = INTEGER(COLUMN_DEADLINE_MS);
+	facts->cancelled = INTEGER(COLUMN_CANCELLED) == 1;
+	facts->init_pid = INTEGER(COLUMN_INIT_PID);
+	facts->warm = INTEGER(COLUMN_WARM) == 1;
+	facts->container_age_ms = INTEGER(COLUMN_CONTAINER_AGE_MS);
+	facts->queued_us = INTEGER(COLUMN_QUEUED_US);
+	facts->starting_us = INTEGER(COLUMN_STARTING_US);
+	facts->running_us = INTEGER(COLUMN_RUNNING_US);
+	facts->input = (struct task_stdin){
+	    .received = INTEGER(COLUMN_STDIN_RECEIVED),
+	    .ended = INTEGER(COLUMN_STDIN_ENDED) == 1,
+	    .taken = INTEGER(COLUMN_STDIN_TAKEN),
+	    .closed = INTEGER(COLUMN_STDIN_CLOSED) == 1,
+	};
 	facts->exit_code = INTEGER(COLUMN_EXIT_CODE);
 	facts->signal = INTEGER(COLUMN_SIGNAL);
 	facts->errnum = INTEGER(COLUMN_ERRNUM);
 	facts->kept[STREAM_STDOUT] = INTEGER(COLUMN_STDOUT_BYTES);
 	facts->kept[STREAM_STDERR] = INTEGER(COLUMN_STDERR_BYTES);
 	facts->truncated = INTEGER(COLUMN_TRUNCATED) == 1;
+	facts->discarded = INTEGER(COLUMN_DISCARDED) == 1;
 	facts->user_us = INTEGER(COLUMN_USER_US);
 	facts->system_us = INTEGER(COLUMN_SYSTEM_US);
 	facts->memory_peak = INTEGER(COLUMN_MEMORY_PEAK);
 	facts->oom_killed = INTEGER(COLUMN_OOM_KILLED) == 1;
+}
+
+static bool
+read_files(const char *text, json_t **ret)
+{
+	if (text == NULL)
+		return true;
+	*ret = parse(text);
+	return json_is_array(*ret);
+}
+
+static bool
+read_facts(
+    struct database *database, enum statement row, struct task_facts *facts)
+{
+	read_numbers(database, row, facts);
 	return TEXT(COLUMN_STATE) != NULL &&
 	    task_state_parse(TEXT(COLUMN_STATE), &facts->state) &&
 	    read_outcome(TEXT(COLUMN_OUTCOME), &facts->outcome) &&
 	    read_reason(TEXT(COLUMN_REASON), &facts->reason) &&
 	    copy(TEXT(COLUMN_DETAIL), facts->detail, sizeof(facts->detail)) &&
 	    copy(TEXT(COLUMN_IMAGE_ID), facts->image_id,
-		sizeof(facts->image_id));
+		sizeof(facts->image_id)) &&
+	    copy(TEXT(COLUMN_CONTAINER), facts->container,
+		sizeof(facts->container)) &&
+	    copy(
+		TEXT(COLUMN_SANDBOX), facts->sandbox, sizeof(facts->sandbox)) &&
+	    copy(TEXT(COLUMN_STDOUT_SHA256),
+		facts->output_sha256[STREAM_STDOUT], SHA256_HEX) &&
+	    copy(TEXT(COLUMN_STDERR_SHA256),
+		facts->output_sha256[STREAM_STDERR], SHA256_HEX) &&
+	    read_files(TEXT(COLUMN_FILES), &facts->files);
 }
 
 static bool

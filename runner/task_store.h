@@ -11,11 +11,19 @@
 #define TASK_KEY_AGE_MS (INT64_C(24) * 3600 * 1000)
 #define TASK_KEY_MAX 64
 
+/* Accepted. ERR_UNPROCESSABLE: an input is not there; from here on they are
+ * kept for the task, until it has ended. */
 int task_store_insert(
     struct database *database, const struct task_data *data, struct err *err);
 /* The order is about to be given: what is known of the start. */
 int task_store_start(struct database *database, const char *id,
     const struct task_facts *facts, struct err *err);
+/* The order never reached anybody: the task waits again. */
+int
+task_store_return(struct database *database, const char *id, struct err *err);
+/* Its end was asked for; `detail` (NULL) is the facts' then. */
+int task_store_cancel(struct database *database, const char *id,
+    const char *detail, struct err *err);
 /* `request`: without values of the environment. */
 int task_store_finish(struct database *database, const char *id,
     const struct task_facts *facts, const char *request, struct err *err);

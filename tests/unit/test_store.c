@@ -279,9 +279,9 @@ test_open_refuses_a_newer_schema_and_says_so(void **state)
 
 	assert_int_equal(database_open(path, &database, &err), 0);
 	database_close(&database);
-	run_sql(path, "UPDATE meta SET value = 2 WHERE key = 'version'");
+	run_sql(path, "UPDATE meta SET value = 3 WHERE key = 'version'");
 	refuse_to_open(path, "newer taskgate-runner");
-	run_sql(path, "UPDATE meta SET value = 1 WHERE key = 'version'");
+	run_sql(path, "UPDATE meta SET value = 2 WHERE key = 'version'");
 	assert_int_equal(database_open(path, &database, &err), 0);
 	database_close(&database);
 }
