@@ -10,6 +10,7 @@
 #include "lib/alloc.h"
 #include "lib/digest.h"
 
+/* Microseconds. */
 static int64_t
 read_clock(clockid_t id)
 {
@@ -17,17 +18,23 @@ read_clock(clockid_t id)
 
 	if (clock_gettime(id, &now) != 0)
 		die("clock_gettime(%d) failed", (int)id);
-	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+	return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
 }
 
 int64_t
 clock_wall_ms(void)
 {
-	return read_clock(CLOCK_REALTIME);
+	return read_clock(CLOCK_REALTIME) / 1000;
 }
 
 int64_t
 clock_boot_ms(void)
+{
+	return read_clock(CLOCK_BOOTTIME) / 1000;
+}
+
+int64_t
+clock_boot_us(void)
 {
 	return read_clock(CLOCK_BOOTTIME);
 }

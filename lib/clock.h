@@ -12,6 +12,8 @@
 int64_t clock_wall_ms(void);
 /* CLOCK_BOOTTIME: for deadlines; goes on while the machine sleeps. */
 int64_t clock_boot_ms(void);
+/* The same, finer: for how long a stage took. */
+int64_t clock_boot_us(void);
 
 #define CLOCK_TEXT 25 /* "2026-01-02T03:04:05.678Z" and NUL */
 /* RFC 3339, UTC, milliseconds. */
