@@ -5,9 +5,9 @@
 
 #include <string.h>
 
-#include "client/base64.h"
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
+#include "lib/digest.h"
 #include "lib/utf8.h"
 
 static bool

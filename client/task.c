@@ -7,10 +7,10 @@
 #include <inttypes.h>
 #include <string.h>
 
-#include "client/base64.h"
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "lib/digest.h"
 
 static const char *
 read_string(const json_t *document, const char *name)
@@ -71,6 +71,7 @@ task_inline_output(const json_t *document, const char *name, char **ret,
 	auto_free char *encoded_name = alloc_printf("%s_base64", name);
 	const json_t *text = json_object_get(document, name);
 	const json_t *encoded = json_object_get(document, encoded_name);
+	uint8_t *bytes = NULL;
 
 	if (json_is_string(text)) {
 		*ret_len = json_string_length(text);
@@ -80,9 +81,10 @@ task_inline_output(const json_t *document, const char *name, char **ret,
 	if (!json_is_string(encoded))
 		return 0;
 	if (!base64_decode(json_string_value(encoded),
-		json_string_length(encoded), ret, ret_len))
+		json_string_length(encoded), &bytes, ret_len))
 		return err_set(err, ERR_MALFORMED,
 		    "the server's reply: %s is not base64", encoded_name);
+	*ret = (char *)bytes;
 	return 1;
 }
 

@@ -8,7 +8,6 @@
 
 #include <cmocka.h>
 
-#include "client/base64.h"
 #include "client/output.h"
 #include "client/task.h"
 #include "lib/cleanup.h"
@@ -126,64 +125,6 @@ test_inline_output_may_be_absent_and_must_not_be_wrong(void **state)
 	    task_inline_output(wrong, "stdout", &data, &len, &err), -1);
 }
 
-static void
-test_base64_goes_both_ways_at_every_length(void **state)
-{
-	uint8_t bytes[256];
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(bytes); i++)
-		bytes[i] = (uint8_t)(i * 167 + 13);
-	for (size_t len = 0; len <= sizeof(bytes); len++) {
-		auto_free char *text = base64_encode(bytes, len);
-		auto_free char *back = NULL;
-		size_t back_len = SIZE_MAX;
-
-		assert_int_equal(strlen(text), (len + 2) / 3 * 4);
-		assert_true(
-		    base64_decode(text, strlen(text), &back, &back_len));
-		assert_int_equal(back_len, len);
-		assert_memory_equal(back, bytes, len);
-	}
-}
-
-static void
-test_base64_is_decoded_strictly(void **state)
-{
-	static const char *const bad[] = {"A", "AA", "AAA",
-	    "A===", "====", "AA=A", "AAA\n", " AAA", "AA-_",
-	    "AAB=", "AB==", "AAAA=", "AAAA====", "\303\251AA"};
-
-	(void)state;
-	for (size_t i = 0; i < COUNT(bad); i++) {
-		char *data = NULL;
-		size_t len = 0;
-
-		if (base64_decode(bad[i], strlen(bad[i]), &data, &len))
-			fail_msg("\"%s\" was accepted", bad[i]);
-	}
-}
-
-static void
-test_base64_of_a_large_output_is_whole(void **state)
-{
-	/* More than one piece of EVP_EncodeBlock(). */
-	size_t len = 3 * 1024 * 1024 + 7;
-	auto_free char *data = malloc(len);
-	auto_free char *text = NULL;
-	auto_free char *back = NULL;
-	size_t back_len = 0;
-
-	(void)state;
-	assert_non_null(data);
-	for (size_t i = 0; i < len; i++)
-		data[i] = (char)(i * 31);
-	text = base64_encode(data, len);
-	assert_true(base64_decode(text, strlen(text), &back, &back_len));
-	assert_int_equal(back_len, len);
-	assert_memory_equal(back, data, len);
-}
-
 /* The member that `data` becomes. */
 static json_t *
 add(const char *data, size_t len, size_t max)
@@ -272,9 +213,6 @@ main(void)
 	    cmocka_unit_test(test_inline_output_is_text_or_base64),
 	    cmocka_unit_test(
 		test_inline_output_may_be_absent_and_must_not_be_wrong),
-	    cmocka_unit_test(test_base64_goes_both_ways_at_every_length),
-	    cmocka_unit_test(test_base64_is_decoded_strictly),
-	    cmocka_unit_test(test_base64_of_a_large_output_is_whole),
 	    cmocka_unit_test(
 		test_output_becomes_text_where_it_is_and_base64_where_not),
 	    cmocka_unit_test(
