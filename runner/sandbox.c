@@ -35,11 +35,23 @@ sandbox_expect(struct sandbox *sandbox, uint64_t timeout_ms,
 }
 
 void
+sandbox_cancel_calls(struct sandbox *sandbox)
+{
+	if (sandbox->call != NULL)
+		engine_cancel(sandbox->call);
+	if (sandbox->start_call != NULL)
+		engine_cancel(sandbox->start_call);
+	sandbox->call = NULL;
+	sandbox->start_call = NULL;
+	sandbox_update_cancel(sandbox);
+}
+
+void
 sandbox_finish(struct sandbox *sandbox)
 {
 	sandbox->state = SANDBOX_ENDED;
 	uv_timer_stop(&sandbox->timer);
-	sandbox_create_cancel(sandbox);
+	sandbox_cancel_calls(sandbox);
 	for (int i = 0; i < STREAM_COUNT; i++)
 		sandbox->end.written[i] = sandbox->received[i];
 	sandbox->events.ended(sandbox->arg, &sandbox->end);
@@ -85,9 +97,10 @@ free_sandbox(uv_handle_t *handle)
 
 	free(sandbox->image);
 	free(sandbox->network);
-	template_image_done(&sandbox->found);
+	sandbox_image_put(sandbox->found);
 	json_decref(sandbox->body);
 	json_decref(sandbox->mounts);
+	sandbox_input_done(sandbox);
 	free(sandbox->program);
 	free(sandbox->name);
 	free(sandbox->container);
@@ -95,7 +108,7 @@ free_sandbox(uv_handle_t *handle)
 }
 
 struct sandbox *
-sandbox_new(struct sandbox_factory *factory, const struct sandbox_spec *spec,
+sandbox_allocate(struct sandbox_factory *factory,
     const struct sandbox_events *events, void *arg)
 {
 	struct sandbox *sandbox = alloc_zero(1, sizeof(*sandbox));
@@ -103,8 +116,6 @@ sandbox_new(struct sandbox_factory *factory, const struct sandbox_spec *spec,
 	sandbox->factory = factory;
 	sandbox->events = *events;
 	sandbox->arg = arg;
-	uuid_make(clock_wall_ms(), sandbox->id);
-	copy_spec(sandbox, spec);
 	sandbox->next = factory->sandboxes;
 	sandbox->link = &factory->sandboxes;
 	if (sandbox->next != NULL)
@@ -112,9 +123,44 @@ sandbox_new(struct sandbox_factory *factory, const struct sandbox_spec *spec,
 	factory->sandboxes = sandbox;
 	uv_timer_init(factory->loop, &sandbox->timer);
 	sandbox->timer.data = sandbox;
+	return sandbox;
+}
+
+struct sandbox *
+sandbox_new(struct sandbox_factory *factory, const struct sandbox_spec *spec,
+    const struct sandbox_events *events, void *arg)
+{
+	struct sandbox *sandbox = sandbox_allocate(factory, events, arg);
+
+	uuid_make(clock_wall_ms(), sandbox->id);
+	copy_spec(sandbox, spec);
 	/* In the next turn: no event comes from within a call. */
 	sandbox_expect(sandbox, 0, sandbox_create_begin);
 	return sandbox;
+}
+
+void
+sandbox_listen_take(struct sandbox *sandbox, int listener, pid_t peer)
+{
+	static const struct sandbox_control_events events = {
+	    sandbox_run_frame, sandbox_run_closed, sandbox_input_flush};
+	struct sandbox_control_peer expected = {(uid_t)sandbox->uid, peer};
+
+	sandbox->control = sandbox_control_open_take(sandbox->factory->loop,
+	    listener, &expected, sandbox->factory->packet, &events, sandbox);
+}
+
+void
+sandbox_set_ready(struct sandbox *sandbox)
+{
+	sandbox->state = SANDBOX_READY;
+	sandbox->ready = (struct sandbox_ready){
+	    .id = sandbox->id,
+	    .container = sandbox->container,
+	    .image_id = sandbox->found->image.id,
+	    .init_pid = sandbox_control_peer(sandbox->control),
+	    .made_ms = sandbox->made_ms,
+	};
 }
 
 void
@@ -128,7 +174,7 @@ sandbox_attach(
 bool
 sandbox_is_ready(const struct sandbox *sandbox)
 {
-	return sandbox->state == SANDBOX_READY;
+	return sandbox->state == SANDBOX_READY && sandbox->change == NULL;
 }
 
 const struct sandbox_ready *
@@ -155,23 +201,41 @@ static int
 seal_order(struct sandbox *sandbox, const struct sandbox_command *command,
     int *ret, struct err *err)
 {
+	const struct template_image *image = &sandbox->found->image;
+	uint64_t file_max = (uint64_t)sandbox->limits[LIMIT_TMP];
 	auto_buffer body = {0};
 
-	if (template_order_encode(&sandbox->found, command, &body, err) != 0)
+	if (template_order_encode(image, command, file_max, &body, err) != 0)
 		return err_prefix(err, "image \"%s\"", sandbox->image);
-	sandbox->program =
-	    alloc_string(template_order_program(&sandbox->found, command));
+	sandbox->program = alloc_string(template_order_program(image, command));
+	sandbox->feed.wanted = command->has_stdin;
+	sandbox->feed.taken_known = true;
+	sandbox->harvest.count = command->noutputs;
+	sandbox->harvest.file_max = file_max;
 	return packet_seal(body.data, body.len, ret, err);
+}
+
+static void
+send_order(
+    struct sandbox *sandbox, const struct sandbox_command *command, int body)
+{
+	struct control_frame frame = {.type = CONTROL_ORDER};
+	int fds[CONTROL_DESCRIPTORS_MAX] = {body};
+
+	frame.order.version = CONTROL_VERSION;
+	for (size_t i = 0; i < command->ninputs; i++)
+		fds[1 + i] = command->inputs[i].fd;
+	sandbox_control_send(
+	    sandbox->control, &frame, fds, 1 + command->ninputs);
 }
 
 int
 sandbox_start(struct sandbox *sandbox, const struct sandbox_command *command,
     struct err *err)
 {
-	struct control_frame frame = {.type = CONTROL_ORDER};
 	auto_fd int fd = -1;
 
-	if (sandbox->state < SANDBOX_READY)
+	if (sandbox->state < SANDBOX_READY || sandbox->change != NULL)
 		die("sandbox_start: a sandbox that is not ready");
 	/* It was ended while its record was on the way to the disk. */
 	if (sandbox->state > SANDBOX_READY)
@@ -183,20 +247,19 @@ sandbox_start(struct sandbox *sandbox, const struct sandbox_command *command,
 		sandbox_expect(sandbox, 0, fail_order);
 		return -1;
 	}
-	frame.order.version = CONTROL_VERSION;
 	sandbox_expect(sandbox, START_WITHIN_MS, lose_start);
-	sandbox_control_send(sandbox->control, &frame, fd);
+	send_order(sandbox, command, fd);
 	return 0;
 }
 
-static void
-send_signal(struct sandbox *sandbox, enum control_scope scope, int signal)
+void
+sandbox_tell(struct sandbox *sandbox, enum control_scope scope, int number)
 {
 	struct control_frame frame = {.type = CONTROL_SIGNAL};
 
 	frame.signal.scope = scope;
-	frame.signal.number = (uint32_t)signal;
-	sandbox_control_send(sandbox->control, &frame, -1);
+	frame.signal.number = (uint32_t)number;
+	sandbox_control_send(sandbox->control, &frame, NULL, 0);
 }
 
 void
@@ -204,7 +267,9 @@ sandbox_signal(struct sandbox *sandbox, int signal)
 {
 	if (sandbox->state == SANDBOX_ORDERED ||
 	    sandbox->state == SANDBOX_RUNNING)
-		send_signal(sandbox, CONTROL_GROUP, signal);
+		sandbox_tell(sandbox, CONTROL_GROUP, signal);
+	else if (sandbox->state == SANDBOX_ADOPTED)
+		sandbox->signal_asked = signal;
 }
 
 static void
@@ -232,31 +297,62 @@ on_killed(void *arg, json_t *answer, const struct err *err)
 	sandbox->call = NULL;
 }
 
-static void
-kill_by_engine(struct sandbox *sandbox)
+void
+sandbox_kill_by_engine(struct sandbox *sandbox)
 {
 	struct engine_done done = {on_killed, sandbox};
 
+	sandbox_cancel_calls(sandbox);
 	sandbox->call =
 	    engine_kill(sandbox->factory->engine, sandbox->container, done);
 	sandbox_expect(sandbox, KILL_BY_ENGINE_MS, lose_killed);
 }
 
 void
+sandbox_kill_all(struct sandbox *sandbox)
+{
+	sandbox_tell(sandbox, CONTROL_ALL, SIGKILL);
+	sandbox_expect(sandbox, KILL_WITHIN_MS, sandbox_kill_by_engine);
+}
+
+void
 sandbox_kill(struct sandbox *sandbox)
 {
-	if (sandbox->state >= SANDBOX_GONE || sandbox->kill_asked)
+	if (sandbox->state >= SANDBOX_GONE)
 		return;
-	sandbox->kill_asked = true;
-	if (sandbox->state < SANDBOX_ORDERED) {
-		/* Whatever task-init says from now on is not heard. */
-		sandbox->state = SANDBOX_GONE;
-		sandbox_create_cancel(sandbox);
-		sandbox_expect(sandbox, 0, fail_killed);
+	/* Nothing runs any more: its files are not waited for. */
+	if (sandbox->state == SANDBOX_LEAVING) {
+		sandbox_expect(sandbox, 0, sandbox_finish);
 		return;
 	}
-	send_signal(sandbox, CONTROL_ALL, SIGKILL);
-	sandbox_expect(sandbox, KILL_WITHIN_MS, kill_by_engine);
+	if (sandbox->kill_asked)
+		return;
+	sandbox->kill_asked = true;
+	/* Told with its hello; and it is waited for by a deadline anyway. */
+	if (sandbox->state == SANDBOX_ADOPTED)
+		return;
+	if (sandbox->state >= SANDBOX_ORDERED) {
+		sandbox_kill_all(sandbox);
+		return;
+	}
+	/* Whatever task-init says from now on is not heard. */
+	sandbox->state = SANDBOX_GONE;
+	sandbox_cancel_calls(sandbox);
+	sandbox_expect(sandbox, 0, fail_killed);
+}
+
+/* Neither the factory nor the loop knows it any more. */
+static void
+forget(struct sandbox *sandbox)
+{
+	sandbox->destroyed = true;
+	sandbox_cancel_calls(sandbox);
+	sandbox_control_close(sandbox->control);
+	*sandbox->link = sandbox->next;
+	if (sandbox->next != NULL)
+		sandbox->next->link = sandbox->link;
+	uv_timer_stop(&sandbox->timer);
+	uv_close((uv_handle_t *)&sandbox->timer, free_sandbox);
 }
 
 void
@@ -264,14 +360,14 @@ sandbox_destroy(struct sandbox *sandbox)
 {
 	struct sandbox_removals *removals = sandbox->factory->removals;
 
+	struct control_frame done = {.type = CONTROL_DONE};
+
 	if (sandbox->destroyed)
 		return;
-	sandbox->destroyed = true;
-	sandbox_create_cancel(sandbox);
-	sandbox_control_close(sandbox->control);
-	*sandbox->link = sandbox->next;
-	if (sandbox->next != NULL)
-		sandbox->next->link = sandbox->link;
+	/* Nobody is to wait for us in vain until the container is removed. */
+	if (sandbox->control != NULL)
+		sandbox_control_send(sandbox->control, &done, NULL, 0);
+	forget(sandbox);
 	/* By its name where no answer has given its id. */
 	if (sandbox->container != NULL)
 		sandbox_removals_add(
@@ -279,23 +375,13 @@ sandbox_destroy(struct sandbox *sandbox)
 	else
 		sandbox_removals_add(removals, sandbox->id, sandbox->name,
 		    sandbox->name != NULL);
-	uv_timer_stop(&sandbox->timer);
-	uv_close((uv_handle_t *)&sandbox->timer, free_sandbox);
 }
 
-bool
-sandbox_factory_knows(
-    const struct sandbox_factory *factory, const char *sandbox)
+void
+sandbox_abandon(struct sandbox *sandbox)
 {
-	for (const struct sandbox *s = factory->sandboxes; s != NULL;
-	     s = s->next) {
-		if (strcmp(s->id, sandbox) == 0)
-			return true;
-	}
-	for (const struct kept *kept = factory->kept; kept != NULL;
-	     kept = kept->next) {
-		if (strcmp(kept->id, sandbox) == 0)
-			return true;
-	}
-	return sandbox_removals_has(factory->removals, sandbox);
+	if (sandbox->destroyed)
+		return;
+	sandbox_factory_keep(sandbox->factory, sandbox->id);
+	forget(sandbox);
 }

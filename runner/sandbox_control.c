@@ -16,29 +16,35 @@
  * means that task-init does not read. */
 #define OUTBOX_MAX 32
 #define SMALL_FRAME 24
-/* Packets taken in one go before others have their turn. */
+/* Packets taken, or strangers turned away, in one go before others have their
+ * turn. */
 #define BATCH 16
 
 struct outgoing {
+	struct outgoing *next;
 	uint8_t bytes[SMALL_FRAME];
 	size_t len;
-	int fd;
+	size_t nfds;
+	int fds[];
 };
 
 struct sandbox_control {
 	uv_poll_t *poll; /* of fd; NULL: none */
 	uv_loop_t *loop;
 	int fd; /* the listener, then the connection */
+	int watched; /* for UV_READABLE, UV_WRITABLE */
 	bool connected;
 	bool closed; /* nothing is reported any more */
-	uid_t uid;
+	bool wants_room;
+	bool reset; /* ECONNRESET was told */
+	struct sandbox_control_peer expected;
 	pid_t peer;
 	struct sandbox_control_events events;
 	void *arg;
-	struct outgoing outbox[OUTBOX_MAX];
+	struct outgoing *outbox;
 	size_t noutbox;
 	uint64_t wanted[CONTROL_STREAMS], acknowledged[CONTROL_STREAMS];
-	uint8_t packet[CONTROL_PACKET_MAX];
+	uint8_t *packet; /* the owner's, for all */
 };
 
 static void on_event(uv_poll_t *poll, int status, int events);
@@ -61,6 +67,15 @@ free_watched(uv_handle_t *handle)
 }
 
 static void
+watch_for(struct sandbox_control *control, int events)
+{
+	if (control->watched == events)
+		return;
+	control->watched = events;
+	uv_poll_start(control->poll, events, on_event);
+}
+
+static void
 watch(struct sandbox_control *control, int fd)
 {
 	struct watched *watched = alloc_zero(1, sizeof(*watched));
@@ -71,7 +86,8 @@ watch(struct sandbox_control *control, int fd)
 	watched->poll.data = control;
 	control->poll = &watched->poll;
 	control->fd = fd;
-	uv_poll_start(control->poll, UV_READABLE, on_event);
+	control->watched = 0;
+	watch_for(control, UV_READABLE);
 }
 
 static void
@@ -98,36 +114,103 @@ drop(struct sandbox_control *control, const struct err *err)
 	control->events.closed(control->arg, err);
 }
 
+/* -- to task-init */
+
+static struct outgoing *
+make_outgoing(const struct control_frame *frame, const int *fds, size_t nfds)
+{
+	uint8_t bytes[CONTROL_HEAD_MAX];
+	struct outgoing *outgoing =
+	    alloc_zero(1, sizeof(*outgoing) + nfds * sizeof(*fds));
+
+	outgoing->len = control_encode(frame, bytes);
+	memcpy(outgoing->bytes, bytes, outgoing->len);
+	outgoing->nfds = nfds;
+	for (size_t i = 0; i < nfds; i++)
+		outgoing->fds[i] = fcntl(fds[i], F_DUPFD_CLOEXEC, 3);
+	return outgoing;
+}
+
+static void
+free_outgoing(struct outgoing *outgoing)
+{
+	for (size_t i = 0; i < outgoing->nfds; i++)
+		cleanup_fd(&outgoing->fds[i]);
+	free(outgoing);
+}
+
 static void
 free_outbox(struct sandbox_control *control)
 {
-	for (size_t i = 0; i < control->noutbox; i++)
-		cleanup_fd(&control->outbox[i].fd);
+	while (control->outbox != NULL) {
+		struct outgoing *first = control->outbox;
+
+		control->outbox = first->next;
+		free_outgoing(first);
+	}
 	control->noutbox = 0;
 }
 
 /* False: no room now, or the connection has ended. */
 static bool
-send_now(struct sandbox_control *control, const struct outgoing *outgoing)
+send_now(struct sandbox_control *control, struct iovec *parts, size_t nparts,
+    const int *fds, size_t nfds)
 {
-	struct err err = {0};
+	union {
+		char bytes[CMSG_SPACE(CONTROL_DESCRIPTORS_MAX * sizeof(int))];
+		struct cmsghdr align;
+	} room = {{0}};
+	struct msghdr header = {.msg_iov = parts, .msg_iovlen = nparts};
+	ssize_t n;
 
-	switch (packet_send(control->fd, outgoing->bytes, outgoing->len,
-	    &outgoing->fd, outgoing->fd >= 0 ? 1 : 0, &err)) {
-	case PACKET_OK:
-		return true;
-	case PACKET_AGAIN:
-		return false;
-	case PACKET_END:
-		/* What it sent before is still to be read. */
-		return false;
-	case PACKET_FAILED:
-		/* Found as the end of the connection in the next turn: the
-		 * owner is never called from within its own call. */
-		shutdown(control->fd, SHUT_RDWR);
-		break;
+	if (nfds > 0) {
+		struct cmsghdr *cmsg;
+
+		header.msg_control = room.bytes;
+		header.msg_controllen = CMSG_SPACE(nfds * sizeof(int));
+		cmsg = CMSG_FIRSTHDR(&header);
+		cmsg->cmsg_level = SOL_SOCKET;
+		cmsg->cmsg_type = SCM_RIGHTS;
+		cmsg->cmsg_len = CMSG_LEN(nfds * sizeof(int));
+		memcpy(CMSG_DATA(cmsg), fds, nfds * sizeof(int));
 	}
+	do
+		n = sendmsg(control->fd, &header, MSG_NOSIGNAL);
+	while (n < 0 && errno == EINTR);
+	if (n >= 0)
+		return true;
+	/* What it sent before its end is still to be read. Anything else is
+	 * found as the end of the connection in the next turn: the owner is
+	 * never called from within its own call. */
+	if (errno != EAGAIN && errno != EPIPE && errno != ECONNRESET)
+		shutdown(control->fd, SHUT_RDWR);
 	return false;
+}
+
+static bool
+send_frame(struct sandbox_control *control, const struct control_frame *frame,
+    const int *fds, size_t nfds)
+{
+	uint8_t bytes[CONTROL_HEAD_MAX];
+	struct iovec part = {bytes, control_encode(frame, bytes)};
+
+	return send_now(control, &part, 1, fds, nfds);
+}
+
+static bool
+send_outbox(struct sandbox_control *control)
+{
+	while (control->outbox != NULL) {
+		struct outgoing *first = control->outbox;
+		struct iovec part = {first->bytes, first->len};
+
+		if (!send_now(control, &part, 1, first->fds, first->nfds))
+			return false;
+		control->outbox = first->next;
+		control->noutbox--;
+		free_outgoing(first);
+	}
+	return true;
 }
 
 static bool
@@ -135,16 +218,12 @@ send_acknowledgements(struct sandbox_control *control)
 {
 	for (uint32_t i = 0; i < CONTROL_STREAMS; i++) {
 		struct control_frame frame = {.type = CONTROL_ACK};
-		struct outgoing outgoing = {.fd = -1};
-		uint8_t bytes[CONTROL_HEAD_MAX];
 
 		if (control->wanted[i] == control->acknowledged[i])
 			continue;
 		frame.ack.stream = i;
 		frame.ack.offset = control->wanted[i];
-		outgoing.len = control_encode(&frame, bytes);
-		memcpy(outgoing.bytes, bytes, outgoing.len);
-		if (!send_now(control, &outgoing))
+		if (!send_frame(control, &frame, NULL, 0))
 			return false;
 		control->acknowledged[i] = control->wanted[i];
 	}
@@ -154,60 +233,123 @@ send_acknowledgements(struct sandbox_control *control)
 static void
 flush(struct sandbox_control *control)
 {
-	size_t sent = 0;
-	bool all;
+	bool all = send_outbox(control) && send_acknowledgements(control) &&
+	    !control->wants_room;
 
-	while (sent < control->noutbox &&
-	    send_now(control, &control->outbox[sent])) {
-		cleanup_fd(&control->outbox[sent].fd);
-		control->outbox[sent].fd = -1;
-		sent++;
-	}
-	control->noutbox -= sent;
-	memmove(control->outbox, control->outbox + sent,
-	    control->noutbox * sizeof(*control->outbox));
-	all = control->noutbox == 0 && send_acknowledgements(control);
 	if (!control->closed)
-		uv_poll_start(control->poll,
-		    all ? UV_READABLE : UV_READABLE | UV_WRITABLE, on_event);
+		watch_for(
+		    control, all ? UV_READABLE : UV_READABLE | UV_WRITABLE);
+}
+
+void
+sandbox_control_send(struct sandbox_control *control,
+    const struct control_frame *frame, const int *fds, size_t nfds)
+{
+	struct outgoing **at = &control->outbox;
+
+	if (control->closed || !control->connected)
+		return;
+	if (control->outbox == NULL && send_frame(control, frame, fds, nfds))
+		return;
+	/* A task that is signalled without end while task-init does not read:
+	 * the newest is dropped, as the kernel drops a signal that is pending
+	 * already. */
+	if (control->noutbox == OUTBOX_MAX)
+		return;
+	while (*at != NULL)
+		at = &(*at)->next;
+	*at = make_outgoing(frame, fds, nfds);
+	control->noutbox++;
+	flush(control);
+}
+
+bool
+sandbox_control_send_data(struct sandbox_control *control,
+    const struct control_frame *frame, const void *data, size_t len)
+{
+	uint8_t bytes[CONTROL_HEAD_MAX];
+	struct iovec parts[] = {{bytes, control_encode(frame, bytes)},
+	    {(void *)(uintptr_t)data, len}};
+
+	if (control->closed || !control->connected)
+		return false;
+	if (control->outbox == NULL &&
+	    send_now(control, parts, COUNT(parts), NULL, 0))
+		return true;
+	control->wants_room = true;
+	flush(control);
+	return false;
+}
+
+void
+sandbox_control_acknowledge(
+    struct sandbox_control *control, uint32_t stream, uint64_t offset)
+{
+	control->wanted[stream] = offset;
+}
+
+/* -- from task-init */
+
+static bool
+is_expected(const struct sandbox_control *control, uid_t uid, pid_t pid)
+{
+	return uid == control->expected.uid && pid > 0 &&
+	    (control->expected.pid == 0 || pid == control->expected.pid);
 }
 
 static void
-accept_first(struct sandbox_control *control)
+refuse(struct sandbox_control *control, uid_t uid, pid_t pid)
 {
 	struct err err = {0};
-	uid_t uid;
-	int fd = accept4(control->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
-	if (fd < 0 &&
-	    (errno == EAGAIN || errno == ECONNABORTED || errno == EINTR))
-		return;
-	if (fd < 0) {
-		err_errno(&err, "accept on the control socket");
-		drop(control, &err);
-		return;
-	}
-	unwatch(control, false);
-	watch(control, fd);
-	control->connected = true;
-	if (packet_peer(fd, &uid, &control->peer, &err) != 0) {
-		drop(control, &err);
-		return;
-	}
-	if (uid == control->uid && control->peer > 0)
-		return;
 	err_set(&err, ERR_CONFLICT,
 	    "task-init connected as uid %u, process %d, and not as uid %u: "
 	    "does the engine map users?",
-	    (unsigned)uid, (int)control->peer, (unsigned)control->uid);
+	    (unsigned)uid, (int)pid, (unsigned)control->expected.uid);
 	drop(control, &err);
+}
+
+/* False: nobody more to let in or to turn away now. */
+static bool
+accept_one(struct sandbox_control *control)
+{
+	struct err err = {0};
+	uid_t uid;
+	pid_t pid;
+	auto_fd int fd =
+	    accept4(control->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (fd < 0 &&
+	    (errno == EAGAIN || errno == ECONNABORTED || errno == EINTR))
+		return false;
+	if (fd < 0) {
+		err_errno(&err, "accept on the control socket");
+		drop(control, &err);
+		return false;
+	}
+	if (packet_peer(fd, &uid, &pid, &err) != 0) {
+		drop(control, &err);
+		return false;
+	}
+	if (is_expected(control, uid, pid)) {
+		unwatch(control, false);
+		watch(control, take_fd(fd));
+		control->peer = pid;
+		control->connected = true;
+		return false;
+	}
+	/* A process of the task runs already and may connect as well. */
+	if (control->expected.pid != 0)
+		return true;
+	refuse(control, uid, pid);
+	return false;
 }
 
 /* False: nothing more to read now. */
 static bool
 receive_one(struct sandbox_control *control)
 {
-	struct iovec iov = {control->packet, sizeof(control->packet)};
+	struct iovec iov = {control->packet, CONTROL_PACKET_MAX};
 	/* No room for descriptors: the kernel closes them and says so. */
 	struct msghdr header = {.msg_iov = &iov, .msg_iovlen = 1};
 	ssize_t n = recvmsg(control->fd, &header, 0);
@@ -216,6 +358,12 @@ receive_one(struct sandbox_control *control)
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return false;
+	/* It stands in front of what task-init said before it went, and is
+	 * told once. */
+	if (n < 0 && errno == ECONNRESET && !control->reset) {
+		control->reset = true;
+		return true;
+	}
 	if (n <= 0) {
 		if (n < 0 && errno != ECONNRESET)
 			err_errno(&err, "read the control socket");
@@ -240,64 +388,51 @@ receive_one(struct sandbox_control *control)
 }
 
 static void
+offer_room(struct sandbox_control *control)
+{
+	if (!control->wants_room || control->outbox != NULL)
+		return;
+	control->wants_room = false;
+	control->events.room(control->arg);
+	if (!control->closed)
+		flush(control);
+}
+
+static void
 on_event(uv_poll_t *poll, int status, int events)
 {
 	struct sandbox_control *control = poll->data;
 
 	(void)status;
-	(void)events;
-	if (control->closed)
-		return;
 	if (!control->connected) {
-		accept_first(control);
+		for (int i = 0;
+		     i < BATCH && !control->closed && accept_one(control); i++)
+			continue;
 		return;
 	}
-	for (int i = 0; i < BATCH && receive_one(control); i++)
+	for (int i = 0; i < BATCH && !control->closed && receive_one(control);
+	     i++)
 		continue;
 	if (!control->closed)
 		flush(control);
+	if (!control->closed && (events & UV_WRITABLE) != 0)
+		offer_room(control);
 }
 
 struct sandbox_control *
-sandbox_control_open_take(uv_loop_t *loop, int listener, uid_t uid,
+sandbox_control_open_take(uv_loop_t *loop, int listener,
+    const struct sandbox_control_peer *peer, uint8_t *packet,
     const struct sandbox_control_events *events, void *arg)
 {
 	struct sandbox_control *control = alloc_zero(1, sizeof(*control));
 
 	control->loop = loop;
-	control->uid = uid;
+	control->expected = *peer;
+	control->packet = packet;
 	control->events = *events;
 	control->arg = arg;
 	watch(control, listener);
 	return control;
-}
-
-void
-sandbox_control_send(
-    struct sandbox_control *control, const struct control_frame *frame, int fd)
-{
-	struct outgoing *outgoing;
-	uint8_t bytes[CONTROL_HEAD_MAX];
-
-	if (control->closed || !control->connected)
-		return;
-	/* A task that is signalled without end while task-init does not read:
-	 * the newest is dropped, as the kernel drops a signal that is pending
-	 * already. */
-	if (control->noutbox == OUTBOX_MAX)
-		return;
-	outgoing = &control->outbox[control->noutbox++];
-	outgoing->len = control_encode(frame, bytes);
-	memcpy(outgoing->bytes, bytes, outgoing->len);
-	outgoing->fd = fd >= 0 ? fcntl(fd, F_DUPFD_CLOEXEC, 3) : -1;
-	flush(control);
-}
-
-void
-sandbox_control_acknowledge(
-    struct sandbox_control *control, uint32_t stream, uint64_t offset)
-{
-	control->wanted[stream] = offset;
 }
 
 pid_t

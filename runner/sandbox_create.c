@@ -17,17 +17,6 @@
 /* Whether the container still runs, which task-init's silence hides. */
 #define LOOK_EACH_MS 1000
 
-void
-sandbox_create_cancel(struct sandbox *sandbox)
-{
-	if (sandbox->call != NULL)
-		engine_cancel(sandbox->call);
-	if (sandbox->start_call != NULL)
-		engine_cancel(sandbox->start_call);
-	sandbox->call = NULL;
-	sandbox->start_call = NULL;
-}
-
 static void
 fail_engine(struct sandbox *sandbox, const struct err *err)
 {
@@ -121,8 +110,8 @@ on_inspected(void *arg, json_t *answer, const struct err *err)
 	sandbox->call = NULL;
 	if (answer == NULL)
 		fail_engine(sandbox, err);
-	else if (template_check(
-		     sandbox->body, sandbox->found.id, answer, &failure) != 0)
+	else if (template_check(sandbox->body, sandbox->found->image.id, answer,
+		     &failure) != 0)
 		fail_engine(sandbox, &failure);
 	else
 		start_container(sandbox);
@@ -165,7 +154,7 @@ compose(struct sandbox *sandbox, struct err *err)
 	auto_free char *folder =
 	    alloc_printf("%s/%s", factory->directory, sandbox->id);
 	struct template_input input = {
-	    .image = &sandbox->found,
+	    .image = &sandbox->found->image,
 	    .runner = factory->runner_id,
 	    .sandbox = sandbox->id,
 	    .uid = sandbox->uid,
@@ -185,15 +174,12 @@ compose(struct sandbox *sandbox, struct err *err)
 static int
 open_control(struct sandbox *sandbox, struct err *err)
 {
-	static const struct sandbox_control_events events = {
-	    sandbox_run_frame, sandbox_run_closed};
 	int listener;
 
 	if (sandbox_folder_make(
 		sandbox->factory->directory, sandbox->id, &listener, err) != 0)
 		return -1;
-	sandbox->control = sandbox_control_open_take(sandbox->factory->loop,
-	    listener, (uid_t)sandbox->uid, &events, sandbox);
+	sandbox_listen_take(sandbox, listener, 0);
 	return 0;
 }
 
@@ -231,18 +217,22 @@ static void
 on_image(void *arg, json_t *answer, const struct err *err)
 {
 	struct sandbox *sandbox = arg;
+	struct template_image image;
 	struct err failure;
 
 	sandbox->call = NULL;
-	if (answer == NULL && err->code == ERR_NOT_FOUND)
+	if (answer == NULL && err->code == ERR_NOT_FOUND) {
 		fail_image(sandbox, err);
-	else if (answer == NULL)
+	} else if (answer == NULL) {
 		fail_engine(sandbox, err);
-	else if (template_image_read(
-		     answer, sandbox->image, &sandbox->found, &failure) != 0)
+	} else if (template_image_read(
+		       answer, sandbox->image, &image, &failure) != 0) {
 		fail_image(sandbox, &failure);
-	else
-		create_container(sandbox);
+	} else {
+		sandbox->found =
+		    sandbox_image_get_take(&sandbox->factory->images, &image);
+		sandbox->image_found(sandbox);
+	}
 }
 
 /* An image that came from no registry has no repository digest; its id serves
@@ -263,10 +253,19 @@ on_image_by_name(void *arg, json_t *answer, const struct err *err)
 }
 
 void
-sandbox_create_begin(struct sandbox *sandbox)
+sandbox_create_find_image(
+    struct sandbox *sandbox, void (*found)(struct sandbox *sandbox))
 {
 	struct engine_done done = {on_image_by_name, sandbox};
 
+	sandbox->image_found = found;
+	sandbox->call = engine_inspect_image(
+	    sandbox->factory->engine, sandbox->image, done);
+}
+
+void
+sandbox_create_begin(struct sandbox *sandbox)
+{
 	if (!sandbox->factory->agreed) {
 		sandbox_fail(sandbox, SANDBOX_FAILURE_ENGINE,
 		    sandbox->factory->told ? sandbox->factory->reason
@@ -278,6 +277,5 @@ sandbox_create_begin(struct sandbox *sandbox)
 		    "this is not the name of an image");
 		return;
 	}
-	sandbox->call = engine_inspect_image(
-	    sandbox->factory->engine, sandbox->image, done);
+	sandbox_create_find_image(sandbox, create_container);
 }

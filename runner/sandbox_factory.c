@@ -17,6 +17,7 @@
 #include "lib/file.h"
 #include "lib/json.h"
 #include "runner/sandbox_folder.h"
+#include "runner/sandbox_state.h"
 #include "runner/template.h"
 
 #define SECCOMP_MAX (1024 * 1024)
@@ -89,6 +90,7 @@ free_members(struct sandbox_factory *factory)
 	if (factory->removals != NULL)
 		sandbox_removals_free(factory->removals);
 	engine_free(factory->engine);
+	free(factory->packet);
 	free(factory->runner_id);
 	free(factory->directory);
 	free(factory->hosts_path);
@@ -106,6 +108,7 @@ sandbox_factory_new(uv_loop_t *loop,
 	struct sandbox_factory *factory = alloc_zero(1, sizeof(*factory));
 
 	factory->loop = loop;
+	factory->packet = alloc_zero(1, CONTROL_PACKET_MAX);
 	factory->uid = configuration->uid;
 	factory->gid = configuration->gid;
 	factory->runner_id = alloc_string(configuration->runner_id);
@@ -139,6 +142,9 @@ sandbox_factory_free(struct sandbox_factory *factory)
 		sandbox_destroy(factory->sandboxes);
 	while (factory->kept != NULL)
 		sandbox_factory_drop(factory, factory->kept->id);
+	/* Sandboxes are freed in the next turn. */
+	while (factory->images != NULL)
+		sandbox_image_detach(factory->images);
 	if (factory->timer != NULL)
 		uv_close((uv_handle_t *)factory->timer, free_timer);
 	free_members(factory);
@@ -158,7 +164,24 @@ tell(struct sandbox_factory *factory, const char *reason)
 		return;
 	factory->told = true;
 	snprintf(factory->reason, sizeof(factory->reason), "%s", reason);
-	factory->ready(factory->arg, *reason != '\0' ? factory->reason : NULL);
+	reason = *reason != '\0' ? factory->reason : NULL;
+	factory->ready(factory->arg, reason);
+	if (factory->watch != NULL)
+		factory->watch(factory->watch_arg, reason);
+}
+
+bool
+sandbox_factory_is_ready(const struct sandbox_factory *factory)
+{
+	return factory->told && *factory->reason == '\0';
+}
+
+void
+sandbox_factory_watch(struct sandbox_factory *factory,
+    void (*watch)(void *arg, const char *reason), void *arg)
+{
+	factory->watch = watch;
+	factory->watch_arg = arg;
 }
 
 void
@@ -184,6 +207,23 @@ sandbox_factory_drop(struct sandbox_factory *factory, const char *sandbox)
 		free(kept);
 		return;
 	}
+}
+
+bool
+sandbox_factory_knows(
+    const struct sandbox_factory *factory, const char *sandbox)
+{
+	for (const struct sandbox *s = factory->sandboxes; s != NULL;
+	     s = s->next) {
+		if (strcmp(s->id, sandbox) == 0)
+			return true;
+	}
+	for (const struct kept *kept = factory->kept; kept != NULL;
+	     kept = kept->next) {
+		if (strcmp(kept->id, sandbox) == 0)
+			return true;
+	}
+	return sandbox_removals_has(factory->removals, sandbox);
 }
 
 static void connect_engine(struct sandbox_factory *factory);

@@ -8,6 +8,7 @@
 
 #include "runner/engine.h"
 #include "runner/sandbox.h"
+#include "runner/sandbox_image.h"
 #include "runner/sandbox_removal.h"
 
 /* One that is not ours now and not to be removed: it runs for the next life
@@ -23,6 +24,8 @@ struct sandbox_factory {
 	struct sandbox_removals *removals;
 	struct sandbox *sandboxes; /* every one that is not destroyed */
 	struct kept *kept;
+	struct sandbox_image *images; /* those that are in use */
+	uint8_t *packet; /* of the control sockets */
 	char *runner_id;
 	char *directory, *hosts_path, *init_path; /* resolved */
 	char *seccomp; /* one line */
@@ -35,6 +38,8 @@ struct sandbox_factory {
 	struct engine_call *call;
 	void (*ready)(void *arg, const char *reason);
 	void *arg;
+	void (*watch)(void *arg, const char *reason);
+	void *watch_arg;
 	bool agreed; /* on an API version, once at least */
 	bool told; /* `ready` was called with `reason` */
 	char reason[ERR_DETAIL_MAX]; /* empty: ready */
@@ -48,6 +53,11 @@ void sandbox_factory_drop(struct sandbox_factory *factory, const char *sandbox);
 /* Whether a sandbox of this id lives, is kept or is being removed. */
 bool sandbox_factory_knows(
     const struct sandbox_factory *factory, const char *sandbox);
+
+bool sandbox_factory_is_ready(const struct sandbox_factory *factory);
+/* One more who is told what `ready` is; NULL: nobody. */
+void sandbox_factory_watch(struct sandbox_factory *factory,
+    void (*watch)(void *arg, const char *reason), void *arg);
 
 /* A sandbox could not reach the engine: known from here on, and not only with
  * the next look, in which time a queue would be thrown at it. */

@@ -64,6 +64,16 @@ sandbox_folder_make(
 	return -1;
 }
 
+int
+sandbox_folder_listen(
+    const char *parent, const char *sandbox, int *ret_listener, struct err *err)
+{
+	auto_free char *path = alloc_printf("%s/%s", parent, sandbox);
+
+	return packet_listen(
+	    path, CONTROL_SOCKET_NAME, SOCKET_MODE, ret_listener, err);
+}
+
 /* Only what we made stands in it; nobody else can write there. */
 static void
 empty_folder(int folder)

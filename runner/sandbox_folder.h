@@ -14,6 +14,9 @@ int sandbox_folder_prepare(const char *parent, struct err *err);
 /* The folder and its listening socket. */
 int sandbox_folder_make(const char *parent, const char *sandbox,
     int *ret_listener, struct err *err);
+/* The folder is there: its socket anew, without a moment with none. */
+int sandbox_folder_listen(const char *parent, const char *sandbox,
+    int *ret_listener, struct err *err);
 /* It need not be there. */
 void sandbox_folder_remove(const char *parent, const char *sandbox);
 /* Calls `each` with every sandbox that has a folder. */

@@ -13,11 +13,6 @@
 #include "runner/sandbox_folder.h"
 #include "runner/sandbox_state.h"
 
-/* The engine takes its time to notice that a container has ended (70 ms and
- * more), or is not there itself. */
-#define WHY_EACH_MS 100
-#define WHY_WITHIN_MS 10000
-
 static int
 find_inode(const char *path, struct control_inode *ret, struct err *err)
 {
@@ -90,13 +85,16 @@ static int
 take_hello(
     struct sandbox *sandbox, const struct control_hello *hello, struct err *err)
 {
-	if (sandbox->state != SANDBOX_AWAITED)
+	if (sandbox->state != SANDBOX_AWAITED &&
+	    sandbox->state != SANDBOX_ADOPTED)
 		return err_set(err, ERR_MALFORMED, "an unexpected hello");
 	if (hello->version != CONTROL_VERSION)
 		return err_set(err, ERR_CONFLICT,
 		    "task-init speaks version %u of the control protocol and "
 		    "not %d: is it of another release?",
 		    (unsigned)hello->version, CONTROL_VERSION);
+	if (sandbox->state == SANDBOX_ADOPTED)
+		return sandbox_adopt_hello(sandbox, hello, err);
 	if (hello->state != CONTROL_WAITING)
 		return err_set(err, ERR_MALFORMED,
 		    "a hello of one that has had its order");
@@ -108,14 +106,7 @@ take_hello(
 		engine_cancel(sandbox->call);
 	sandbox->call = NULL;
 	json_decref(take(sandbox->mounts));
-	sandbox->state = SANDBOX_READY;
-	sandbox->ready = (struct sandbox_ready){
-	    .id = sandbox->id,
-	    .container = sandbox->container,
-	    .image_id = sandbox->found.id,
-	    .init_pid = sandbox_control_peer(sandbox->control),
-	    .made_ms = sandbox->made_ms,
-	};
+	sandbox_set_ready(sandbox);
 	sandbox->events.ready(sandbox->arg, &sandbox->ready);
 	return 0;
 }
@@ -136,30 +127,36 @@ static int
 take_start_failed(
     struct sandbox *sandbox, uint32_t stage, uint32_t errnum, struct err *err)
 {
-	static const char *const stages[] = {
-	    [CONTROL_AT_ORDER] = "the order was not understood",
-	    [CONTROL_AT_FORK] = "no process could be made for it",
-	    [CONTROL_AT_FOLDER] = "its working directory cannot be entered",
-	    [CONTROL_AT_EXEC] = "cannot be executed",
-	    [CONTROL_AT_INPUT] = "an input could not be placed",
+	static const struct {
+		const char *text;
+		enum sandbox_failure failure;
+	} stages[] = {
+	    [CONTROL_AT_ORDER] = {"the order was not understood",
+		SANDBOX_FAILURE_ENGINE},
+	    [CONTROL_AT_FORK] = {"no process could be made for it",
+		SANDBOX_FAILURE_ENGINE},
+	    [CONTROL_AT_FOLDER] = {"its working directory cannot be entered",
+		SANDBOX_FAILURE_COMMAND},
+	    [CONTROL_AT_EXEC] = {"cannot be executed", SANDBOX_FAILURE_COMMAND},
+	    [CONTROL_AT_INPUT] = {"an input could not be placed into /tmp",
+		SANDBOX_FAILURE_INPUT},
 	};
 	struct sandbox_end *end = &sandbox->end;
+	const char *program = sandbox->program != NULL ? sandbox->program : "";
 	struct err text;
 
 	if (sandbox->state != SANDBOX_ORDERED)
 		return err_set(err, ERR_MALFORMED, "an unexpected failure");
 	end->how = SANDBOX_NOT_STARTED;
-	end->failure = stage == CONTROL_AT_EXEC || stage == CONTROL_AT_FOLDER
-	    ? SANDBOX_FAILURE_COMMAND
-	    : SANDBOX_FAILURE_ENGINE;
+	end->failure = stages[stage].failure;
 	end->errnum = (int)errnum;
 	/* err_set() makes the stranger's bytes one line of UTF-8; so many of
 	 * them fit into the detail whatever they are. */
 	if (stage == CONTROL_AT_EXEC)
-		err_set(&text, ERR_UNPROCESSABLE, "\"%.40s\" %s: %s",
-		    sandbox->program, stages[stage], strerror((int)errnum));
+		err_set(&text, ERR_UNPROCESSABLE, "\"%.40s\" %s: %s", program,
+		    stages[stage].text, strerror((int)errnum));
 	else
-		err_set(&text, ERR_UNPROCESSABLE, "%s: %s", stages[stage],
+		err_set(&text, ERR_UNPROCESSABLE, "%s: %s", stages[stage].text,
 		    strerror((int)errnum));
 	snprintf(end->detail, sizeof(end->detail), "%.255s", text.detail);
 	sandbox_finish(sandbox);
@@ -189,7 +186,6 @@ static int
 take_exit(
     struct sandbox *sandbox, const struct control_exit *report, struct err *err)
 {
-	struct control_frame done = {.type = CONTROL_DONE};
 	struct sandbox_end *end = &sandbox->end;
 
 	if (sandbox->state != SANDBOX_RUNNING)
@@ -206,9 +202,7 @@ take_exit(
 	end->system_us = (int64_t)report->system_us;
 	end->memory_peak_bytes = (int64_t)report->memory_peak;
 	end->oom_killed = report->oom_kills > 0;
-	/* The rest of the container ends behind the caller's back. */
-	sandbox_control_send(sandbox->control, &done, -1);
-	sandbox_finish(sandbox);
+	sandbox_files_begin(sandbox);
 	return 0;
 }
 
@@ -227,75 +221,31 @@ sandbox_run_frame(void *arg, const struct control_frame *frame, struct err *err)
 		    frame->start_failed.errnum, err);
 	case CONTROL_OUTPUT:
 		return take_output(sandbox, frame, err);
+	case CONTROL_TAKEN:
+		return sandbox_input_take(
+		    sandbox, frame->taken.offset, frame->taken.closed, err);
 	case CONTROL_EXIT:
 		return take_exit(sandbox, &frame->exit, err);
+	case CONTROL_FILE:
+		return sandbox_files_take(sandbox, &frame->file, err);
+	case CONTROL_FILE_END:
+		return sandbox_files_take_end(sandbox, frame->file_end.index,
+		    frame->file_end.status, frame->file_end.size, err);
 	default:
 		return err_set(err, ERR_MALFORMED, "a frame of ours");
 	}
-}
-
-static void ask_why(struct sandbox *sandbox);
-
-/* The container has ended, and task-init had no time to say how. */
-static void
-explain_death(struct sandbox *sandbox, const json_t *state)
-{
-	long long code = json_integer_value(json_object_get(state, "ExitCode"));
-	char detail[sizeof(sandbox->end.detail)];
-
-	sandbox->end.oom_killed =
-	    json_is_true(json_object_get(state, "OOMKilled"));
-	if (sandbox->kill_asked) {
-		sandbox->end.how = SANDBOX_KILLED;
-		sandbox->end.signal = SIGKILL;
-		sandbox_finish(sandbox);
-		return;
-	}
-	snprintf(detail, sizeof(detail),
-	    "its container ended without a report (exit status %lld%s)", code,
-	    sandbox->end.oom_killed ? ", out of memory" : "");
-	sandbox_lose(sandbox, detail);
-}
-
-static void
-on_why(void *arg, json_t *answer, const struct err *err)
-{
-	struct sandbox *sandbox = arg;
-	const json_t *state = json_object_get(answer, "State");
-
-	sandbox->call = NULL;
-	if (json_is_false(json_object_get(state, "Running"))) {
-		explain_death(sandbox, state);
-	} else if (answer == NULL && err->code == ERR_NOT_FOUND) {
-		sandbox_lose(
-		    sandbox, "its container was removed by somebody else");
-	} else if (clock_boot_ms() < sandbox->deadline_ms) {
-		sandbox_expect(sandbox, WHY_EACH_MS, ask_why);
-	} else if (answer == NULL) {
-		sandbox_lose(sandbox, err->detail);
-	} else {
-		sandbox_lose(sandbox, "its control connection ended");
-	}
-}
-
-static void
-ask_why(struct sandbox *sandbox)
-{
-	struct engine_done done = {on_why, sandbox};
-
-	sandbox->call =
-	    engine_inspect(sandbox->factory->engine, sandbox->container, done);
 }
 
 void
 sandbox_run_closed(void *arg, const struct err *err)
 {
 	struct sandbox *sandbox = arg;
-	bool ordered = sandbox->state >= SANDBOX_ORDERED;
+	bool ordered = sandbox->state == SANDBOX_ADOPTED ||
+	    sandbox->state >= SANDBOX_ORDERED;
 
 	if (sandbox->state >= SANDBOX_GONE)
 		return;
-	sandbox_create_cancel(sandbox);
+	sandbox_cancel_calls(sandbox);
 	if (!ordered) {
 		sandbox_fail(sandbox, SANDBOX_FAILURE_ENGINE,
 		    err->code != ERR_NONE
@@ -308,8 +258,9 @@ sandbox_run_closed(void *arg, const struct err *err)
 		sandbox_lose(sandbox, err->detail);
 		return;
 	}
-	sandbox->state = SANDBOX_GONE;
-	uv_timer_stop(&sandbox->timer);
-	sandbox->deadline_ms = clock_boot_ms() + WHY_WITHIN_MS;
-	ask_why(sandbox);
+	/* It said how the task ended, and had no time for its files. */
+	if (sandbox->exit_known)
+		sandbox_finish(sandbox);
+	else
+		sandbox_loss_ask(sandbox);
 }

@@ -94,10 +94,9 @@ make_mounts(const struct template_input *input)
 }
 
 static json_int_t
-limit_processors(const struct template_input *input)
+limit_processors(json_int_t milli, json_int_t processors)
 {
-	json_int_t milli = input->limits[LIMIT_CPUS];
-	json_int_t most = input->processors * 1000;
+	json_int_t most = processors * 1000;
 
 	/* The engine refuses more than there are. */
 	return milli < most ? milli : most;
@@ -113,23 +112,28 @@ weigh_processors(json_int_t milli)
 	return shares > SHARES_MOST ? SHARES_MOST : shares;
 }
 
+json_t *
+template_limits(const int64_t *limits, int64_t processors)
+{
+	json_int_t memory = limits[LIMIT_MEMORY];
+	json_int_t milli = limit_processors(limits[LIMIT_CPUS], processors);
+
+	/* Memory and swap together: equal, so there is no swap. */
+	return json_pack("{s:I, s:I, s:I, s:I, s:I}", "Memory", memory,
+	    "MemorySwap", memory, "NanoCpus", milli * NANO_PER_MILLI,
+	    "CpuShares", weigh_processors(milli), "PidsLimit",
+	    (json_int_t)limits[LIMIT_PIDS] + INIT_PIDS);
+}
+
 static void
 set_resources(json_t *host, const struct template_input *input)
 {
 	json_int_t memory = input->limits[LIMIT_MEMORY];
-	json_int_t milli = limit_processors(input);
+	auto_json *limits = template_limits(input->limits, input->processors);
 
-	/* Memory and swap together: equal, so there is no swap. */
-	json_object_set_new(host, "Memory", json_integer(memory));
-	json_object_set_new(host, "MemorySwap", json_integer(memory));
+	json_object_update(host, limits);
 	json_object_set_new(
 	    host, "ShmSize", json_integer(memory < SHM_MAX ? memory : SHM_MAX));
-	json_object_set_new(
-	    host, "NanoCpus", json_integer(milli * NANO_PER_MILLI));
-	json_object_set_new(
-	    host, "CpuShares", json_integer(weigh_processors(milli)));
-	json_object_set_new(host, "PidsLimit",
-	    json_integer(input->limits[LIMIT_PIDS] + INIT_PIDS));
 	json_object_set_new(host, "Ulimits", make_ulimits());
 	json_object_set_new(host, "Tmpfs", make_tmpfs(input));
 }

@@ -68,6 +68,13 @@ struct template_input {
 int template_compose(
     const struct template_input *input, json_t **ret, struct err *err);
 
+/* Of the description what engine_update() changes: memory, CPUs, PIDs. The
+ * caller owns it. */
+json_t *template_limits(const int64_t *limits, int64_t processors);
+/* As template_check() below, of those members alone. */
+int template_check_limits(
+    const json_t *asked, const json_t *inspection, struct err *err);
+
 /* ERR_CONFLICT with the member's path: what the engine made is not what it
  * was asked for. */
 int template_check(const json_t *asked, const char *image_id,
@@ -75,10 +82,12 @@ int template_check(const json_t *asked, const char *image_id,
 
 /* The body of task-init's order (runner/control.h): the image's ENTRYPOINT
  * with `args` or its CMD; the usual variables, the image's, then `env`.
- * ERR_UNPROCESSABLE: no command, or too much of it. */
+ * file_max: the most bytes of an
+ * output's file. ERR_UNPROCESSABLE: no command, or too much of it. */
 struct sandbox_command;
 int template_order_encode(const struct template_image *image,
-    const struct sandbox_command *command, struct buffer *ret, struct err *err);
+    const struct sandbox_command *command, uint64_t file_max,
+    struct buffer *ret, struct err *err);
 /* The first argument of such an order; "" where there is none. */
 const char *template_order_program(
     const struct template_image *image, const struct sandbox_command *command);

@@ -310,3 +310,11 @@ template_check(const json_t *asked, const char *image_id,
 	return check_mounts(json_object_get(host, "Mounts"),
 	    json_object_get(inspection, "Mounts"), err);
 }
+
+int
+template_check_limits(
+    const json_t *asked, const json_t *inspection, struct err *err)
+{
+	return compare_asked("HostConfig", asked,
+	    json_object_get(inspection, "HostConfig"), err);
+}

@@ -133,7 +133,8 @@ append_names(const struct sandbox_command *command, struct buffer *buffer,
 
 int
 template_order_encode(const struct template_image *image,
-    const struct sandbox_command *command, struct buffer *ret, struct err *err)
+    const struct sandbox_command *command, uint64_t file_max,
+    struct buffer *ret, struct err *err)
 {
 	struct variables variables = {image, command};
 	struct control_order numbers = {0};
@@ -149,12 +150,16 @@ template_order_encode(const struct template_image *image,
 		return err_set(err, ERR_UNPROCESSABLE,
 		    "no command: the image has neither ENTRYPOINT nor CMD, and "
 		    "the request no args");
+	if (command->ninputs > CONTROL_FILES_MAX ||
+	    command->noutputs > CONTROL_FILES_MAX)
+		return err_set(err, ERR_UNPROCESSABLE,
+		    "more than %d inputs or outputs", CONTROL_FILES_MAX);
 	if (body.full || numbers.nargs > CONTROL_ARGS_MAX ||
 	    numbers.nenv > CONTROL_ENV_MAX)
 		return err_set(err, ERR_UNPROCESSABLE,
 		    "the command with the image's ENTRYPOINT and ENV is too "
 		    "large");
-	numbers.file_max = INT64_MAX;
+	numbers.file_max = file_max;
 	numbers.deadline_s = command->timeout_s > 0
 	    ? (uint64_t)command->timeout_s
 	    : CONTROL_DEADLINE_MAX_S;

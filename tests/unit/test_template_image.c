@@ -206,7 +206,7 @@ make_order(const char *config, const struct sandbox_command *command,
 	struct err err;
 
 	if (read_as(text, "demo/x", &image, &err) != 0 ||
-	    template_order_encode(&image, command, buffer, &err) != 0)
+	    template_order_encode(&image, command, 1, buffer, &err) != 0)
 		fail_msg("%s", err.detail);
 	assert_true(control_decode_order(buffer->data, buffer->len, ret));
 }
@@ -266,7 +266,7 @@ assert_no_order(const char *config, const struct sandbox_command *command)
 
 	assert_int_equal(read_as(text, "demo/x", &image, &err), 0);
 	assert_int_equal(
-	    template_order_encode(&image, command, &buffer, &err), -1);
+	    template_order_encode(&image, command, 1, &buffer, &err), -1);
 	assert_int_equal(err.code, ERR_UNPROCESSABLE);
 	assert_null(buffer.data);
 }
