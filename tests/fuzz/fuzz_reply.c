@@ -46,7 +46,8 @@ read_in_steps(const char *data, size_t len, size_t step)
 		    outcome.step == REPLY_STEP_BAD)
 			break;
 		require((outcome.step == REPLY_STEP_BODY) == (body > 0));
-		reply_take(&outcome.reply, body);
+		if (outcome.step == REPLY_STEP_BODY)
+			reply_take(&outcome.reply, body);
 		outcome.used += body;
 		outcome.body += body;
 	}
