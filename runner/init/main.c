@@ -1,6 +1,7 @@
 /*
  * task-init: PID 1 of every container. It waits for one order, starts it, and
- * reports what becomes of it over the control socket.
+ * reports what becomes of it over the control socket, to whichever runner
+ * listens there.
  *
  * It runs with the task's uid and holds nothing worth having but that socket,
  * which is why it is undumpable before anything else: the task can neither
@@ -11,313 +12,179 @@
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
-#include <string.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
-#include "runner/init/stream.h"
-#include "runner/init/task.h"
+#include "runner/init/init.h"
 
-/* Without a runner for this long there is nothing to wait for. */
-#define CONNECT_PATIENCE_MS 300000
-#define CONNECT_EACH_MS 20
+/* Without an order, and without a runner that could give one. */
+#define WAITING_PATIENCE_MS (INT64_C(300) * 1000)
+/* With the report of an end that nobody hears. */
+#define ENDED_PATIENCE_MS (INT64_C(86400) * 1000)
+/* With ENOBUFS there is no event to wait for. */
+#define BLOCKED_EACH_MS 50
+/* Who was not our child ends without a signal for us. */
+#define CLEAR_EACH_MS 10
+#define LOOK_EACH_MS 60000
+/* Signals in one turn: somebody may send them without end. */
+#define SIGNAL_BATCH 16
 
-static struct init {
-	int control;
-	int signals;
-	bool blocked; /* the socket takes no more for now */
-	bool reported;
-	struct task task;
-	struct stream streams[CONTROL_STREAMS];
-	struct control_order order;
-	uint8_t packet[CONTROL_HEAD_MAX];
-} init; /* all zero: half a megabyte that is not in the file */
+static struct init init; /* all zero: most of a megabyte not in the file */
 
-static _Noreturn void
-end(int code)
+void
+init_end(enum init_end why)
 {
-	/* PID 1's end is the end of every process in the container. */
-	_exit(code);
+	_exit(why);
 }
 
-static struct control_inode
-find_inode(const char *path)
+static int64_t
+boot_ms(void)
 {
-	struct stat st;
+	struct timespec now;
 
-	if (stat(path, &st) != 0)
-		return (struct control_inode){0, 0};
-	return (struct control_inode){st.st_dev, st.st_ino};
-}
-
-static bool
-send_frame(const struct control_frame *frame, struct iovec *tail, int ntail)
-{
-	struct iovec iov[3] = {{init.packet, 0}};
-	struct msghdr header = {
-	    .msg_iov = iov, .msg_iovlen = (size_t)ntail + 1};
-
-	iov[0].iov_len = control_encode(frame, init.packet);
-	if (ntail > 0)
-		memcpy(iov + 1, tail, (size_t)ntail * sizeof(*tail));
-	while (
-	    sendmsg(init.control, &header, MSG_NOSIGNAL | MSG_DONTWAIT) < 0) {
-		if (errno == EINTR)
-			continue;
-		/* ENOBUFS: the machine is short of memory for sockets. */
-		if (errno == EAGAIN || errno == ENOBUFS)
-			return false;
-		end(1);
-	}
-	return true;
-}
-
-/* For the few small frames that must not be lost. */
-static void
-send_surely(const struct control_frame *frame)
-{
-	while (!send_frame(frame, NULL, 0)) {
-		struct pollfd fd = {init.control, POLLOUT, 0};
-
-		poll(&fd, 1, 1000);
-	}
-}
-
-static void
-connect_runner(void)
-{
-	static const struct sockaddr_un address = {
-	    AF_UNIX, CONTROL_FOLDER_PATH "/" CONTROL_SOCKET_NAME};
-	static const struct timespec pause = {0, CONNECT_EACH_MS * 1000000L};
-
-	for (int i = 0; i < CONNECT_PATIENCE_MS / CONNECT_EACH_MS; i++) {
-		init.control =
-		    socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
-		if (init.control < 0)
-			end(1);
-		if (connect(init.control, (const struct sockaddr *)&address,
-			sizeof(address)) == 0)
-			return;
-		close(init.control);
-		nanosleep(&pause, NULL);
-	}
-	end(1);
-}
-
-static void
-say_hello(int npaths, char **paths)
-{
-	struct control_frame frame = {.type = CONTROL_HELLO};
-
-	if (npaths > CONTROL_MOUNTS_MAX)
-		end(2);
-	frame.hello.version = CONTROL_VERSION;
-	frame.hello.state = CONTROL_WAITING;
-	frame.hello.netns = find_inode("/proc/self/ns/net");
-	frame.hello.nmounts = (uint32_t)npaths;
-	for (int i = 0; i < npaths; i++)
-		frame.hello.mounts[i] = find_inode(paths[i]);
-	send_surely(&frame);
-}
-
-static void
-fail_start(enum control_stage stage, int errnum)
-{
-	struct control_frame frame = {.type = CONTROL_START_FAILED};
-
-	frame.start_failed.stage = stage;
-	frame.start_failed.errnum = (uint32_t)errnum;
-	send_surely(&frame);
-}
-
-/* The order stays mapped only while it is needed. */
-static void
-start_task(int memfd)
-{
-	struct control_frame started = {.type = CONTROL_STARTED};
-	enum control_stage stage = CONTROL_AT_ORDER;
-	struct stat st;
-	void *data;
-	int errnum = EPROTO;
-
-	if (fstat(memfd, &st) != 0 || st.st_size <= 0 ||
-	    (size_t)st.st_size > CONTROL_ORDER_MAX)
-		end(2);
-	data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_PRIVATE, memfd, 0);
-	close(memfd);
-	if (data == MAP_FAILED)
-		end(2);
-	if (control_decode_order(data, (size_t)st.st_size, &init.order))
-		errnum = task_start(&init.task, &init.order, &stage);
-	munmap(data, (size_t)st.st_size);
-	if (errnum != 0) {
-		fail_start(stage, errnum);
-		return;
-	}
-	for (int i = 0; i < CONTROL_STREAMS; i++)
-		stream_open_take(&init.streams[i], init.task.pipes[i]);
-	send_surely(&started);
-}
-
-static void
-obey(const struct control_frame *frame, int memfd)
-{
-	if (frame->type == CONTROL_DONE)
-		end(0);
-	if ((frame->type == CONTROL_ORDER) != (memfd >= 0))
-		end(2);
-	if (frame->type == CONTROL_ORDER && init.task.pid == 0)
-		start_task(memfd);
-	else if (frame->type == CONTROL_SIGNAL)
-		task_signal(&init.task, (enum control_scope)frame->signal.scope,
-		    (int)frame->signal.number);
-	else if (frame->type != CONTROL_ACK ||
-	    !stream_acknowledge(
-		&init.streams[frame->ack.stream], frame->ack.offset))
-		end(2);
-}
-
-static int
-take_descriptor(struct msghdr *header)
-{
-	struct cmsghdr *cmsg = CMSG_FIRSTHDR(header);
-	int fd = -1;
-
-	if (cmsg != NULL && cmsg->cmsg_level == SOL_SOCKET &&
-	    cmsg->cmsg_type == SCM_RIGHTS &&
-	    cmsg->cmsg_len == CMSG_LEN(sizeof(int)))
-		memcpy(&fd, CMSG_DATA(cmsg), sizeof(int));
-	return fd;
-}
-
-static void
-receive(void)
-{
-	union {
-		char bytes[CMSG_SPACE(sizeof(int))];
-		struct cmsghdr align;
-	} room;
-	struct iovec iov = {init.packet, sizeof(init.packet)};
-	struct msghdr header = {.msg_iov = &iov,
-	    .msg_iovlen = 1,
-	    .msg_control = room.bytes,
-	    .msg_controllen = sizeof(room.bytes)};
-	struct control_frame frame;
-	ssize_t n =
-	    recvmsg(init.control, &header, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
-
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	/* The runner has gone: nobody holds the task to its limits now. */
-	if (n <= 0)
-		end(3);
-	if ((header.msg_flags & (MSG_TRUNC | MSG_CTRUNC)) != 0 ||
-	    !control_decode(init.packet, (size_t)n, &frame))
-		end(2);
-	obey(&frame, take_descriptor(&header));
-}
-
-static void
-send_output(uint32_t index)
-{
-	struct stream *stream = &init.streams[index];
-	struct control_frame frame = {.type = CONTROL_OUTPUT};
-
-	frame.output.index = index;
-	while (!init.blocked) {
-		struct iovec pieces[2];
-		size_t len;
-		int count =
-		    stream_peek(stream, CONTROL_DATA_MAX, pieces, &len);
-
-		if (count == 0)
-			return;
-		frame.output.offset = stream->sent;
-		if (send_frame(&frame, pieces, count))
-			stream->sent += len;
-		else
-			init.blocked = true;
-	}
-}
-
-static void
-report_end(void)
-{
-	struct control_frame frame = {.type = CONTROL_EXIT};
-
-	if (init.reported || !init.task.ended)
-		return;
-	for (int i = 0; i < CONTROL_STREAMS; i++) {
-		if (!stream_is_finished(&init.streams[i]))
-			return;
-		frame.exit.written[i] = init.streams[i].end;
-	}
-	task_report(&init.task, &frame.exit);
-	send_surely(&frame);
-	init.reported = true;
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
 static void
 take_signals(void)
 {
 	struct signalfd_siginfo info;
-	bool ended = init.task.ended;
 
-	while (
-	    read(init.signals, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
+	for (int i = 0; i < SIGNAL_BATCH &&
+	     read(init.signals, &info, sizeof(info)) == (ssize_t)sizeof(info);
+	     i++) {
 		/* Without a pid: from outside of the container. What the
 		 * task sends it could send to its group itself. */
 		if (info.ssi_signo == SIGCHLD || info.ssi_pid != 0)
 			continue;
 		/* The engine stops: an idle container is not to hold it up. */
 		if (init.task.pid == 0)
-			end(0);
+			init_end(INIT_DONE);
 		task_signal(&init.task, CONTROL_GROUP, (int)info.ssi_signo);
 	}
-	task_reap(&init.task);
-	if (ended || !init.task.ended)
-		return;
+}
+
+static bool
+clear_task(int64_t now_ms)
+{
+	bool more;
+
+	if (!init.task.ended || init.task.alone)
+		return false;
+	more = task_clear(&init.task);
+	if (!init.task.alone)
+		return more;
+	init.ended_ms = now_ms;
+	input_close(&init.input);
 	for (int i = 0; i < CONTROL_STREAMS; i++)
 		stream_drain(&init.streams[i]);
+	return false;
+}
+
+/* Nobody holds the task to its time while no runner does. */
+static void
+keep_time(int64_t now_ms)
+{
+	int64_t lost_ms = init.link.lost_ms;
+
+	if (init.link.open)
+		return;
+	if (init.task.pid == 0) {
+		if (now_ms - lost_ms >= WAITING_PATIENCE_MS)
+			init_end(INIT_ALONE);
+		return;
+	}
+	if (!init.task.ended && now_ms >= init.deadline_ms)
+		task_signal(&init.task, CONTROL_ALL, SIGKILL);
+	if (lost_ms < init.ended_ms)
+		lost_ms = init.ended_ms;
+	if (init.task.alone && now_ms - lost_ms >= ENDED_PATIENCE_MS)
+		init_end(INIT_ALONE);
 }
 
 static void
-turn(void)
+lower(int64_t *time, int64_t to)
 {
-	struct pollfd fds[2 + CONTROL_STREAMS] = {
-	    {init.control, POLLIN, 0},
-	    {init.signals, POLLIN, 0},
-	};
+	if (to < *time)
+		*time = to;
+}
 
-	if (init.blocked)
-		fds[0].events |= POLLOUT;
-	for (int i = 0; i < CONTROL_STREAMS; i++) {
-		fds[2 + i].fd = stream_has_room(&init.streams[i])
-		    ? init.streams[i].pipe
-		    : -1;
-		fds[2 + i].events = POLLIN;
-	}
-	/* With ENOBUFS there is no event to wait for: look again soon. */
-	if (poll(fds, 2 + CONTROL_STREAMS, init.blocked ? 50 : -1) < 0 &&
+/* -1: only events end the wait. */
+static int
+find_timeout(int64_t now_ms)
+{
+	int64_t until = now_ms + LOOK_EACH_MS;
+
+	if (init.link.fd < 0)
+		lower(&until, init.link.next_ms);
+	if (!init.link.open && init.task.pid != 0 && !init.task.ended)
+		lower(&until, init.deadline_ms);
+	if (init.link.blocked)
+		lower(&until, now_ms + BLOCKED_EACH_MS);
+	if (init.task.ended && !init.task.alone)
+		lower(&until, now_ms + CLEAR_EACH_MS);
+	if (until == now_ms + LOOK_EACH_MS && init.link.open)
+		return -1;
+	return until > now_ms ? (int)(until - now_ms) : 0;
+}
+
+enum { AT_LINK, AT_SIGNALS, AT_INPUT, AT_STREAMS };
+
+static void
+await(struct pollfd fds[AT_STREAMS + CONTROL_STREAMS], bool at_once)
+{
+	struct stream *streams = init.streams;
+
+	fds[AT_LINK] = (struct pollfd){init.link.fd,
+	    (short)(talk_has_more(&init) ? POLLIN | POLLOUT : POLLIN), 0};
+	fds[AT_SIGNALS] = (struct pollfd){init.signals, POLLIN, 0};
+	/* That nobody reads it any more is told in any case. */
+	fds[AT_INPUT] = (struct pollfd){init.input.pipe,
+	    (short)(input_wants_to_write(&init.input) ? POLLOUT : 0), 0};
+	for (int i = 0; i < CONTROL_STREAMS; i++)
+		fds[AT_STREAMS + i] = (struct pollfd){
+		    stream_has_room(&streams[i]) ? streams[i].pipe : -1, POLLIN,
+		    0};
+	if (poll(fds, AT_STREAMS + CONTROL_STREAMS,
+		at_once ? 0 : find_timeout(boot_ms())) < 0 &&
 	    errno != EINTR)
-		end(1);
-	init.blocked = false;
-	if ((fds[0].revents & ~POLLOUT) != 0)
-		receive();
-	if (fds[1].revents != 0)
+		init_end(INIT_NO_MEANS);
+}
+
+/* True: the next turn is to follow at once. */
+static bool
+turn(bool at_once)
+{
+	struct pollfd fds[AT_STREAMS + CONTROL_STREAMS];
+	int64_t now_ms;
+	bool more = false;
+
+	if (link_connect(&init.link, boot_ms()))
+		talk_hello(&init, boot_ms());
+	await(fds, at_once);
+	now_ms = boot_ms();
+	init.link.blocked = false;
+	if ((fds[AT_LINK].revents & ~POLLOUT) != 0)
+		talk_hear(&init, now_ms);
+	if (fds[AT_SIGNALS].revents != 0)
 		take_signals();
-	for (uint32_t i = 0; i < CONTROL_STREAMS; i++) {
-		if (fds[2 + i].revents != 0)
+	if (fds[AT_SIGNALS].revents != 0 || at_once)
+		more = task_reap(&init.task);
+	if ((fds[AT_INPUT].revents & POLLERR) != 0)
+		input_close(&init.input);
+	else if (fds[AT_INPUT].revents != 0)
+		input_write(&init.input);
+	for (int i = 0; i < CONTROL_STREAMS; i++) {
+		if (fds[AT_STREAMS + i].revents != 0)
 			stream_read(&init.streams[i]);
-		send_output(i);
 	}
-	report_end();
+	more = clear_task(now_ms) || more;
+	keep_time(now_ms);
+	talk_tell(&init);
+	return more;
 }
 
 static void
@@ -327,7 +194,7 @@ open_signals(void)
 
 	sigfillset(&set);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
-		end(1);
+		init_end(INIT_NO_MEANS);
 	/* Those with which an operator would stop a container. */
 	sigemptyset(&set);
 	for (const int *s = (const int[]){SIGCHLD, SIGTERM, SIGINT, SIGHUP,
@@ -336,19 +203,24 @@ open_signals(void)
 		sigaddset(&set, *s);
 	init.signals = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	if (init.signals < 0)
-		end(1);
+		init_end(INIT_NO_MEANS);
 }
 
 int
 main(int argc, char **argv)
 {
-	if (prctl(PR_SET_DUMPABLE, 0) != 0)
-		end(1);
+	bool more = false;
+
+	/* It kills all that it can see: nowhere but in a container. */
+	if (getpid() != 1 || prctl(PR_SET_DUMPABLE, 0) != 0)
+		init_end(INIT_NO_MEANS);
 	for (int i = 0; i < CONTROL_STREAMS; i++)
 		init.streams[i].pipe = -1;
+	init.input.pipe = -1;
+	files_init(&init.files);
 	open_signals();
-	connect_runner();
-	say_hello(argc - 1, argv + 1);
+	link_init(&init.link, boot_ms());
+	talk_prepare(&init, argc - 1, argv + 1);
 	for (;;)
-		turn();
+		more = turn(more);
 }

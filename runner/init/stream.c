@@ -98,6 +98,18 @@ stream_acknowledge(struct stream *stream, uint64_t offset)
 }
 
 bool
+stream_holds(const struct stream *stream, uint64_t offset)
+{
+	return offset >= stream->start && offset <= stream->end;
+}
+
+void
+stream_resume(struct stream *stream, uint64_t offset)
+{
+	stream->start = stream->sent = offset;
+}
+
+bool
 stream_is_finished(const struct stream *stream)
 {
 	return stream->pipe < 0 && stream->sent == stream->end;

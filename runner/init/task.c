@@ -20,6 +20,9 @@
 #define PATH_DEFAULT \
 	"/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
+/* A task that forks without end is not to keep us from everything else. */
+#define REAP_BATCH 256
+
 struct failure {
 	uint32_t stage;
 	int errnum;
@@ -137,7 +140,7 @@ become_task(const struct control_order *order, const int streams[3], int report)
 }
 
 struct plumbing {
-	int input;
+	int input[2]; /* the second is -1 where nothing is written */
 	int output[CONTROL_STREAMS][2];
 	int report[2];
 };
@@ -153,7 +156,8 @@ close_one(int *fd)
 static void
 close_plumbing(struct plumbing *plumbing)
 {
-	close_one(&plumbing->input);
+	close_one(&plumbing->input[0]);
+	close_one(&plumbing->input[1]);
 	for (int i = 0; i < CONTROL_STREAMS; i++) {
 		close_one(&plumbing->output[i][0]);
 		close_one(&plumbing->output[i][1]);
@@ -163,15 +167,26 @@ close_plumbing(struct plumbing *plumbing)
 }
 
 static int
-make_plumbing(struct plumbing *ret)
+make_input(bool has_stdin, int ret[2])
 {
-	ret->input = open("/dev/null", O_RDONLY | O_CLOEXEC);
-	if (ret->input < 0)
+	if (!has_stdin) {
+		ret[0] = open("/dev/null", O_RDONLY | O_CLOEXEC);
+		return ret[0] < 0 ? -1 : 0;
+	}
+	if (pipe2(ret, O_CLOEXEC) != 0)
+		return -1;
+	return fcntl(ret[1], F_SETFL, O_NONBLOCK);
+}
+
+static int
+make_plumbing(bool has_stdin, struct plumbing *ret)
+{
+	if (make_input(has_stdin, ret->input) != 0)
 		return -1;
 	for (int i = 0; i < CONTROL_STREAMS; i++) {
 		if (pipe2(ret->output[i], O_CLOEXEC) != 0)
 			return -1;
-		/* The flag is of the reading end's description alone. */
+		/* The flag is of this end's description alone. */
 		if (fcntl(ret->output[i][0], F_SETFL, O_NONBLOCK) != 0)
 			return -1;
 	}
@@ -203,7 +218,7 @@ fork_task(struct task *task, const struct control_order *order,
     struct plumbing *plumbing, enum control_stage *ret_stage)
 {
 	int streams[3] = {
-	    plumbing->input, plumbing->output[0][1], plumbing->output[1][1]};
+	    plumbing->input[0], plumbing->output[0][1], plumbing->output[1][1]};
 	pid_t pid = fork();
 	int errnum;
 
@@ -217,6 +232,8 @@ fork_task(struct task *task, const struct control_order *order,
 	if (errnum != 0)
 		return errnum;
 	task->pid = pid;
+	task->input = plumbing->input[1];
+	plumbing->input[1] = -1;
 	for (int i = 0; i < CONTROL_STREAMS; i++) {
 		task->pipes[i] = plumbing->output[i][0];
 		plumbing->output[i][0] = -1;
@@ -228,33 +245,45 @@ int
 task_start(struct task *task, const struct control_order *order,
     enum control_stage *ret_stage)
 {
-	struct plumbing plumbing = {-1, {{-1, -1}, {-1, -1}}, {-1, -1}};
+	struct plumbing plumbing = {{-1, -1}, {{-1, -1}, {-1, -1}}, {-1, -1}};
 	int errnum;
 
 	*ret_stage = CONTROL_AT_FORK;
-	errnum = make_plumbing(&plumbing) != 0
+	errnum = make_plumbing(order->has_stdin, &plumbing) != 0
 	    ? errno
 	    : fork_task(task, order, &plumbing, ret_stage);
 	close_plumbing(&plumbing);
 	return errnum;
 }
 
-void
+bool
 task_reap(struct task *task)
 {
-	for (;;) {
+	for (int i = 0; i < REAP_BATCH; i++) {
 		int status;
 		pid_t pid = waitpid(-1, &status, WNOHANG);
 
 		if (pid < 0 && errno == EINTR)
 			continue;
 		if (pid <= 0)
-			return;
+			return false;
 		if (pid != task->pid)
 			continue;
 		task->ended = true;
 		task->status = status;
 	}
+	return true;
+}
+
+bool
+task_clear(struct task *task)
+{
+	/* What has been killed may take a while to be gone. */
+	kill(-1, SIGKILL);
+	if (task_reap(task))
+		return true;
+	task->alone = kill(-1, SIGKILL) != 0 && errno == ESRCH;
+	return false;
 }
 
 void

@@ -11,17 +11,24 @@
 
 struct task {
 	pid_t pid; /* 0: none yet */
-	bool ended;
-	int status; /* as wait(2) gives it */
-	/* The reading ends of its standard streams; the caller takes them. */
+	bool ended; /* the main process has */
+	bool alone; /* and so has every other */
+	int status; /* of the main one, as wait(2) gives it */
+	/* The ends of its standard streams that are ours; the caller takes
+	 * them. Without standard input, `input` is -1. */
+	int input;
 	int pipes[CONTROL_STREAMS];
 };
 
 /* 0, or the errno with *ret_stage. Returns when execve(2) has succeeded. */
 int task_start(struct task *task, const struct control_order *order,
     enum control_stage *ret_stage);
-/* Reaps whoever ended. */
-void task_reap(struct task *task);
+/* Reaps whoever ended; true: perhaps not all of them. */
+bool task_reap(struct task *task);
+/* Once the main process has ended: kills and reaps the rest of the container,
+ * so that nothing is changed any more; sets `alone` when that is done. True:
+ * there are more to reap at once. */
+bool task_clear(struct task *task);
 void task_signal(const struct task *task, enum control_scope scope, int signal);
 
 /* CPU times, memory and kills by the kernel, and how the main one ended. */
