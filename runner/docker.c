@@ -308,6 +308,12 @@ engine_connect(struct engine *engine, struct engine_done done)
 	return call;
 }
 
+bool
+engine_is_agreed(const struct engine *engine)
+{
+	return engine->api != 0;
+}
+
 struct engine_call *
 engine_ping(struct engine *engine, struct engine_done done)
 {

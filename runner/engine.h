@@ -11,6 +11,7 @@
 #define RUNNER_ENGINE_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <uv.h>
 
 #include "lib/err.h"
@@ -46,6 +47,8 @@ void engine_cancel(struct engine_call *call);
  * that speaks none of ours is ERR_UNAVAILABLE, with both ranges. */
 struct engine_call *
 engine_connect(struct engine *engine, struct engine_done done);
+/* Before it, no other call can be made. */
+bool engine_is_agreed(const struct engine *engine);
 struct engine_call *engine_ping(struct engine *engine, struct engine_done done);
 
 struct engine_call *engine_inspect_image(

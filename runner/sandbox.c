@@ -209,7 +209,6 @@ seal_order(struct sandbox *sandbox, const struct sandbox_command *command,
 		return err_prefix(err, "image \"%s\"", sandbox->image);
 	sandbox->program = alloc_string(template_order_program(image, command));
 	sandbox->feed.wanted = command->has_stdin;
-	sandbox->feed.taken_known = true;
 	sandbox->harvest.count = command->noutputs;
 	sandbox->harvest.file_max = file_max;
 	return packet_seal(body.data, body.len, ret, err);
@@ -303,8 +302,9 @@ sandbox_kill_by_engine(struct sandbox *sandbox)
 	struct engine_done done = {on_killed, sandbox};
 
 	sandbox_cancel_calls(sandbox);
-	sandbox->call =
-	    engine_kill(sandbox->factory->engine, sandbox->container, done);
+	if (engine_is_agreed(sandbox->factory->engine))
+		sandbox->call = engine_kill(
+		    sandbox->factory->engine, sandbox->container, done);
 	sandbox_expect(sandbox, KILL_BY_ENGINE_MS, lose_killed);
 }
 
@@ -361,20 +361,22 @@ sandbox_destroy(struct sandbox *sandbox)
 	struct sandbox_removals *removals = sandbox->factory->removals;
 
 	struct control_frame done = {.type = CONTROL_DONE};
+	bool empty = sandbox->exit_known;
 
 	if (sandbox->destroyed)
 		return;
-	/* Nobody is to wait for us in vain until the container is removed. */
-	if (sandbox->control != NULL)
+	/* Whatever runs ends now, also where the engine is slow. */
+	if (!empty && sandbox->control != NULL)
 		sandbox_control_send(sandbox->control, &done, NULL, 0);
 	forget(sandbox);
 	/* By its name where no answer has given its id. */
 	if (sandbox->container != NULL)
-		sandbox_removals_add(
-		    removals, sandbox->id, sandbox->container, false);
+		sandbox_removals_add(removals, sandbox->id, sandbox->container,
+		    empty ? SANDBOX_REMOVAL_LATER : SANDBOX_REMOVAL_NOW);
 	else
 		sandbox_removals_add(removals, sandbox->id, sandbox->name,
-		    sandbox->name != NULL);
+		    sandbox->name != NULL ? SANDBOX_REMOVAL_IN_DOUBT
+					  : SANDBOX_REMOVAL_NOW);
 }
 
 void

@@ -49,8 +49,11 @@ void sandbox_factory_free(struct sandbox_factory *factory);
 struct sandbox_saved {
 	char id[UUID_TEXT];
 	char container[SANDBOX_NAME_SIZE], image_id[SANDBOX_NAME_SIZE];
-	int64_t init_pid, uid;
+	int64_t init_pid, uid; /* uid -1: the default */
 	int64_t tmp_bytes; /* its limit `tmp` */
+	/* The most of stdin that it can have been given; 0 where the order
+	 * had none. */
+	int64_t input_max;
 	size_t noutputs;
 	/* Output that has been kept, from its beginning on, by stream. */
 	uint64_t received[STREAM_COUNT];
@@ -206,6 +209,10 @@ bool sandbox_input_has_ended(const struct sandbox *sandbox);
 struct sandbox *sandbox_adopt(struct sandbox_factory *factory,
     const struct sandbox_saved *saved, const struct sandbox_events *events,
     void *arg);
+/* Output that has come, from its beginning on: what of it is not kept has not
+ * been given to output(). */
+uint64_t
+sandbox_output_received(const struct sandbox *sandbox, enum stream stream);
 /* Lets go of it, without end or removal, for the next life to adopt. */
 void sandbox_abandon(struct sandbox *sandbox);
 

@@ -22,7 +22,6 @@ static void look(struct sandbox *sandbox);
 static void
 give_up(struct sandbox *sandbox)
 {
-	sandbox->kill_asked = false;
 	sandbox_lose(sandbox, "task-init did not come back in time");
 }
 
@@ -51,7 +50,7 @@ look(struct sandbox *sandbox)
 		return;
 	}
 	/* Not before a version is agreed on. */
-	if (!sandbox->factory->agreed) {
+	if (!engine_is_agreed(sandbox->factory->engine)) {
 		sandbox_expect(sandbox, LOOK_EACH_MS, look);
 		return;
 	}
@@ -71,10 +70,13 @@ copy_saved(struct sandbox *sandbox, const struct sandbox_saved *saved)
 	snprintf(sandbox->id, sizeof(sandbox->id), "%s", saved->id);
 	sandbox->container = alloc_string(saved->container);
 	sandbox->image = alloc_string(saved->image_id);
-	sandbox->uid = saved->uid;
+	sandbox->uid =
+	    saved->uid >= 0 ? saved->uid : (int64_t)sandbox->factory->uid;
 	sandbox->limits[LIMIT_TMP] = saved->tmp_bytes;
 	for (int i = 0; i < STREAM_COUNT; i++)
 		sandbox->received[i] = saved->received[i];
+	sandbox->feed.wanted = saved->input_max > 0;
+	sandbox->feed.most = (uint64_t)saved->input_max;
 	sandbox->harvest.count = saved->noutputs;
 	sandbox->harvest.index = saved->file_index;
 	sandbox->harvest.offset = saved->file_offset;
@@ -119,6 +121,30 @@ wait_again(struct sandbox *sandbox)
 	sandbox->events.ready(sandbox->arg, &sandbox->ready);
 }
 
+static void
+find_image(struct sandbox *sandbox)
+{
+	if (engine_is_agreed(sandbox->factory->engine))
+		sandbox_create_find_image(sandbox, wait_again);
+	else if (clock_boot_ms() < sandbox->deadline_ms)
+		sandbox_expect(sandbox, LOOK_EACH_MS, find_image);
+	else
+		give_up(sandbox);
+}
+
+static int
+await_image(struct sandbox *sandbox, struct err *err)
+{
+	for (int i = 0; i < STREAM_COUNT; i++) {
+		if (sandbox->received[i] > 0)
+			return err_set(err, ERR_MALFORMED,
+			    "no order where there was output");
+	}
+	memset(&sandbox->feed, 0, sizeof(sandbox->feed));
+	find_image(sandbox);
+	return 0;
+}
+
 /* What is kept here must be of what the task wrote; and of what is not kept
  * here, task-init may have less than all. */
 static int
@@ -144,33 +170,39 @@ resume_output(
 	return 0;
 }
 
-static void
-resume_input(struct sandbox *sandbox, const struct control_hello *hello)
+static int
+resume_input(
+    struct sandbox *sandbox, const struct control_hello *hello, struct err *err)
 {
 	struct sandbox_feed *feed = &sandbox->feed;
 
-	/* Whether it is wanted the caller knows, and task-init. */
-	feed->wanted = true;
+	/* Of a life before it is only known how much it can be. */
+	if (hello->input > feed->most ||
+	    (!feed->wanted && (hello->input > 0 || hello->input_ended)))
+		return err_set(
+		    err, ERR_MALFORMED, "more input has come than was sent");
 	feed->given = feed->sent = hello->input;
 	feed->taken = hello->input > CONTROL_INPUT_WINDOW
 	    ? hello->input - CONTROL_INPUT_WINDOW
 	    : 0;
 	feed->end_given = feed->end_sent = hello->input_ended;
+	return 0;
 }
 
 int
 sandbox_adopt_hello(
     struct sandbox *sandbox, const struct control_hello *hello, struct err *err)
 {
+	if (sandbox->greeted)
+		return err_set(err, ERR_MALFORMED, "a second hello");
+	sandbox->greeted = true;
 	uv_timer_stop(&sandbox->timer);
 	sandbox_cancel_calls(sandbox);
-	if (hello->state == CONTROL_WAITING) {
-		sandbox_create_find_image(sandbox, wait_again);
-		return 0;
-	}
-	if (resume_output(sandbox, hello, err) != 0)
+	if (hello->state == CONTROL_WAITING)
+		return await_image(sandbox, err);
+	if (resume_input(sandbox, hello, err) != 0 ||
+	    resume_output(sandbox, hello, err) != 0)
 		return -1;
-	resume_input(sandbox, hello);
 	sandbox->state = SANDBOX_RUNNING;
 	if (sandbox->kill_asked)
 		sandbox_kill_all(sandbox);
@@ -178,4 +210,10 @@ sandbox_adopt_hello(
 		sandbox_tell(sandbox, CONTROL_GROUP, sandbox->signal_asked);
 	sandbox->events.started(sandbox->arg, clock_wall_ms());
 	return 0;
+}
+
+uint64_t
+sandbox_output_received(const struct sandbox *sandbox, enum stream stream)
+{
+	return sandbox->received[stream];
 }

@@ -266,7 +266,7 @@ sandbox_create_find_image(
 void
 sandbox_create_begin(struct sandbox *sandbox)
 {
-	if (!sandbox->factory->agreed) {
+	if (!engine_is_agreed(sandbox->factory->engine)) {
 		sandbox_fail(sandbox, SANDBOX_FAILURE_ENGINE,
 		    sandbox->factory->told ? sandbox->factory->reason
 					   : "the engine is not connected yet");

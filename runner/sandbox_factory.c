@@ -301,7 +301,8 @@ sweep_container(struct sandbox_factory *factory, const json_t *container)
 	    !uuid_is_valid(sandbox) || strcmp(runner, factory->runner_id) != 0)
 		return;
 	if (!sandbox_factory_knows(factory, sandbox))
-		sandbox_removals_add(factory->removals, sandbox, id, false);
+		sandbox_removals_add(
+		    factory->removals, sandbox, id, SANDBOX_REMOVAL_NOW);
 }
 
 static void
@@ -310,7 +311,8 @@ sweep_folder(void *arg, const char *sandbox)
 	struct sandbox_factory *factory = arg;
 
 	if (!sandbox_factory_knows(factory, sandbox))
-		sandbox_removals_add(factory->removals, sandbox, NULL, false);
+		sandbox_removals_add(
+		    factory->removals, sandbox, NULL, SANDBOX_REMOVAL_NOW);
 }
 
 static void
@@ -361,7 +363,6 @@ on_connected(void *arg, json_t *answer, const struct err *err)
 		fail(factory, err);
 		return;
 	}
-	factory->agreed = true;
 	sandbox_removals_hurry(factory->removals);
 	sweep(factory);
 }

@@ -40,7 +40,6 @@ struct sandbox_factory {
 	void *arg;
 	void (*watch)(void *arg, const char *reason);
 	void *watch_arg;
-	bool agreed; /* on an API version, once at least */
 	bool told; /* `ready` was called with `reason` */
 	char reason[ERR_DETAIL_MAX]; /* empty: ready */
 	uint64_t wait_ms;

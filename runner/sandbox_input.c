@@ -124,7 +124,8 @@ sandbox_input_take(
 		    err, ERR_MALFORMED, "more input is taken than was sent");
 	if (offset < feed->taken || (feed->closed && !closed))
 		return err_set(err, ERR_MALFORMED, "input is given back");
-	/* Said again it would only keep us busy. */
+	/* Said again it would only keep us busy; but for the first on a
+	 * connection, which says how it stands. */
 	if (feed->taken_known && offset == feed->taken &&
 	    closed == feed->closed)
 		return err_set(

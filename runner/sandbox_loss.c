@@ -61,6 +61,16 @@ ask(struct sandbox *sandbox)
 {
 	struct engine_done done = {on_answer, sandbox};
 
+	/* An adopted one, and no engine since we began. */
+	if (!engine_is_agreed(sandbox->factory->engine)) {
+		if (clock_boot_ms() < sandbox->deadline_ms)
+			sandbox_expect(sandbox, WHY_EACH_MS, ask);
+		else
+			sandbox_lose(sandbox,
+			    "its control connection ended, "
+			    "and there is no engine to ask");
+		return;
+	}
 	sandbox->call =
 	    engine_inspect(sandbox->factory->engine, sandbox->container, done);
 }

@@ -1,4 +1,8 @@
-/* Each removal has a timer of its own; a failure doubles its wait. */
+/*
+ * Each removal has a timer of its own; a failure doubles its wait. No more
+ * than a few are asked of the engine at once, since each costs it as much as
+ * a start does, and those are waited for.
+ */
 #include "runner/sandbox_removal.h"
 
 #include <stdlib.h>
@@ -15,6 +19,9 @@
 /* A create whose answer nobody waited for is done by then; if not, the next
  * sweep finds what came of it. */
 #define DOUBT_MS 3000
+/* Its task's end has been made durable and answered by then. */
+#define LATER_MS 50
+#define AT_ONCE 2
 
 struct removal {
 	uv_timer_t timer;
@@ -27,6 +34,8 @@ struct removal {
 	/* Until then it may yet come into being: a create is under way. */
 	int64_t doubtful_until_ms;
 	bool tried;
+	bool due; /* it waits for its turn */
+	struct removal *next_due;
 };
 
 struct sandbox_removals {
@@ -35,6 +44,8 @@ struct sandbox_removals {
 	char *parent;
 	struct removal *first;
 	size_t count;
+	size_t calls; /* at most AT_ONCE */
+	struct removal *due, **due_end;
 	void (*watcher)(void *arg);
 	void *watcher_arg;
 };
@@ -81,12 +92,53 @@ settle(struct removal *removal, bool gone)
 		all->watcher(all->watcher_arg);
 }
 
+static void on_removed(void *arg, json_t *answer, const struct err *err);
+
+static void
+ask(struct removal *removal)
+{
+	struct engine_done done = {on_removed, removal};
+
+	removal->all->calls++;
+	removal->call =
+	    engine_remove(removal->all->engine, removal->container, done);
+}
+
+static void
+await_turn(struct removal *removal)
+{
+	struct sandbox_removals *all = removal->all;
+
+	if (removal->due)
+		return;
+	removal->due = true;
+	removal->next_due = NULL;
+	*all->due_end = removal;
+	all->due_end = &removal->next_due;
+}
+
+static void
+give_turn(struct sandbox_removals *all)
+{
+	struct removal *removal = all->due;
+
+	if (removal == NULL)
+		return;
+	all->due = removal->next_due;
+	if (all->due == NULL)
+		all->due_end = &all->due;
+	removal->due = false;
+	ask(removal);
+}
+
 static void
 on_removed(void *arg, json_t *answer, const struct err *err)
 {
 	struct removal *removal = arg;
 
 	removal->call = NULL;
+	removal->all->calls--;
+	give_turn(removal->all);
 	/* 409: it is being removed already; the end is a 404. */
 	settle(removal,
 	    answer != NULL ||
@@ -98,13 +150,15 @@ static void
 try_removal(uv_timer_t *timer)
 {
 	struct removal *removal = timer->data;
-	struct engine_done done = {on_removed, removal};
 
 	if (removal->container == NULL)
 		settle(removal, true);
+	else if (!engine_is_agreed(removal->all->engine))
+		settle(removal, false);
+	else if (removal->all->calls < AT_ONCE)
+		ask(removal);
 	else
-		removal->call = engine_remove(
-		    removal->all->engine, removal->container, done);
+		await_turn(removal);
 }
 
 struct sandbox_removals *
@@ -115,6 +169,7 @@ sandbox_removals_new(uv_loop_t *loop, struct engine *engine, const char *parent)
 	removals->loop = loop;
 	removals->engine = engine;
 	removals->parent = alloc_string(parent);
+	removals->due_end = &removals->due;
 	return removals;
 }
 
@@ -132,7 +187,7 @@ sandbox_removals_free(struct sandbox_removals *removals)
 
 void
 sandbox_removals_add(struct sandbox_removals *removals, const char *sandbox,
-    const char *container, bool doubtful)
+    const char *container, enum sandbox_removal how)
 {
 	struct removal *removal = alloc_zero(1, sizeof(*removal));
 
@@ -140,7 +195,8 @@ sandbox_removals_add(struct sandbox_removals *removals, const char *sandbox,
 	memcpy(removal->sandbox, sandbox, UUID_TEXT);
 	removal->container = container != NULL ? alloc_string(container) : NULL;
 	removal->wait_ms = WAIT_LEAST_MS;
-	removal->doubtful_until_ms = doubtful ? clock_boot_ms() + DOUBT_MS : 0;
+	if (how == SANDBOX_REMOVAL_IN_DOUBT)
+		removal->doubtful_until_ms = clock_boot_ms() + DOUBT_MS;
 	removal->next = removals->first;
 	removal->link = &removals->first;
 	if (removal->next != NULL)
@@ -149,7 +205,8 @@ sandbox_removals_add(struct sandbox_removals *removals, const char *sandbox,
 	removals->count++;
 	uv_timer_init(removals->loop, &removal->timer);
 	removal->timer.data = removal;
-	uv_timer_start(&removal->timer, try_removal, 0, 0);
+	uv_timer_start(&removal->timer, try_removal,
+	    how == SANDBOX_REMOVAL_LATER ? LATER_MS : 0, 0);
 }
 
 bool

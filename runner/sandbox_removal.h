@@ -17,10 +17,18 @@ struct sandbox_removals *sandbox_removals_new(
 /* Drops what is not done; the next start finds it by its label. */
 void sandbox_removals_free(struct sandbox_removals *removals);
 
-/* container: its id or name; NULL where there is only a folder left.
- * doubtful: it was asked for, and may come into being a little later. */
+enum sandbox_removal {
+	SANDBOX_REMOVAL_NOW,
+	/* Nothing runs in it: the reply that its task's end is waited for
+	 * with comes first. */
+	SANDBOX_REMOVAL_LATER,
+	/* It was asked for, and may come into being a little later. */
+	SANDBOX_REMOVAL_IN_DOUBT
+};
+
+/* container: its id or name; NULL where there is only a folder left. */
 void sandbox_removals_add(struct sandbox_removals *removals,
-    const char *sandbox, const char *container, bool doubtful);
+    const char *sandbox, const char *container, enum sandbox_removal how);
 bool sandbox_removals_has(
     const struct sandbox_removals *removals, const char *sandbox);
 size_t sandbox_removals_count(const struct sandbox_removals *removals);

@@ -34,10 +34,11 @@ enum sandbox_state {
 /* Of standard input, by offsets. */
 struct sandbox_feed {
 	bool wanted; /* the order said so */
+	uint64_t most; /* that a life before can have given */
 	uint64_t given; /* by our caller */
 	uint64_t sent; /* to task-init; the rest is `pending` */
 	uint64_t taken; /* by the task */
-	bool taken_known; /* not before it is said, after an adoption */
+	bool taken_known; /* it was said on this connection */
 	bool closed; /* by the task */
 	bool end_given, end_sent;
 	struct buffer pending;
@@ -85,6 +86,7 @@ struct sandbox {
 	/* The task's. */
 	char *program; /* of the order: for messages */
 	bool kill_asked;
+	bool greeted; /* an adopted one, by its hello */
 	int signal_asked; /* of an adopted one, before its hello */
 	uint64_t received[STREAM_COUNT];
 	struct sandbox_feed feed;
