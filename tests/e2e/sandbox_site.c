@@ -140,21 +140,37 @@ free_command(struct sandbox_command *command)
 	free((void *)(uintptr_t)command->env);
 }
 
-void
-site_launch(struct record *record, const struct site_order *order)
-{
-	static const struct sandbox_events events = {
-	    .ready = on_ready,
-	    .started = on_started,
-	    .output = on_output,
-	    .ended = on_ended,
-	};
+static const struct sandbox_events events = {
+    .ready = on_ready,
+    .started = on_started,
+    .output = on_output,
+    .ended = on_ended,
+};
 
+static void
+prepare(struct record *record, const struct site_order *order)
+{
 	for (int i = 0; i < STREAM_COUNT; i++)
 		record->output[i].max = 64 << 20;
 	copy_command(record, &order->command);
+}
+
+void
+site_launch(struct record *record, const struct site_order *order)
+{
+	prepare(record, order);
 	record->sandbox =
 	    sandbox_new(site.factory, &order->spec, &events, record);
+}
+
+void
+site_take(struct record *record, struct sandbox *sandbox,
+    const struct site_order *order)
+{
+	prepare(record, order);
+	record->sandbox = sandbox;
+	sandbox_attach(sandbox, &events, record);
+	on_ready(record, sandbox_ready(sandbox));
 }
 
 void

@@ -92,7 +92,10 @@ void site_default_order(struct site_order *ret);
 void site_start(struct record *record);
 void site_launch(struct record *record, const struct site_order *order);
 void site_launch_shell(struct record *record, const char *script);
-/* The same, and waits for the end. */
+/* One that is ready already, and whose events went elsewhere. */
+void site_take(struct record *record, struct sandbox *sandbox,
+    const struct site_order *order);
+/* As site_launch(), and waits for the end. */
 void site_run(struct record *record, const struct site_order *order);
 void site_run_shell(struct record *record, const char *script);
 /* Never NULL. */
