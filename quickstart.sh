@@ -378,8 +378,8 @@ await_program() { # NAME PID
 	done
 }
 
-process_stop() { # NAME
-	local pid program
+process_stop() { # NAME [SIGNAL]
+	local pid program engine_end_signal=${2:-TERM}
 	pid=$(cat "$run/$1.pid" 2>/dev/null) || return 0
 	program=$(readlink "/proc/$pid/exe")
 	# After an update the program's file is another.
@@ -524,7 +524,8 @@ down() {
 		return
 	}
 	process_stop gateway
-	process_stop runner
+	# What runs ends with it.
+	process_stop runner INT
 	remove_containers
 	[ -d "$runtime/engine" ] && engine_stop "$runtime/engine" "$run/engine"
 	engine_unmount "$runtime" "$run"

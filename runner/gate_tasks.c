@@ -86,25 +86,52 @@ struct cancel {
 	int64_t grace;
 };
 
+/* Asked for, and answered when that is durable. */
+struct cancelling {
+	struct question *question;
+	char task[UUID_TEXT];
+};
+
+static void
+cancel_shown(struct question *question, void *arg, struct task *live,
+    struct task_data *data)
+{
+	(void)arg;
+	/* What did not run yet has ended as soon as that is durable. */
+	if (live != NULL && live->ending)
+		gate_wait_task(question, live, CANCEL_WAIT_MS, 202, false);
+	else
+		gate_reply_task(
+		    question, live != NULL ? 202 : 200, data, false);
+}
+
+/* Whether it could be written or not, it was done. */
+static void
+cancel_asked(void *arg, const struct err *err)
+{
+	auto_free struct cancelling *cancelling = arg;
+
+	(void)err;
+	gate_find_take(
+	    cancelling->question, cancelling->task, cancel_shown, NULL);
+}
+
 static void
 cancel_found(struct question *question, void *arg, struct task *live,
     struct task_data *data)
 {
 	auto_free struct cancel *cancel = arg;
 	auto_json *principal = gate_principal(question);
-	bool waits;
+	struct cancelling *cancelling;
 
 	if (live == NULL) {
 		gate_reply_task(question, 200, data, false);
 		return;
 	}
-	/* What does not run yet has ended as soon as that is durable. */
-	waits = !live->ordered;
-	tasks_cancel(live, cancel->grace, principal);
-	if (waits)
-		gate_wait_task(question, live, CANCEL_WAIT_MS, 202, false);
-	else
-		gate_reply_task(question, 202, data, false);
+	cancelling = alloc_zero(1, sizeof(*cancelling));
+	cancelling->question = question;
+	memcpy(cancelling->task, data->id, UUID_TEXT);
+	tasks_cancel(live, cancel->grace, principal, cancel_asked, cancelling);
 }
 
 int

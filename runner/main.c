@@ -21,7 +21,10 @@ static const char usage[] =
     "  --version      the version\n"
     "  --help         this text\n"
     "\n"
-    "SIGTERM stops it, SIGHUP reads the policy anew. See taskgate-runner(8).\n";
+    "SIGTERM stops it and leaves tasks running, for the next start to take "
+    "up;\n"
+    "SIGINT ends them first; SIGHUP reads the policy anew. See\n"
+    "taskgate-runner(8).\n";
 
 struct options {
 	const char *config;

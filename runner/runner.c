@@ -23,13 +23,15 @@
 #define TOKENS_CACHED 4096
 #define AUDIT_KEY_MAX 16384
 
-/* An orderly stop: tasks may end, then are ended, then we go. */
+/* An orderly stop: tasks may end, then are ended, then we go. Or they are
+ * handed over: only what is being written is waited for. */
 #define STOP_TASKS_MS 10000
 #define STOP_KILLED_MS 20000
+#define STOP_WRITTEN_MS 10000
 #define STOP_REMOVAL_MS 15000
-#define STOP_LOOK_MS 50
+#define STOP_LOOK_MS 20
 
-enum stop_step { STOP_WAIT, STOP_KILL, STOP_REMOVE, STOP_OVER };
+enum stop_step { STOP_WAIT, STOP_KILL, STOP_WRITE, STOP_REMOVE, STOP_OVER };
 
 int
 runner_check_ready(const struct runner *runner, struct err *err)
@@ -122,6 +124,8 @@ runner_reload(struct runner *runner)
 	policy_free(runner->policy);
 	runner->policy = policy;
 	runner->tasks.policy = policy;
+	if (runner->pool != NULL)
+		pool_set_policy(runner->pool, policy);
 	record_policy(runner);
 	runner_state_changed(runner);
 }
@@ -196,11 +200,13 @@ open_store(struct runner *runner, struct err *err)
 	    alloc_printf("%s/store.db", runner->config.state);
 	auto_free char *output =
 	    alloc_printf("%s/output", runner->config.state);
+	auto_free char *files = alloc_printf("%s/files", runner->config.state);
 
 	if (open_folder(runner->config.state, err) != 0 ||
 	    lock_folder(runner->config.state, &runner->lock, err) != 0 ||
 	    output_store_open(&runner->loop, output, &runner->outputs, err) !=
-		0)
+		0 ||
+	    files_store_open(files, &runner->outputs, &runner->files, err) != 0)
 		return -1;
 	runner->store =
 	    store_open(&runner->loop, database, on_store_changed, runner, err);
@@ -230,6 +236,40 @@ open_factory(struct runner *runner, struct err *err)
 }
 
 static void
+open_pool(struct runner *runner)
+{
+	const struct config *config = &runner->config;
+	const struct pool_bounds bounds = {
+	    .sandboxes_max = (size_t)config->warm_max,
+	    .memory_max_bytes = config->memory_max_bytes,
+	    .creating_max = (size_t)sysconf(_SC_NPROCESSORS_ONLN),
+	};
+
+	runner->pool = pool_new(&runner->loop, runner->factory, &bounds);
+	pool_set_policy(runner->pool, runner->policy);
+	runner->tasks.pool = runner->pool;
+}
+
+static void
+close_pool(struct runner *runner)
+{
+	runner->tasks.pool = NULL;
+	if (runner->pool != NULL)
+		pool_free(take(runner->pool));
+}
+
+/* What an earlier life left is known: the rest of it may be removed. */
+static void
+on_kept(void *arg, const struct sandbox_saved *saved, size_t n)
+{
+	struct runner *runner = arg;
+
+	sandbox_factory_start(
+	    runner->factory, saved, n, on_engine_changed, runner);
+	open_pool(runner);
+}
+
+static void
 open_tasks(struct runner *runner)
 {
 	const struct config *config = &runner->config;
@@ -247,9 +287,11 @@ open_tasks(struct runner *runner)
 	    .loop = &runner->loop,
 	    .store = runner->store,
 	    .outputs = &runner->outputs,
+	    .files = &runner->files,
 	    .factory = runner->factory,
 	    .policy = runner->policy,
 	    .changed = on_tasks_changed,
+	    .kept = on_kept,
 	    .arg = runner,
 	    .engine_reason = "engine: it has not answered yet",
 	};
@@ -313,10 +355,34 @@ close_all(struct runner *runner)
 	refusals_free(runner->refusals);
 	entry = tasks_entry(&runner->tasks, EVENT_RUNNER_STOPPED);
 	tasks_record_take(&runner->tasks, entry);
+	close_pool(runner);
 	/* Before the tasks: what it still reports is theirs. */
 	store_close(runner->store);
 	tasks_close(&runner->tasks);
 	sandbox_factory_free(runner->factory);
+}
+
+/* Ended tasks that cannot be written are left: the next life hears of their
+ * ends once more. */
+static bool
+is_written(const struct runner *runner)
+{
+	return tasks_ending(&runner->tasks) == 0 &&
+	    store_pending(runner->store) == 0;
+}
+
+static bool
+is_removed(const struct runner *runner)
+{
+	return sandbox_factory_pending(runner->factory) == 0 &&
+	    store_pending(runner->store) == 0;
+}
+
+static void
+leave_tasks(struct runner *runner)
+{
+	log_error("runner.tasks_left", NULL);
+	runner->exit_code = 1;
 }
 
 static void
@@ -336,16 +402,17 @@ on_stop(uv_timer_t *timer)
 	case STOP_KILL:
 		if (!is_idle && !is_late)
 			return;
-		if (!is_idle) {
-			log_error("runner.tasks_left", NULL);
-			runner->exit_code = 1;
-		}
+		if (!is_idle)
+			leave_tasks(runner);
+		begin_step(runner, STOP_REMOVE, STOP_REMOVAL_MS);
+		return;
+	case STOP_WRITE:
+		if (!is_written(runner) && !is_late)
+			return;
 		begin_step(runner, STOP_REMOVE, STOP_REMOVAL_MS);
 		return;
 	case STOP_REMOVE:
-		if ((sandbox_factory_pending(runner->factory) > 0 ||
-			store_pending(runner->store) > 0) &&
-		    !is_late)
+		if (!is_removed(runner) && !is_late)
 			return;
 		begin_step(runner, STOP_OVER, 0);
 		close_all(runner);
@@ -355,22 +422,31 @@ on_stop(uv_timer_t *timer)
 	}
 }
 
+/* What is ready for tasks goes in any case: the next life may be of another
+ * release. */
 void
-runner_stop(struct runner *runner)
+runner_stop(struct runner *runner, bool hand_over)
 {
 	if (runner->stopping) {
 		/* Asked again: in a hurry. */
 		runner->stop_next_ms = clock_boot_ms();
 		return;
 	}
-	log_info("runner.stopping", NULL);
+	log_info(
+	    "runner.stopping", "tasks", hand_over ? "kept" : "ended", NULL);
 	process_notify("STOPPING=1");
 	runner->stopping = true;
 	runner->tasks.stopping = true;
 	/* Who is connected still hears how things end. */
 	peers_close_listeners(runner);
 	runner_state_changed(runner);
-	begin_step(runner, STOP_WAIT, STOP_TASKS_MS);
+	close_pool(runner);
+	if (hand_over) {
+		tasks_hand_over(&runner->tasks);
+		begin_step(runner, STOP_WRITE, STOP_WRITTEN_MS);
+	} else {
+		begin_step(runner, STOP_WAIT, STOP_TASKS_MS);
+	}
 	uv_timer_start(&runner->stop, on_stop, 0, STOP_LOOK_MS);
 }
 
@@ -382,7 +458,7 @@ on_signal(uv_signal_t *handle, int number)
 	if (number == SIGHUP)
 		runner_reload(runner);
 	else
-		runner_stop(runner);
+		runner_stop(runner, number == SIGTERM);
 }
 
 static void
@@ -399,6 +475,7 @@ free_all(struct runner *runner)
 {
 	if (uv_loop_close(&runner->loop) != 0)
 		die("something of the loop is still open");
+	files_store_close(&runner->files);
 	output_store_close(&runner->outputs);
 	close(runner->lock);
 	policy_free(runner->policy);
@@ -426,8 +503,6 @@ runner_start(struct runner *runner)
 	tasks_record_take(&runner->tasks, entry);
 	record_policy(runner);
 	tasks_recover(&runner->tasks);
-	sandbox_factory_start(
-	    runner->factory, NULL, 0, on_engine_changed, runner);
 	log_info("runner.started", "runner", runner->config.id, NULL);
 	process_notify("READY=1");
 }

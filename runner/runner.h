@@ -10,6 +10,7 @@
 #include "runner/config.h"
 #include "runner/tasks.h"
 
+struct intake;
 struct peer;
 
 struct runner {
@@ -22,13 +23,17 @@ struct runner {
 	int lock; /* whoever has it has the state folder */
 	struct store *store;
 	struct output_store outputs;
+	struct files_store files;
+	struct blobs *blobs;
 	struct sandbox_factory *factory;
+	struct pool *pool; /* NULL: before the start, and while stopping */
 	char *engine_reason; /* NULL: it can be used */
 	struct tasks tasks;
 	struct refusals *refusals;
 	struct listener *gateway, *admin;
 	struct peer *peers;
 	size_t npeers;
+	struct intake *intakes; /* bodies under way */
 	uv_timer_t
 	    push; /* what changed is told soon, and numbers each second */
 	bool push_soon;
@@ -58,7 +63,8 @@ json_t *runner_reasons(const struct runner *runner);
 int runner_check_ready(const struct runner *runner, struct err *err);
 /* Loads the policy anew: whole, or the old one stays. */
 void runner_reload(struct runner *runner);
-void runner_stop(struct runner *runner);
+/* Ends what runs, or leaves it to the next life; then the loop ends. */
+void runner_stop(struct runner *runner, bool hand_over);
 
 /* runner/state.c: what peers are told of it. */
 json_t *runner_state(const struct runner *runner);

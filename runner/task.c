@@ -80,6 +80,7 @@ task_data_init(struct task_data *data)
 	    .queued_us = TASK_UNKNOWN,
 	    .starting_us = TASK_UNKNOWN,
 	    .running_us = TASK_UNKNOWN,
+	    .ending_us = TASK_UNKNOWN,
 	    .exit_code = TASK_UNKNOWN,
 	    .signal = TASK_UNKNOWN,
 	    .errnum = TASK_UNKNOWN,
@@ -123,6 +124,7 @@ reason_of(enum sandbox_failure failure)
 	    [SANDBOX_FAILURE_IMAGE] = "image",
 	    [SANDBOX_FAILURE_COMMAND] = "command",
 	    [SANDBOX_FAILURE_ENGINE] = "engine",
+	    [SANDBOX_FAILURE_INPUT] = "input",
 	};
 
 	return reasons[failure];
@@ -133,6 +135,7 @@ end_not_started(struct task_facts *facts, const struct sandbox_end *end,
     const struct task_end_context *context)
 {
 	facts->started_ms = TASK_UNKNOWN;
+	facts->starting_us = TASK_UNKNOWN;
 	snprintf(facts->detail, sizeof(facts->detail), "%s",
 	    context->cancelled && context->detail != NULL ? context->detail
 							  : end->detail);
@@ -142,7 +145,9 @@ end_not_started(struct task_facts *facts, const struct sandbox_end *end,
 	}
 	facts->outcome = OUTCOME_NOT_STARTED;
 	facts->reason = reason_of(end->failure);
-	if (end->failure == SANDBOX_FAILURE_COMMAND && end->errnum > 0)
+	if ((end->failure == SANDBOX_FAILURE_COMMAND ||
+		end->failure == SANDBOX_FAILURE_INPUT) &&
+	    end->errnum > 0)
 		facts->errnum = end->errnum;
 }
 
@@ -153,6 +158,7 @@ end_lost(struct task_facts *facts, const struct sandbox_end *end,
 	/* What we ended ourselves is not lost when only its report is. */
 	facts->outcome = context->cancelled ? OUTCOME_CANCELLED
 	    : context->timed_out            ? OUTCOME_TIMED_OUT
+	    : context->overdue              ? OUTCOME_TIMED_OUT
 	    : end->oom_killed               ? OUTCOME_OUT_OF_MEMORY
 					    : OUTCOME_LOST;
 	snprintf(facts->detail, sizeof(facts->detail), "%s",
@@ -174,7 +180,9 @@ end_process(struct task_facts *facts, const struct sandbox_end *end,
 	 * with 0: that is still why it ended, as timeout(1) has it. */
 	if (context->cancelled)
 		facts->outcome = OUTCOME_CANCELLED;
-	else if (context->timed_out)
+	else if (context->timed_out ||
+	    (context->overdue && end->how == SANDBOX_KILLED &&
+		end->signal == SIGKILL))
 		facts->outcome = OUTCOME_TIMED_OUT;
 	if (facts->outcome == OUTCOME_CANCELLED && context->detail != NULL)
 		snprintf(facts->detail, sizeof(facts->detail), "%s",

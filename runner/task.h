@@ -83,6 +83,7 @@ struct task_facts {
 	int64_t container_age_ms; /* when the order was given */
 	/* From acceptance to its turn, to the program's start, to its end. */
 	int64_t queued_us, starting_us, running_us;
+	int64_t ending_us; /* until its end was durable; never stored */
 	struct task_stdin input;
 	int64_t exit_code, signal; /* TASK_UNKNOWN */
 	const char *reason; /* static; NULL */
@@ -124,6 +125,9 @@ void task_data_done(struct task_data *data);
 struct task_end_context {
 	bool cancelled; /* someone asked for its end */
 	bool timed_out; /* its deadline did */
+	/* Its deadline had passed before it was heard of again, and KILL is
+	 * what ends a task then. */
+	bool overdue;
 	const char *detail; /* why it was cancelled; NULL: was asked for */
 };
 void task_facts_end(struct task_facts *facts, const struct sandbox_end *end,

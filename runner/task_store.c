@@ -111,20 +111,20 @@ task_store_insert(
 	return database_run(database, STATEMENT_TASK_INSERT, err,
 	    "ssssssssiissi", data->id, data->owner.subject, owner_text, request,
 	    data->request_sha256, data->rule, data->policy_sha256, limits_text,
-	    data->uid, data->gid, data->network,
-	    task_state_text(data->facts.state), data->created_ms);
+	    data->uid, data->gid, data->network, task_state_text(TASK_QUEUED),
+	    data->created_ms);
 }
 
 int
 task_store_start(struct database *database, const char *id,
     const struct task_facts *facts, struct err *err)
 {
-	return database_run(database, STATEMENT_TASK_START, err, "ssssisiiiii",
+	return database_run(database, STATEMENT_TASK_START, err, "ssssisiiiiii",
 	    id, task_state_text(facts->state), none_if_empty(facts->image_id),
 	    none_if_empty(facts->container), facts->started_ms,
 	    none_if_empty(facts->sandbox), facts->init_pid,
 	    (int64_t)facts->warm, facts->container_age_ms, facts->queued_us,
-	    facts->deadline_ms);
+	    facts->deadline_ms, facts->starting_us);
 }
 
 int

@@ -1,6 +1,5 @@
 /*
- * The collection of tasks: acceptance, waiting for them, and taking up what an
- * earlier life of the runner left.
+ * The collection of tasks: acceptance, and waiting for them.
  */
 #include "runner/tasks.h"
 
@@ -32,8 +31,10 @@ tasks_open(struct tasks *tasks, const struct queue_bounds *bounds)
 {
 	queue_init(&tasks->queue, bounds);
 	table_init(&tasks->by_id);
+	table_init(&tasks->accepting);
 	tasks->oldest = tasks->newest = NULL;
 	tasks->count = 0;
+	tasks->starting_cold = 0;
 	tasks->recovered = true;
 	tasks->recovering = false;
 	tasks->last_id[0] = '\0';
@@ -149,8 +150,14 @@ void
 task_forget(struct task *task)
 {
 	unlink_task(task);
+	task_close_inputs(task);
 	if (task->output != NULL)
 		output_release(take(task->output));
+	if (task->files != NULL)
+		files_free(take(task->files));
+	/* Of an end that never became durable. */
+	if (task->data.facts.files == NULL)
+		json_decref(task->end.files);
 	task->forgotten = true;
 	uv_close((uv_handle_t *)&task->timer, on_timer_closed);
 }
@@ -168,13 +175,44 @@ task_free_if_unused(struct task *task)
 
 /* From here on it can be followed. */
 static void
-enqueue(struct task *task)
+open_output(struct task *task)
+{
+	task->output = output_new(task->tasks->outputs, task->data.id,
+	    task->data.limits[LIMIT_OUTPUT]);
+}
+
+void
+task_wait(struct task *task)
+{
+	open_output(task);
+	queue_push(&task->tasks->queue, &task->entry);
+}
+
+/* Whether this is the only one of its key that is on its way: those that come
+ * behind it are most likely the same again. */
+static bool
+note_key(struct task *task, const char *key)
 {
 	struct tasks *tasks = task->tasks;
+	auto_free char *name = NULL;
 
-	task->output = output_new(
-	    tasks->outputs, task->data.id, task->data.limits[LIMIT_OUTPUT]);
-	queue_push(&tasks->queue, &task->entry);
+	if (key == NULL)
+		return true;
+	name = alloc_printf("%s %s", task->data.owner.subject, key);
+	if (table_find(&tasks->accepting, name) != NULL)
+		return false;
+	task->key = take(name);
+	table_add(&tasks->accepting, task->key, task);
+	return true;
+}
+
+static void
+forget_key(struct task *task)
+{
+	if (task->key == NULL)
+		return;
+	table_remove(&task->tasks->accepting, task->key);
+	free(take(task->key));
 }
 
 int
@@ -193,15 +231,60 @@ tasks_submit_take(struct tasks *tasks, struct task_data *data,
 	}
 	task = task_new_take(tasks, &own, submission->request_bytes);
 	task->entry = entry;
+	task->accepting = true;
+	task->accepted_us = clock_boot_us();
+	if (note_key(task, submission->key))
+		task_turn_at_once(task);
 	tasks_change_accept(task, submission);
 	return 0;
 }
 
+/* Nothing of it is on record. */
 static void
 give_up(struct task *task)
 {
-	queue_dismiss(&task->tasks->queue, &task->entry);
+	struct queue *queue = &task->tasks->queue;
+
+	if (task->sandbox != NULL)
+		sandbox_destroy(take(task->sandbox));
+	if (task->entry.standing == QUEUE_RUNNING) {
+		queue_return(queue, &task->entry);
+		queue_remove(queue, &task->entry);
+	} else {
+		queue_dismiss(queue, &task->entry);
+	}
 	task_forget(task);
+}
+
+static void
+stand_for_another(struct task *task, const char *existing, bool same,
+    const struct task_submission *submission)
+{
+	struct err conflict;
+
+	give_up(task);
+	if (!same)
+		err_set(&conflict, ERR_CONFLICT,
+		    "this Idempotency-Key stands for another request");
+	else
+		task->tasks->counters.repeated++;
+	submission->done(
+	    submission->arg, same ? NULL : &conflict, NULL, existing);
+}
+
+static void
+take_in(struct task *task)
+{
+	task->tasks->counters.accepted++;
+	task_link(task);
+	if (task->entry.standing == QUEUE_RUNNING) {
+		open_output(task);
+		task_go(task);
+	} else {
+		task_wait(task);
+	}
+	log_info("task.accepted", "task", task->data.id, "subject",
+	    task->data.owner.subject, "rule", task->data.rule, NULL);
 }
 
 void
@@ -209,31 +292,19 @@ tasks_accepted(struct task *task, const struct err *err, const char *existing,
     bool same, const struct task_submission *submission)
 {
 	struct tasks *tasks = task->tasks;
-	struct err conflict;
 
+	task->accepting = false;
+	forget_key(task);
 	if (existing != NULL && err == NULL) {
-		give_up(task);
-		if (!same)
-			err_set(&conflict, ERR_CONFLICT,
-			    "this Idempotency-Key stands for another request");
-		else
-			tasks->counters.repeated++;
-		submission->done(
-		    submission->arg, same ? NULL : &conflict, NULL, existing);
-		return;
-	}
-	if (err != NULL) {
+		stand_for_another(task, existing, same, submission);
+	} else if (err != NULL) {
 		give_up(task);
 		tasks->counters.refused++;
 		submission->done(submission->arg, err, NULL, NULL);
-		return;
+	} else {
+		take_in(task);
+		submission->done(submission->arg, NULL, task, NULL);
 	}
-	tasks->counters.accepted++;
-	task_link(task);
-	enqueue(task);
-	log_info("task.accepted", "task", task->data.id, "subject",
-	    task->data.owner.subject, "rule", task->data.rule, NULL);
-	submission->done(submission->arg, NULL, task, NULL);
 	tasks_dispatch(tasks);
 	tasks->changed(tasks->arg);
 }
@@ -321,111 +392,6 @@ tasks_standing(const struct task *task, struct task_standing *ret)
 	return ret;
 }
 
-/* -- recovery */
-
-struct recovery {
-	struct store_op op;
-	struct tasks *tasks;
-	struct task_data *found;
-	size_t count, size;
-	char last_id[UUID_TEXT];
-};
-
-static bool
-keep_row(void *arg, struct task_data *data)
-{
-	struct recovery *recovery = arg;
-
-	if (recovery->count == recovery->size) {
-		recovery->size = 2 * recovery->size + 64;
-		recovery->found = alloc_resize(
-		    recovery->found, recovery->size, sizeof(*recovery->found));
-	}
-	recovery->found[recovery->count++] = *data;
-	*data = (struct task_data){0};
-	return true;
-}
-
-static int
-run_recovery(struct store_op *op, struct database *database, struct err *err)
-{
-	struct recovery *recovery = (struct recovery *)op;
-
-	if (task_store_last(database, recovery->last_id, err) != 0)
-		return -1;
-	return task_store_open(database, keep_row, recovery, err);
-}
-
-/* Its containers are removed, its end was never reported: not guessed at. */
-static void
-call_lost(struct task *task)
-{
-	static const struct sandbox_end lost = {
-	    .how = SANDBOX_LOST,
-	    .detail = "the runner ended while the task ran",
-	};
-
-	for (int i = 0; i < STREAM_COUNT; i++)
-		task->data.facts.kept[i] = output_size(
-		    task->tasks->outputs, task->data.id, (enum stream)i);
-	task_end(task, &lost);
-}
-
-static void
-take_up(struct tasks *tasks, struct task_data *data)
-{
-	bool waits = data->facts.state == TASK_QUEUED;
-	auto_free char *body = json_dumps(data->request.body, JSON_COMPACT);
-	int64_t bytes = body != NULL ? (int64_t)strlen(body) : 0;
-	struct task *task = task_new_take(tasks, data, bytes);
-
-	task_link(task);
-	if (!waits) {
-		call_lost(task);
-		return;
-	}
-	queue_readmit(&tasks->queue, task->data.owner.subject, task->data.rule,
-	    &task->entry);
-	enqueue(task);
-}
-
-static void
-recovery_done(struct store_op *op, const struct err *err)
-{
-	struct recovery *recovery = (struct recovery *)op;
-	struct tasks *tasks = recovery->tasks;
-
-	tasks->recovering = false;
-	if (err == NULL) {
-		memcpy(tasks->last_id, recovery->last_id, UUID_TEXT);
-		tasks->recovered = true;
-	} else {
-		log_failure(LOG_LEVEL_ERROR, "tasks.not_recovered", err, NULL);
-	}
-	for (size_t i = 0; i < recovery->count; i++) {
-		if (err == NULL)
-			take_up(tasks, &recovery->found[i]);
-		task_data_done(&recovery->found[i]);
-	}
-	free(recovery->found);
-	free(recovery);
-	tasks_dispatch(tasks);
-	tasks->changed(tasks->arg);
-}
-
-void
-tasks_recover(struct tasks *tasks)
-{
-	struct recovery *recovery = alloc_zero(1, sizeof(*recovery));
-
-	tasks->recovering = true;
-	tasks->recovered = false;
-	recovery->tasks = tasks;
-	recovery->op = (struct store_op){
-	    .reads = true, .run = run_recovery, .done = recovery_done};
-	store_submit(tasks->store, &recovery->op);
-}
-
 /* -- what could not be written is written when it can be */
 
 static void
@@ -449,6 +415,32 @@ tasks_busy(const struct tasks *tasks)
 	return tasks->count - tasks->queue.length;
 }
 
+size_t
+tasks_ending(const struct tasks *tasks)
+{
+	size_t count = 0;
+
+	for (const struct task *task = tasks->oldest; task != NULL;
+	     task = task->newer)
+		count += task->ending ? 1 : 0;
+	return count;
+}
+
+/* What is on record as running and is not ended by us, also what has ended and
+ * could not be written, is heard of in the next life. */
+static void
+leave_sandbox(struct task *task)
+{
+	struct sandbox *sandbox = take(task->sandbox);
+
+	if (sandbox == NULL)
+		return;
+	if (task->recorded && (task->tasks->handing_over || task->ending))
+		sandbox_abandon(sandbox);
+	else
+		sandbox_destroy(sandbox);
+}
+
 void
 tasks_close(struct tasks *tasks)
 {
@@ -457,13 +449,14 @@ tasks_close(struct tasks *tasks)
 
 		if (task->entry.standing == QUEUE_WAITING)
 			queue_remove(&tasks->queue, &task->entry);
-		if (task->sandbox != NULL)
-			sandbox_destroy(take(task->sandbox));
+		leave_sandbox(task);
+		input_gone(task);
 		task_tell_waiters(task);
 		task_forget(task);
 	}
 	output_store_end(tasks->outputs, FOLLOWERS_MS);
 	queue_done(&tasks->queue);
 	table_done(&tasks->by_id);
+	table_done(&tasks->accepting);
 	uv_close((uv_handle_t *)&tasks->again, NULL);
 }

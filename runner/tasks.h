@@ -10,7 +10,11 @@
 
 #include "policy/policy.h"
 #include "runner/audit.h"
+#include "runner/blobs.h"
+#include "runner/files.h"
+#include "runner/input.h"
 #include "runner/output.h"
+#include "runner/pool.h"
 #include "runner/queue.h"
 #include "runner/sandbox.h"
 #include "runner/store.h"
@@ -28,17 +32,32 @@ struct task {
 	struct tasks *tasks;
 	struct task *older, *newer;
 	struct queue_entry entry;
-	struct sandbox *sandbox;
+	struct sandbox *sandbox; /* until its end is durable */
 	struct output *output;
+	struct files *files; /* NULL: it is to leave none, or has no order */
+	int *inputs; /* descriptors of what it reads, until the order */
+	size_t ninputs;
+	struct tasks_upload upload; /* where `uploading` */
+	bool uploading, upload_finished;
+	char *key; /* of its acceptance, while that is written; NULL */
+	bool accepting; /* that is being written */
+	bool recorded; /* its start is durable, or on its way there */
+	bool again; /* and on record since an earlier life */
+	bool starting_cold; /* its container is being made */
 	bool ordered; /* task-init has its order */
+	bool adopting; /* of an earlier life, and not heard of yet */
+	bool exited; /* its program; its files may follow */
 	bool ending; /* how it ended is known, but not durable yet */
 	bool held; /* the store refused the end: to be tried again */
 	bool was_held; /* the log has it already */
+	int digesting; /* what is still to be hashed before the end */
 	struct task_facts end;
-	bool cancelled, timed_out;
-	const char *why; /* it was cancelled, static; NULL: it was asked for */
+	bool timed_out;
+	bool overdue; /* it was, before it was heard of: KILL ended it then */
 	uv_timer_t timer;
 	int64_t deadline_ms, kill_ms; /* CLOCK_BOOTTIME; TASK_UNKNOWN */
+	/* CLOCK_BOOTTIME, of its acceptance and so on. */
+	int64_t accepted_us, turn_us, started_us, ended_us;
 	unsigned users; /* changes under way */
 	bool timer_closed;
 	bool forgotten; /* ended, durable, told: goes with its last user */
@@ -46,7 +65,7 @@ struct task {
 };
 
 struct tasks_counters {
-	uint64_t accepted, repeated, denied, refused, started;
+	uint64_t accepted, repeated, denied, refused, started, warm, adopted;
 	uint64_t finished[OUTCOME_COUNT];
 	uint64_t output_bytes;
 };
@@ -55,17 +74,25 @@ struct tasks {
 	uv_loop_t *loop;
 	struct store *store;
 	struct output_store *outputs;
+	struct files_store *files;
+	struct blobs *blobs;
 	struct sandbox_factory *factory;
+	struct pool *pool; /* NULL: every start is cold */
 	const struct policy *policy; /* in force; the runner's */
 	void (*changed)(void *arg); /* numbers, or whether all is done */
+	/* Once: these run since an earlier life, all else is to be removed. */
+	void (*kept)(void *arg, const struct sandbox_saved *saved, size_t n);
 	void *arg;
 	const char *engine_reason; /* not NULL: nothing is started */
 	bool stopping; /* nothing is started or accepted */
+	bool handing_over; /* what runs is left to the next life */
 	bool no_room; /* on the disk: nothing is started or accepted */
 	bool dispatching;
 	bool recovered, recovering; /* whether an earlier life's are known */
+	size_t starting_cold; /* tasks whose containers are being made */
 	struct queue queue;
 	struct table by_id;
+	struct table accepting; /* by subject and key */
 	struct task *oldest, *newest;
 	size_t count;
 	uv_timer_t again; /* held ends, and a recovery that failed */
@@ -76,17 +103,23 @@ struct tasks {
 /* Of *tasks, what stands before `queue` is the caller's to fill. Without
  * tasks_recover() there is no earlier life. */
 void tasks_open(struct tasks *tasks, const struct queue_bounds *bounds);
-/* Reads what is not finished: takes up what waits, calls lost what ran. */
+/* Reads what is not finished: takes up what waits, says by kept() what runs
+ * and adopts it. */
 void tasks_recover(struct tasks *tasks);
 /* Nothing may be under way any more but waiting tasks. */
 void tasks_close(struct tasks *tasks);
 
 /* Starts what can be started now. */
 void tasks_dispatch(struct tasks *tasks);
-/* Ends everything that runs, as cancelled: `why` is static. */
+/* Ends everything that runs, as cancelled. */
 void tasks_end_all(struct tasks *tasks, const char *why);
+/* What has not started waits again; what runs is left as it is by
+ * tasks_close(), for the next life to adopt. */
+void tasks_hand_over(struct tasks *tasks);
 /* Tasks that run, or whose end is not durable. */
 size_t tasks_busy(const struct tasks *tasks);
+/* Those whose end is not durable alone. */
+size_t tasks_ending(const struct tasks *tasks);
 struct task *tasks_find(const struct tasks *tasks, const char *id);
 
 /* Later than every id before. */
@@ -109,8 +142,10 @@ int tasks_submit_take(struct tasks *tasks, struct task_data *data,
     const struct task_submission *submission, struct err *err);
 
 /* TERM, and KILL after the grace; asked again, the shorter grace counts. Who
- * asks goes into the record (borrowed). */
-void tasks_cancel(struct task *task, int64_t grace_s, json_t *principal);
+ * asks goes into the record (borrowed). done() when that it was asked for is
+ * durable, or could not be written; the task may be gone by then. */
+void tasks_cancel(struct task *task, int64_t grace_s, json_t *principal,
+    void (*done)(void *arg, const struct err *err), void *arg);
 /* The record, then the signal, then done(); ERR_CONFLICT: it does not run. */
 void tasks_signal(struct task *task, int signal, json_t *principal,
     void (*done)(void *arg, const struct err *err), void *arg);

@@ -20,6 +20,7 @@ struct change {
 	task_changed *changed;
 	void (*done)(void *arg, const struct err *err);
 	void *arg;
+	struct audit_entry *started; /* of an acceptance with its start */
 	/* of an acceptance: */
 	struct task_submission submission;
 	char *key;
@@ -31,6 +32,7 @@ static void
 free_change(struct change *change)
 {
 	audit_entry_free(change->entry);
+	audit_entry_free(change->started);
 	free(change->request);
 	free(change->key);
 	free(change);
@@ -57,7 +59,13 @@ run_accept(struct store_op *op, struct database *database, struct err *err)
 	if (change->key != NULL &&
 	    task_store_add_key(database, data, change->key, err) != 0)
 		return -1;
-	return audit_append(database, change->entry, err);
+	if (audit_append(database, change->entry, err) != 0)
+		return -1;
+	if (change->started == NULL)
+		return 0;
+	if (task_store_start(database, data->id, &change->facts, err) != 0)
+		return -1;
+	return audit_append(database, change->started, err);
 }
 
 static int
@@ -67,6 +75,22 @@ run_start(struct store_op *op, struct database *database, struct err *err)
 
 	if (task_store_start(
 		database, change->task->data.id, &change->facts, err) != 0)
+		return -1;
+	return change->entry == NULL
+	    ? 0
+	    : audit_append(database, change->entry, err);
+}
+
+static int
+run_cancel(struct store_op *op, struct database *database, struct err *err)
+{
+	struct change *change = (struct change *)op;
+
+	const struct task_facts *facts = &change->facts;
+
+	if (facts->cancelled &&
+	    task_store_cancel(database, change->task->data.id,
+		facts->detail[0] != '\0' ? facts->detail : NULL, err) != 0)
 		return -1;
 	return audit_append(database, change->entry, err);
 }
@@ -136,6 +160,20 @@ accept_done(struct store_op *op, const struct err *err)
 }
 
 static void
+cancel_done(struct store_op *op, const struct err *err)
+{
+	struct change *change = (struct change *)op;
+
+	if (err != NULL)
+		log_failure(LOG_LEVEL_ERROR, "audit.not_written", err, "event",
+		    event_code(change->entry->event), NULL);
+	if (change->done != NULL)
+		change->done(change->arg, err);
+	let_go(change->task);
+	free_change(change);
+}
+
+static void
 record_done(struct store_op *op, const struct err *err)
 {
 	struct change *change = (struct change *)op;
@@ -184,6 +222,38 @@ new_entry(const struct task *task, enum event event)
 	return entry;
 }
 
+static struct audit_entry *
+new_start_entry(const struct task *task)
+{
+	const struct task_facts *facts = &task->data.facts;
+	struct audit_entry *entry = new_entry(task, EVENT_TASK_STARTED);
+
+	audit_set_message(entry, "A task of %s was started in container %.12s",
+	    task->data.owner.subject, facts->container);
+	json_object_set_new(
+	    entry->object, "image_id", audit_text(facts->image_id));
+	json_object_set_new(
+	    entry->object, "container", audit_text(facts->container));
+	json_object_set_new(
+	    entry->object, "start", json_string(facts->warm ? "warm" : "cold"));
+	return entry;
+}
+
+/* What the store is to know of the start. Should we not live to see more of it,
+ * it ran. */
+static void
+note_start(struct change *change, int64_t wall_ms)
+{
+	struct task *task = change->task;
+
+	change->facts = task->data.facts;
+	change->facts.started_ms = wall_ms;
+	change->facts.deadline_ms =
+	    wall_ms + 1000 * task->data.limits[LIMIT_TIMEOUT];
+	change->facts.starting_us = clock_boot_us() - task->turn_us;
+	change->facts.state = TASK_RUNNING;
+}
+
 void
 tasks_change_accept(struct task *task, const struct task_submission *submission)
 {
@@ -201,28 +271,46 @@ tasks_change_accept(struct task *task, const struct task_submission *submission)
 	change->submission = *submission;
 	if (submission->key != NULL)
 		change->key = alloc_string(submission->key);
+	if (task->recorded) {
+		change->started = new_start_entry(task);
+		note_start(change, change->started->wall_ms);
+	}
 	store_submit(task->tasks->store, &change->op);
 }
 
 void
-tasks_change_start(struct task *task, task_changed *done)
+tasks_change_start(struct task *task, bool again, task_changed *done)
 {
-	const struct task_facts *facts = &task->data.facts;
-	struct audit_entry *entry = new_entry(task, EVENT_TASK_STARTED);
-	struct change *change = new_change(task, entry, run_start, change_done);
+	struct change *change = new_change(
+	    task, again ? NULL : new_start_entry(task), run_start, change_done);
 
-	audit_set_message(entry, "A task of %s was started in container %.12s",
-	    task->data.owner.subject, facts->container);
-	json_object_set_new(
-	    entry->object, "image_id", audit_text(facts->image_id));
-	json_object_set_new(
-	    entry->object, "container", audit_text(facts->container));
-	change->facts = *facts;
-	change->facts.started_ms = entry->wall_ms;
-	/* Should we not live to see more of it, it ran. */
-	change->facts.state = TASK_RUNNING;
+	note_start(change, again ? clock_wall_ms() : change->entry->wall_ms);
 	change->changed = done;
 	store_submit(task->tasks->store, &change->op);
+}
+
+void
+tasks_change_cancel(struct task *task, struct audit_entry *entry,
+    void (*done)(void *arg, const struct err *err), void *arg)
+{
+	struct change *change =
+	    new_change(task, entry, run_cancel, cancel_done);
+
+	change->facts = task->data.facts;
+	change->done = done;
+	change->arg = arg;
+	store_submit(task->tasks->store, &change->op);
+}
+
+/* The digests are the record's, the names the client's. */
+static json_t *
+render_files(const json_t *files)
+{
+	json_t *copy = json_deep_copy(files);
+
+	for (size_t i = 0; i < json_array_size(copy); i++)
+		json_object_del(json_array_get(copy, i), "name");
+	return copy;
 }
 
 static json_t *
@@ -237,11 +325,14 @@ render_end(const struct task *task)
 	json_object_set_new(object, "task", json_string(copy.id));
 	/* What the client wrote is in the record of the acceptance. */
 	static const char *const elsewhere[] = {"id", "state", "outcome",
-	    "subject", "image", "args", "env", "rule", "limits", "detail",
-	    "created_at"};
+	    "subject", "image", "args", "env", "inputs", "rule", "limits",
+	    "detail", "created_at"};
 
 	for (size_t i = 0; i < COUNT(elsewhere); i++)
 		json_object_del(object, elsewhere[i]);
+	if (copy.facts.files != NULL)
+		json_object_set_new(
+		    object, "outputs", render_files(copy.facts.files));
 	return object;
 }
 

@@ -9,27 +9,79 @@
 /* Holds the task until done(). */
 typedef void task_changed(struct task *task, const struct err *err);
 
-/* Accepted: the row, the key and the record, unless the key is known. */
+/* Accepted: the row, the key and the record, unless the key is known; and where
+ * task->recorded says so, in the same transaction, about to be started. */
 void tasks_change_accept(
     struct task *task, const struct task_submission *submission);
-/* About to be started. */
-void tasks_change_start(struct task *task, task_changed *done);
+/* About to be started; `again`: that is on record already. */
+void tasks_change_start(struct task *task, bool again, task_changed *done);
+/* Its end was asked for; takes the entry. `done` may be NULL, and is called
+ * also when the task is gone. */
+void tasks_change_cancel(struct task *task, struct audit_entry *entry,
+    void (*done)(void *arg, const struct err *err), void *arg);
 /* Ended as task->end says. */
 void tasks_change_end(struct task *task, task_changed *done);
 
+/* -- among the files of tasks */
+
+/* tasks.c */
+struct task *task_new_take(
+    struct tasks *tasks, struct task_data *data, int64_t request_bytes);
+void task_link(struct task *task);
+/* It is in its line, and can be followed. */
+void task_wait(struct task *task);
+void task_tell_waiters(struct task *task);
+void task_forget(struct task *task);
+/* Gives the memory back where nobody needs it any more. */
+void task_free_if_unused(struct task *task);
 /* Within tasks_change_accept(). */
 void tasks_accepted(struct task *task, const struct err *err,
     const char *existing, bool same, const struct task_submission *submission);
-/* Gives the memory back where nobody needs it any more. */
-void task_free_if_unused(struct task *task);
-/* tasks_dispatch.c and tasks_end.c */
+
+/* tasks_turn.c */
+bool tasks_may_start(const struct tasks *tasks);
+/* Before it is accepted: has its turn where nobody else waits, and then takes
+ * a sandbox that is ready for it. */
+void task_turn_at_once(struct task *task);
+/* It is accepted, and has had its turn. */
+void task_go(struct task *task);
+/* Whether the policy in force lets it; else it ends. */
+bool task_ask_policy(struct task *task);
+/* What it reads, then its sandbox, then task_prepared(). */
+void task_find_inputs(struct task *task);
+/* Its container is being made, or no longer. */
+void task_count_cold(struct task *task, bool starting);
+/* For whoever makes sandboxes ready: how much runs. */
+void tasks_tell_pool(struct tasks *tasks);
+void task_close_inputs(struct task *task);
+
+/* tasks_run.c */
+extern const struct sandbox_events task_sandbox_events;
+void task_step_to(struct task *task, enum task_event event);
+/* What is to be known of a sandbox that waits. */
+void task_note_sandbox(struct task *task);
+void task_prepared(struct task *task);
+void task_give_order(struct task *task);
+void task_return_to_queue(struct task *task);
+
+/* tasks_stop.c */
+void task_arm_timer(struct task *task);
+void task_set_cancelled(struct task *task, const char *why);
+/* Kills what runs, as cancelled, with a record. */
+void task_stop(struct task *task, const char *why);
+
+/* tasks_recover.c: the sandbox of an earlier life's task says that its order
+ * never reached it, or that it runs or ran. */
+void task_start_again(struct task *task);
+void task_go_on(struct task *task);
+
+/* tasks_end.c */
+void task_note_exit(struct task *task);
 void task_end(struct task *task, const struct sandbox_end *end);
 void task_write_end(struct task *task);
-void task_arm_timer(struct task *task);
-void task_tell_waiters(struct task *task);
-void task_forget(struct task *task);
-void task_link(struct task *task);
-struct task *task_new_take(
-    struct tasks *tasks, struct task_data *data, int64_t request_bytes);
+
+/* input.c */
+void input_feed(struct task *task);
+void input_gone(struct task *task);
 
 #endif

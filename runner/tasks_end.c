@@ -1,6 +1,7 @@
 /*
  * The end of a task: known at once, told when it is durable. An end that
- * cannot be written is held.
+ * cannot be written is held, and so is its sandbox: should we not live to write
+ * it, the next life hears of it once more.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -33,12 +34,16 @@ end_written(struct task *task, const struct err *err)
 		task->was_held = true;
 		return;
 	}
+	task->end.ending_us = clock_boot_us() - task->ended_us;
 	task->data.facts = task->end;
 	tasks->counters.finished[task->end.outcome]++;
-	log_end(task);
 	if (task->output != NULL)
 		output_end(task->output);
 	task_tell_waiters(task);
+	/* Behind the replies: removing it takes its time. */
+	log_end(task);
+	if (task->sandbox != NULL)
+		sandbox_destroy(take(task->sandbox));
 	task_forget(task);
 	tasks->changed(tasks->arg);
 }
@@ -62,61 +67,115 @@ leave_place(struct task *task)
 		queue_remove(queue, &task->entry);
 }
 
-static void
-take_output(struct task *task)
-{
-	struct task_facts *end = &task->end;
+/* -- what it leaves */
 
-	if (task->output == NULL)
-		return;
-	for (int i = 0; i < STREAM_COUNT; i++)
-		end->kept[i] = output_kept(task->output, (enum stream)i);
-	end->truncated = output_is_truncated(task->output);
+static void
+take_output(struct task *task, const struct sandbox_end *end)
+{
+	struct task_facts *facts = &task->end;
+
+	for (int i = 0; i < STREAM_COUNT; i++) {
+		enum stream stream = (enum stream)i;
+
+		facts->kept[i] = output_kept(task->output, stream);
+		/* Also what was cut in a life before this one. */
+		if (end->written[i] > (uint64_t)facts->kept[i])
+			facts->truncated = true;
+	}
+	facts->truncated |= output_is_truncated(task->output);
 	if (output_failure(task->output) != NULL)
 		log_error("task.output_lost", "task", task->data.id, "reason",
 		    output_failure(task->output), NULL);
+}
+
+static void
+take_digests(struct task *task)
+{
+	for (int i = 0; task->output != NULL && i < STREAM_COUNT; i++)
+		memcpy(task->end.output_sha256[i],
+		    output_sha256(task->output, (enum stream)i), SHA256_HEX);
+	if (task->files == NULL)
+		return;
+	if (files_failure(task->files) != NULL)
+		log_error("task.files_lost", "task", task->data.id, "reason",
+		    files_failure(task->files), NULL);
+	task->end.files = files_render(task->files);
+}
+
+static void
+digested(void *arg)
+{
+	struct task *task = arg;
+
+	if (--task->digesting > 0)
+		return;
+	take_digests(task);
+	task_write_end(task);
+}
+
+static void
+digest(struct task *task)
+{
+	task->digesting = 1;
+	if (task->output != NULL) {
+		task->digesting++;
+		output_digest(task->output, digested, task);
+	}
+	if (task->files != NULL) {
+		task->digesting++;
+		files_digest(task->files, digested, task);
+	}
+	digested(task);
+}
+
+/* -- the end */
+
+static void
+decide(struct task *task, const struct sandbox_end *end)
+{
+	auto_free char *why = alloc_string(task->data.facts.detail);
+	const struct task_end_context context = {
+	    .cancelled = task->data.facts.cancelled,
+	    .timed_out = task->timed_out,
+	    .overdue = task->overdue,
+	    .detail = *why != '\0' ? why : NULL,
+	};
+
+	task->end = task->data.facts;
+	task_facts_end(&task->end, end, &context, clock_wall_ms());
+	if (task->output != NULL)
+		take_output(task, end);
+}
+
+void
+task_note_exit(struct task *task)
+{
+	task->ended_us = clock_boot_us();
+	task->exited = true;
+	if (task->started_us > 0)
+		task->data.facts.running_us = task->ended_us - task->started_us;
 }
 
 void
 task_end(struct task *task, const struct sandbox_end *end)
 {
 	struct tasks *tasks = task->tasks;
-	const struct task_end_context context = {
-	    .cancelled = task->cancelled,
-	    .timed_out = task->timed_out,
-	    .detail = task->why,
-	};
 
 	if (task->ending)
 		return;
+	if (!task->exited)
+		task_note_exit(task);
 	task->ending = true;
+	task_count_cold(task, false);
 	uv_timer_stop(&task->timer);
-	task->end = task->data.facts;
-	task_facts_end(&task->end, end, &context, clock_wall_ms());
-	take_output(task);
-	if (task->sandbox != NULL)
+	task_close_inputs(task);
+	input_gone(task);
+	decide(task, end);
+	/* Nothing is on record of it that would be looked for. */
+	if (task->sandbox != NULL && !task->recorded)
 		sandbox_destroy(take(task->sandbox));
 	leave_place(task);
-	task_write_end(task);
+	digest(task);
 	tasks_dispatch(tasks);
 	tasks->changed(tasks->arg);
-}
-
-void
-tasks_end_all(struct tasks *tasks, const char *why)
-{
-	static const struct sandbox_end dropped = {.how = SANDBOX_NOT_STARTED};
-	struct task *newer;
-
-	for (struct task *task = tasks->oldest; task != NULL; task = newer) {
-		newer = task->newer;
-		if (task->entry.standing != QUEUE_RUNNING || task->ending)
-			continue;
-		task->cancelled = true;
-		task->why = why;
-		if (!task->ordered)
-			task_end(task, &dropped);
-		else
-			sandbox_kill(task->sandbox);
-	}
 }

@@ -68,7 +68,7 @@ engine_end() { # SECONDS PID...
 	local seconds=$1
 	shift
 	[ $# -gt 0 ] || return 0
-	kill -TERM "$@" 2>/dev/null
+	kill "-${engine_end_signal:-TERM}" "$@" 2>/dev/null
 	engine_wait_gone "$seconds" "$@" && return 0
 	kill -KILL "$@" 2>/dev/null
 	engine_wait_gone 10 "$@"

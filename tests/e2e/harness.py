@@ -118,7 +118,8 @@ class Site:
             "runner", [self.bin / "taskgate-runner", "--config",
                        self.etc / "runner.json"],
             self.runner_uid, self.runner_uid,
-            [self.engine.gid, self.gateway_uid], self.folder / "runner.log")
+            [self.engine.gid, self.gateway_uid], self.folder / "runner.log",
+            end=signal.SIGINT)
 
     def _install_programs(self):
         source = pathlib.Path(os.environ["TASKGATE_BIN"])

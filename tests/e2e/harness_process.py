@@ -96,7 +96,9 @@ def reachable_folder():
 class Process:
     """One of our long-running programs."""
 
-    def __init__(self, name, arguments, uid, gid, groups, log):
+    def __init__(self, name, arguments, uid, gid, groups, log,
+                 end=signal.SIGTERM):
+        self.end = end
         self.name = name
         self.arguments = [str(word) for word in arguments]
         self.uid, self.gid, self.groups = uid, gid, groups
@@ -130,19 +132,20 @@ class Process:
         self.child.wait(30)
         self.child = None
 
-    def stop(self, seconds=60):
-        """SIGTERM, and an orderly end within the time."""
+    def stop(self, seconds=60, number=None):
+        """The signal that ends all of it, and an orderly end in time."""
+        number = number or self.end
         if self.child is None:
             return
         if self.alive:
-            self.child.send_signal(signal.SIGTERM)
+            self.child.send_signal(number)
         try:
             code = self.child.wait(seconds)
         except subprocess.TimeoutExpired:
             self.child.kill()
             self.child.wait()
             raise AssertionError(
-                f"{self.name} did not end within {seconds} s of SIGTERM"
+                f"{self.name} did not end within {seconds} s of {number.name}"
             ) from None
         finally:
             self.child = None

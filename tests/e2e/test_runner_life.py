@@ -32,7 +32,7 @@ class TestStop(Case):
                 task["state"] == "running" for task in
                 self.site.call("GET", "/v1/tasks").json["tasks"]),
                 what="the start")
-            self.site.runner.send(signal.SIGTERM)
+            self.site.runner.send(signal.SIGINT)
             answer = wire.answer("POST")
         self.assertEqual(answer.status, 201, answer.body)
         self.assertEqual(answer.json["stdout"], "x\n")
@@ -60,7 +60,7 @@ class TestStop(Case):
 
     def test_while_it_stops_nothing_is_taken_on(self):
         task = self.running("sleep", "600")
-        self.site.runner.send(signal.SIGTERM)
+        self.site.runner.send(signal.SIGINT)
         self.site.wait_unready("stopped")
         answer = self.site.call("POST", "/v1/tasks",
                                 {"image": IMAGE, "args": ["true"]})
@@ -71,7 +71,7 @@ class TestStop(Case):
 
     def test_a_second_signal_does_not_wait(self):
         self.running("sleep", "600")
-        self.site.runner.send(signal.SIGTERM)
+        self.site.runner.send(signal.SIGINT)
         self.site.wait_unready("stopped")
         self.site.runner.stop(8)
 

@@ -159,7 +159,7 @@ runner_site_open(struct runner_site *site, const char *folder)
 static void
 stop(struct runner_site *site)
 {
-	runner_stop(&site->runner);
+	runner_stop(&site->runner, false);
 	assert_int_equal(runner_finish(&site->runner), 0);
 	close(site->gateway);
 	close(site->admin);

@@ -1,0 +1,255 @@
+/*
+ * From the queue to the order: a task's turn, what it reads, its sandbox, the
+ * record of its start.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/alloc.h"
+#include "lib/cleanup.h"
+#include "lib/log.h"
+#include "runner/tasks_change.h"
+
+/* -- what it reads */
+
+void
+task_close_inputs(struct task *task)
+{
+	for (size_t i = 0; i < task->ninputs; i++)
+		close(task->inputs[i]);
+	free(take(task->inputs));
+	task->ninputs = 0;
+}
+
+/* -- its sandbox */
+
+static void
+make_spec(const struct task_data *data, struct sandbox_spec *ret)
+{
+	*ret = (struct sandbox_spec){
+	    .image = data->request.reference,
+	    .uid = data->uid,
+	    .gid = data->gid,
+	    .network = data->network,
+	};
+	memcpy(ret->limits, data->limits, sizeof(ret->limits));
+}
+
+void
+task_count_cold(struct task *task, bool starting)
+{
+	if (task->starting_cold == starting)
+		return;
+	task->starting_cold = starting;
+	task->tasks->starting_cold += starting ? 1 : (size_t)-1;
+}
+
+static void
+start_cold(struct task *task)
+{
+	struct sandbox_spec spec;
+
+	make_spec(&task->data, &spec);
+	task->data.facts.warm = false;
+	task_count_cold(task, true);
+	task->sandbox = sandbox_new(
+	    task->tasks->factory, &spec, &task_sandbox_events, task);
+}
+
+static void
+updated(void *arg, const struct err *err)
+{
+	struct task *task = arg;
+
+	if (err == NULL) {
+		task_prepared(task);
+		return;
+	}
+	log_failure(LOG_LEVEL_WARNING, "sandbox.not_updated", err, "task",
+	    task->data.id, NULL);
+	sandbox_destroy(take(task->sandbox));
+	start_cold(task);
+}
+
+/* *ret_fits: it is as it has to be. */
+static void
+claim(struct task *task, bool *ret_fits)
+{
+	struct tasks *tasks = task->tasks;
+	struct sandbox_spec spec;
+	bool update = false;
+
+	*ret_fits = false;
+	if (tasks->pool == NULL)
+		return;
+	make_spec(&task->data, &spec);
+	task->sandbox = pool_claim(tasks->pool, &spec, &update);
+	if (task->sandbox == NULL)
+		return;
+	task->data.facts.warm = true;
+	sandbox_attach(task->sandbox, &task_sandbox_events, task);
+	*ret_fits = !update;
+}
+
+static void
+get_sandbox(struct task *task)
+{
+	bool fits = task->again;
+
+	/* It has one already: of an earlier life, or claimed as it came. */
+	if (task->sandbox == NULL)
+		claim(task, &fits);
+	if (task->sandbox == NULL)
+		start_cold(task);
+	else if (fits)
+		task_prepared(task);
+	else
+		sandbox_update(task->sandbox, task->data.limits, updated, task);
+}
+
+void
+task_find_inputs(struct task *task)
+{
+	get_sandbox(task);
+}
+
+/* -- its turn */
+
+/* A rule that is gone may have granted more than the one that allows it now. */
+static bool
+is_within(const struct task_data *data, const struct policy_verdict *now)
+{
+	const char *network = now->network != NULL ? now->network : "";
+
+	for (int i = 0; i < LIMIT_COUNT; i++) {
+		if (data->limits[i] > now->limits[i])
+			return false;
+	}
+	return data->uid == now->uid && data->gid == now->gid &&
+	    strcmp(data->network != NULL ? data->network : "", network) == 0;
+}
+
+static bool
+is_still_allowed(const struct task *task)
+{
+	const struct task_owner *owner = &task->data.owner;
+	const char *roles[TOKEN_ROLES_MAX];
+	struct policy_principal principal = {
+	    .subject = owner->subject,
+	    .roles = roles,
+	    .nroles = owner->nroles,
+	};
+	struct policy_verdict verdict = {0};
+	bool allowed;
+
+	for (size_t i = 0; i < owner->nroles; i++)
+		roles[i] = owner->roles[i];
+	policy_decide(task->tasks->policy, &principal, &task->data.request,
+	    clock_wall_ms(), &verdict);
+	allowed = verdict.allowed && is_within(&task->data, &verdict);
+	policy_verdict_done(&verdict);
+	return allowed;
+}
+
+bool
+task_ask_policy(struct task *task)
+{
+	static const struct sandbox_end refused = {.how = SANDBOX_NOT_STARTED};
+
+	if (is_still_allowed(task))
+		return true;
+	task_set_cancelled(
+	    task, "the policy that is in force now does not allow it");
+	task_end(task, &refused);
+	return false;
+}
+
+static void
+begin_turn(struct task *task)
+{
+	task_step_to(task, TASK_EVENT_DISPATCHED);
+	task->turn_us = clock_boot_us();
+	task->data.facts.queued_us = task->turn_us - task->accepted_us;
+}
+
+static void
+take_turn(struct task *task)
+{
+	begin_turn(task);
+	/* It waited; the policy may have changed meanwhile. */
+	if (task_ask_policy(task))
+		task_find_inputs(task);
+}
+
+bool
+tasks_may_start(const struct tasks *tasks)
+{
+	return !tasks->stopping && !tasks->no_room && tasks->recovered &&
+	    tasks->engine_reason == NULL && tasks->policy != NULL &&
+	    store_reason(tasks->store) == NULL;
+}
+
+void
+task_turn_at_once(struct task *task)
+{
+	struct tasks *tasks = task->tasks;
+	bool fits;
+
+	if (!tasks_may_start(tasks) ||
+	    !queue_start_at_once(&tasks->queue, &task->entry, clock_boot_ms()))
+		return;
+	begin_turn(task);
+	/* What it reads is looked for once it is accepted. */
+	if (task->data.request.ninputs > 0)
+		return;
+	claim(task, &fits);
+	if (!fits)
+		return;
+	task_note_sandbox(task);
+	task->recorded = true;
+}
+
+void
+task_go(struct task *task)
+{
+	const struct tasks *tasks = task->tasks;
+
+	if (!task->recorded && tasks->stopping)
+		task_return_to_queue(task);
+	else if (!task->recorded)
+		task_find_inputs(task);
+	else if (!tasks->handing_over)
+		task_give_order(task);
+}
+
+void
+tasks_tell_pool(struct tasks *tasks)
+{
+	const struct queue *queue = &tasks->queue;
+
+	if (tasks->pool != NULL)
+		pool_set_load(tasks->pool, queue->running_memory_bytes,
+		    tasks->starting_cold);
+}
+
+void
+tasks_dispatch(struct tasks *tasks)
+{
+	struct queue_entry *entry;
+
+	/* What ends at once asks for the next: once is enough. */
+	if (tasks->dispatching)
+		return;
+	tasks->dispatching = true;
+	while (tasks_may_start(tasks) &&
+	    (entry = queue_start(&tasks->queue, clock_boot_ms())) != NULL) {
+		struct task *task = (struct task *)((char *)entry -
+		    offsetof(struct task, entry));
+
+		take_turn(task);
+	}
+	tasks->dispatching = false;
+	tasks_tell_pool(tasks);
+}
