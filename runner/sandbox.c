@@ -322,6 +322,7 @@ sandbox_kill(struct sandbox *sandbox)
 		return;
 	/* Nothing runs any more: its files are not waited for. */
 	if (sandbox->state == SANDBOX_LEAVING) {
+		sandbox->state = SANDBOX_GONE;
 		sandbox_expect(sandbox, 0, sandbox_finish);
 		return;
 	}

@@ -36,9 +36,10 @@ sandbox_files_begin(struct sandbox *sandbox)
 	sandbox->state = SANDBOX_LEAVING;
 	if (sandbox->events.exited != NULL)
 		sandbox->events.exited(sandbox->arg);
-	if (sandbox->destroyed)
+	/* It was destroyed or killed by whom it told. */
+	if (sandbox->destroyed || sandbox->state != SANDBOX_LEAVING)
 		return;
-	if (harvest->index >= harvest->count || sandbox->kill_asked) {
+	if (harvest->index >= harvest->count) {
 		sandbox_finish(sandbox);
 		return;
 	}
@@ -100,7 +101,7 @@ sandbox_files_take_end(struct sandbox *sandbox, uint32_t index, uint32_t status,
 	if (sandbox->events.file_end != NULL)
 		sandbox->events.file_end(
 		    sandbox->arg, index, (enum sandbox_file)status, size);
-	if (sandbox->destroyed)
+	if (sandbox->destroyed || sandbox->state != SANDBOX_LEAVING)
 		return 0;
 	if (harvest->index < harvest->count)
 		expect_step(sandbox);

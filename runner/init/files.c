@@ -26,10 +26,12 @@ files_init(struct files *files)
 static int
 copy_all(int from, int to)
 {
+	/* From its beginning, wherever the runner's descriptor stands. */
+	off_t at = 0;
 	ssize_t n;
 
 	do
-		n = sendfile(to, from, NULL, COPY_MAX);
+		n = sendfile(to, from, &at, COPY_MAX);
 	while (n > 0 || (n < 0 && errno == EINTR));
 	return n == 0 ? 0 : errno;
 }

@@ -37,6 +37,8 @@ struct site_order {
 	struct sandbox_command command;
 };
 
+#define RECORD_FILES 8
+
 /* What one sandbox did. */
 struct record {
 	struct sandbox *sandbox;
@@ -47,13 +49,30 @@ struct record {
 	char id[UUID_TEXT];
 	pid_t init_pid;
 	struct buffer output[STREAM_COUNT];
+	uint64_t before[STREAM_COUNT]; /* in lives before */
 	struct sandbox_end end;
+	/* Standard input: given as there is room for it, then ended. */
+	const char *input;
+	size_t input_len, input_at;
+	bool input_open; /* not to be ended yet */
+	bool input_closed; /* by the task */
+	uint64_t taken;
+	/* The outputs' files. */
+	bool exited;
+	struct {
+		struct buffer bytes;
+		enum sandbox_file status;
+		uint64_t size;
+	} files[RECORD_FILES];
+	uint32_t nfiles; /* that have ended */
 	/* Called on the event, for tests that act then; without on_ready the
 	 * order is given at once. */
 	void (*on_ready)(struct record *record);
 	void (*on_started)(struct record *record);
 	void (*on_output)(struct record *record);
+	void (*on_exited)(struct record *record);
 };
+extern const struct sandbox_events record_events;
 
 void site_finish(struct record *record);
 #define RECORD            \
@@ -95,6 +114,9 @@ void site_launch_shell(struct record *record, const char *script);
 /* One that is ready already, and whose events went elsewhere. */
 void site_take(struct record *record, struct sandbox *sandbox,
     const struct site_order *order);
+/* What a later life has to know, and that life. */
+void site_save(const struct record *record, struct sandbox_saved *ret);
+void site_adopt(struct record *record, const struct sandbox_saved *saved);
 /* As site_launch(), and waits for the end. */
 void site_run(struct record *record, const struct site_order *order);
 void site_run_shell(struct record *record, const char *script);
