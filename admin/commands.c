@@ -8,7 +8,7 @@
 static const struct option_spec common_options[] = {
     {"dir", 'd', "DIR", "TASKGATE_DIR",
 	"The installation's folder (" TOOL_DIRECTORY ")", false},
-    {"output", 'o', "FORMAT", "TASKGATE_OUTPUT",
+    {"format", 'o', "FORMAT", "TASKGATE_FORMAT",
 	"table, json, jsonl or id (table)", false},
     {"socket", 0, "PATH", "TASKGATE_ADMIN_SOCKET",
 	"The runner's admin socket (of runner.json)", false},

@@ -137,7 +137,7 @@ tool_format(
 	    [FORMAT_JSONL] = "jsonl",
 	    [FORMAT_ID] = "id",
 	};
-	const char *text = option_value(invocation, "output");
+	const char *text = option_value(invocation, "format");
 
 	for (size_t k = 0; k < COUNT(names); k++) {
 		if (text == NULL || strcmp(names[k], text) == 0) {
@@ -146,7 +146,7 @@ tool_format(
 		}
 	}
 	return err_set(err, ERR_UNPROCESSABLE,
-	    "--output: \"%s\" is not one of table, json, jsonl, id", text);
+	    "--format: \"%s\" is not one of table, json, jsonl, id", text);
 }
 
 /* A value as people read it. The caller frees. */

@@ -14,7 +14,12 @@ static const struct option_spec common_options[] = {
 	"Say nothing beyond results and errors", false},
 };
 
-static const struct option_spec order_options[] = {ORDER_OPTIONS};
+static const struct option_spec run_options[] = {
+    {"interactive", 'i', NULL, "TASKGATE_INTERACTIVE",
+	"Stream our standard input to the task while it runs", false},
+    ORDER_OPTIONS};
+
+static const struct option_spec submit_options[] = {ORDER_OPTIONS};
 
 static const struct option_spec ps_options[] = {
     {"all", 'a', NULL, "TASKGATE_ALL", "Those that have ended, too", false},
@@ -37,6 +42,8 @@ static const struct option_spec logs_options[] = {
 static const struct option_spec wait_options[] = {
     {"timeout", 't', "DURATION", "TASKGATE_WAIT_TIMEOUT",
 	"Give up after this long, with exit code 9", false},
+    {"output", 0, "NAME[=FILE]", "TASKGATE_TASK_OUTPUT",
+	"Fetch what the one task keeps of its /tmp/NAME, to FILE", true},
 };
 
 static const struct option_spec cancel_options[] = {
@@ -61,10 +68,19 @@ static const struct command_spec commands[] = {
 	"The first ^C cancels the task, with TERM and ten seconds of grace; "
 	"the second kills it; the third leaves it to the server. HUP, QUIT, "
 	"USR1 and USR2 are passed on. A connection that breaks is taken up "
-	"again without losing a byte.",
-	order_options, COUNT(order_options), 1, -1, verb_run},
-    {"submit", "IMAGE [-- ARG...]", "Submit a task and print its id", NULL,
-	order_options, COUNT(order_options), 1, -1, verb_submit},
+	"again without losing a byte.\n"
+	"Without -i or --stdin the task reads nothing. The rule must allow "
+	"either: --stdin goes along with the order and is bounded by what an "
+	"order holds; -i streams as much as the task may read.\n"
+	"--input and --output may be given more than once. An output that "
+	"cannot be had is told, and makes the exit code of a task that "
+	"succeeded 125; what stands in its place is replaced whole or not at "
+	"all.",
+	run_options, COUNT(run_options), 1, -1, verb_run},
+    {"submit", "IMAGE [-- ARG...]", "Submit a task and print its id",
+	"\"taskgate wait --output NAME=FILE ID\" fetches what --output has "
+	"it keep.",
+	submit_options, COUNT(submit_options), 1, -1, verb_submit},
     {"ps", NULL, "List tasks that have not ended", NULL, ps_options,
 	COUNT(ps_options), 0, 0, verb_ps},
     {"status", "[ID]", "Show one task, or how the server is",

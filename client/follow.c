@@ -19,7 +19,6 @@
 
 #define GRACE_S 10 /* between TERM and KILL after the first ^C */
 #define WAIT_S 60 /* docs/api.md: the longest wait of one request */
-#define INTERRUPTS_MAX 3
 
 void
 follow_add(struct follow *follow, const char *name, struct sink *sink,
@@ -38,20 +37,25 @@ follow_add(struct follow *follow, const char *name, struct sink *sink,
 static bool
 cancel(struct follow *follow)
 {
-	follow->interrupts++;
-	if (follow->task == NULL)
-		return follow->interrupts < 2;
-	if (follow->interrupts == 1) {
+	switch (interrupt_decide(&follow->interrupts, follow->task != NULL)) {
+	case INTERRUPT_NOTED:
+		session_note(
+		    follow->session, "cancelling; once more to leave at once");
+		return true;
+	case INTERRUPT_CANCEL:
 		session_note(follow->session,
 		    "cancelling; once more to kill it at once");
 		errands_cancel(&follow->errands, follow->task, GRACE_S);
-	}
-	if (follow->interrupts == 2) {
+		return true;
+	case INTERRUPT_KILL:
 		session_note(follow->session,
 		    "killing; once more to leave it to the server");
 		errands_cancel(&follow->errands, follow->task, 0);
+		return true;
+	case INTERRUPT_LEAVE:
+		break;
 	}
-	return follow->interrupts < INTERRUPTS_MAX;
+	return false;
 }
 
 bool
@@ -73,8 +77,13 @@ void
 follow_turn_errands(void *arg)
 {
 	struct follow *follow = arg;
+	auto_failure failure = FAILURE_INIT;
 
 	errands_turn(&follow->errands, follow->session);
+	/* The streams have ended: what is left is the task's end, and that is
+	 * what will be told. */
+	if (follow->feed != NULL)
+		feed_turn(follow->feed, &failure);
 }
 
 void
@@ -224,13 +233,15 @@ find_due(const struct follow *follow)
 		    stream->due_ms < due)
 			due = stream->due_ms;
 	}
+	if (follow->feed != NULL && feed_due(follow->feed) < due)
+		due = feed_due(follow->feed);
 	return due;
 }
 
 static void
 wait_for_something(struct follow *follow)
 {
-	struct pollfd fds[3] = {{interrupt_fd(), POLLIN, 0}};
+	struct pollfd fds[4] = {{interrupt_fd(), POLLIN, 0}};
 	size_t nfds = 1;
 	int64_t due = find_due(follow);
 	int64_t now = clock_boot_ms();
@@ -240,6 +251,8 @@ wait_for_something(struct follow *follow)
 			fds[nfds++] = (struct pollfd){
 			    follow->streams[i].sink->fd, POLLOUT, 0};
 	}
+	if (follow->feed != NULL)
+		fds[nfds++] = feed_wants(follow->feed);
 	http_turn(follow->session->http, fds, nfds,
 	    due == INT64_MAX ? 60000 : due - now);
 }
@@ -251,6 +264,9 @@ follow_streams(struct follow *follow, struct failure *failure)
 		if (take_signals(follow, failure) != 0)
 			return -1;
 		errands_turn(&follow->errands, follow->session);
+		if (follow->feed != NULL &&
+		    feed_turn(follow->feed, failure) != 0)
+			return -1;
 		for (size_t i = 0; i < follow->nstreams; i++) {
 			if (turn_stream(follow, &follow->streams[i], failure) !=
 			    0)

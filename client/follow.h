@@ -7,6 +7,7 @@
 #define CLIENT_FOLLOW_H
 
 #include "client/errand.h"
+#include "client/feed.h"
 #include "client/session.h"
 #include "client/stream.h"
 
@@ -16,6 +17,7 @@ struct follow {
 	struct stream streams[2];
 	size_t nstreams;
 	struct errands errands;
+	struct feed *feed; /* standard input; borrowed; NULL: there is none */
 	bool passes_signals; /* INT, TERM cancel; others go to the task */
 	unsigned interrupts; /* so far */
 };
@@ -24,8 +26,8 @@ struct follow {
 void follow_add(struct follow *follow, const char *name, struct sink *sink,
     int64_t offset, bool until_end);
 /* For struct session, while something else than a stream is waited for: what a
- * signal means, and errands. Before there is a task (NULL) signals are
- * counted. */
+ * signal means, and errands and the feed. Before there is a task (NULL) signals
+ * are counted. */
 bool follow_take_signal(void *arg, int number);
 void follow_turn_errands(void *arg);
 /* The task is known now; what was interrupted before cancels it. */

@@ -158,8 +158,8 @@ set_fields(struct transfer *transfer, const struct http *http,
 	if (request->source != NULL)
 		add_field(transfer, "Content-Type: application/octet-stream");
 	if (request->content_digest != NULL) {
-		auto_free char *digest = alloc_printf(
-		    "Content-Digest: %s", request->content_digest);
+		auto_free char *digest =
+		    alloc_printf("Content-Digest: %s", request->content_digest);
 
 		add_field(transfer, digest);
 	}

@@ -12,6 +12,18 @@
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
 
+enum interrupt_action
+interrupt_decide(unsigned *count, bool has_task)
+{
+	unsigned before = (*count)++;
+
+	if (!has_task)
+		return before == 0 ? INTERRUPT_NOTED : INTERRUPT_LEAVE;
+	if (before == 0)
+		return INTERRUPT_CANCEL;
+	return before == 1 ? INTERRUPT_KILL : INTERRUPT_LEAVE;
+}
+
 static int pipe_fds[2] = {-1, -1};
 
 static void

@@ -5,6 +5,21 @@
 #ifndef CLIENT_INTERRUPT_H
 #define CLIENT_INTERRUPT_H
 
+#include <stdbool.h>
+
+/*
+ * What the next ^C (or TERM) means to who is attached to a task. Pure.
+ * `count`: how many there were, 0 at first.
+ */
+enum interrupt_action {
+	INTERRUPT_NOTED, /* the task is on its way: it is cancelled once known
+			  */
+	INTERRUPT_CANCEL, /* TERM, and KILL after the grace */
+	INTERRUPT_KILL, /* at once */
+	INTERRUPT_LEAVE
+};
+enum interrupt_action interrupt_decide(unsigned *count, bool has_task);
+
 /* Once. SIGPIPE is off from here on. */
 void interrupt_setup(void);
 /* HUP, QUIT, USR1, USR2 become events too, to be passed on to a task. */

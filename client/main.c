@@ -20,7 +20,7 @@ static const char *
 find_command(int argc, char **argv)
 {
 	static const char *const takes_value[] = {
-	    "--context", "-o", "--output"};
+	    "--context", "-o", "--format"};
 
 	for (int i = 1; i < argc; i++) {
 		if (argv[i][0] != '-')

@@ -35,6 +35,7 @@ static const struct {
     {"pids", "pids", parse_count, false, "64"},
     {"timeout", "timeout", quantity_parse_duration, false, "90s or 5m"},
     {"output-limit", "output", quantity_parse_size, false, "10MiB"},
+    {"stdin-limit", "stdin", quantity_parse_size, false, "10MiB"},
     {"tmp", "tmp", quantity_parse_size, false, "16MiB"},
 };
 

@@ -25,8 +25,18 @@
 		"How long it may run, such as 90s or 5m", false},             \
 	    {"output-limit", 0, "SIZE", "TASKGATE_OUTPUT_LIMIT",              \
 		"How much output of each stream is kept", false},             \
+	    {"stdin-limit", 0, "SIZE", "TASKGATE_STDIN_LIMIT",                \
+		"How much standard input it may be given", false},            \
 	    {"tmp", 0, "SIZE", "TASKGATE_TMP", "Size of its /tmp, in memory", \
 		false},                                                       \
+	    {"stdin", 0, "FILE|-", "TASKGATE_TASK_STDIN",                     \
+		"What the task reads as its standard input, sent along with " \
+		"the order: a file, or all of ours",                          \
+		false},                                                       \
+	    {"input", 0, "FILE[=NAME]", "TASKGATE_TASK_INPUT",                \
+		"Upload a file; the task finds it as /tmp/NAME", true},       \
+	    {"output", 0, "NAME[=FILE]", "TASKGATE_TASK_OUTPUT",              \
+		"Keep /tmp/NAME of the task; run fetches it to FILE", true},  \
 	{                                                                     \
 		"idempotency-key", 0, "KEY", "TASKGATE_IDEMPOTENCY_KEY",      \
 		    "The same key and order within a day is the same task; "  \

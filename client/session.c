@@ -156,9 +156,32 @@ turn_until(struct session *session, const struct transfer *transfer,
 }
 
 int
+session_await(struct session *session, const struct transfer *transfer,
+    struct failure *failure)
+{
+	return turn_until(session, transfer, 0, failure);
+}
+
+int
+session_sleep(
+    struct session *session, int64_t delay_ms, struct failure *failure)
+{
+	return turn_until(session, NULL, clock_boot_ms() + delay_ms, failure);
+}
+
+bool
+session_is_interrupted(struct session *session, struct failure *failure)
+{
+	if (take_signals(session))
+		return false;
+	failure_set(failure, "interrupted", "interrupted");
+	return true;
+}
+
+int
 session_pause(struct session *session, struct failure *failure)
 {
-	return turn_until(session, NULL, clock_boot_ms() + PAUSE_MS, failure);
+	return session_sleep(session, PAUSE_MS, failure);
 }
 
 /* 2xx: the document, which must be JSON if there is any. */

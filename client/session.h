@@ -62,6 +62,15 @@ session_create(struct session *session, const json_t *order, const char *key,
 int session_get_task(struct session *session, const char *id, int wait_s,
     json_t **ret_document, struct failure *failure);
 
+/* Until the transfer is done, while signals and on_turn() are seen to. -1:
+ * interrupted, or out of time. */
+int session_await(struct session *session, const struct transfer *transfer,
+    struct failure *failure);
+int session_sleep(
+    struct session *session, int64_t delay_ms, struct failure *failure);
+/* For what takes long and waits for nothing. */
+bool session_is_interrupted(struct session *session, struct failure *failure);
+
 /* Where a server answers at once what it was asked to wait with, it is not
  * asked again at once. -1: interrupted, or out of time. */
 int session_pause(struct session *session, struct failure *failure);

@@ -24,7 +24,7 @@ int
 show_parse(
     const struct invocation *invocation, enum show_format *ret, struct err *err)
 {
-	const char *text = option_value(invocation, "output");
+	const char *text = option_value(invocation, "format");
 
 	if (text == NULL) {
 		*ret = SHOW_TABLE;
@@ -37,7 +37,7 @@ show_parse(
 		}
 	}
 	return err_set(err, ERR_UNPROCESSABLE,
-	    "--output: \"%s\" is none of table, json, jsonl, id", text);
+	    "--format: \"%s\" is none of table, json, jsonl, id", text);
 }
 
 void

@@ -13,7 +13,7 @@ enum show_format { SHOW_TABLE, SHOW_JSON, SHOW_JSONL, SHOW_ID };
 /* Of every command. */
 #define SHOW_OPTION                                                       \
 	{                                                                 \
-		"output", 'o', "FORMAT", "TASKGATE_OUTPUT",               \
+		"format", 'o', "FORMAT", "TASKGATE_FORMAT",               \
 		    "table, json, jsonl (a document a line) or id", false \
 	}
 

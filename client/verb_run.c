@@ -10,10 +10,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "client/collection.h"
+#include "client/creation.h"
 #include "client/exit_code.h"
 #include "client/follow.h"
 #include "client/interrupt.h"
-#include "client/order.h"
 #include "client/output.h"
 #include "client/task.h"
 #include "lib/alloc.h"
@@ -25,7 +26,11 @@
 struct run {
 	struct session session;
 	struct follow follow;
+	struct feed feed;
 	struct sink sinks[2];
+	struct collection collection;
+	bool streams; /* our standard input */
+	bool was_sent; /* the order: there may be a task */
 	json_t *created; /* as the task was when it was made */
 	json_t *finished;
 };
@@ -39,6 +44,8 @@ static void
 run_done(struct run *run)
 {
 	follow_done(&run->follow);
+	feed_done(&run->feed);
+	collection_close(&run->collection);
 	for (size_t i = 0; i < COUNT(run->sinks); i++)
 		sink_done(&run->sinks[i]);
 	json_decref(run->created);
@@ -63,39 +70,6 @@ open_sinks(struct run *run)
 		follow_add(
 		    &run->follow, outputs[i].name, &run->sinks[i], 0, true);
 	}
-}
-
-static int
-make_key(const struct invocation *invocation, char ret[65], struct err *err)
-{
-	const char *key = option_value(invocation, "idempotency-key");
-
-	if (key == NULL) {
-		uuid_make(clock_wall_ms(), ret);
-		return 0;
-	}
-	if (!order_key_is_valid(key))
-		return err_set(err, ERR_UNPROCESSABLE,
-		    "--idempotency-key: 1 to 64 letters, digits, \"-\" and "
-		    "\"_\", not \"%s\"",
-		    key);
-	strcpy(ret, key);
-	return 0;
-}
-
-/* Creates the task; the caller owns *ret_document. */
-static int
-create(const struct invocation *invocation, struct session *session, int wait_s,
-    json_t **ret_document, struct failure *failure)
-{
-	struct err err;
-	auto_json *order = order_build(invocation, &err);
-	char key[65];
-
-	if (order == NULL || make_key(invocation, key, &err) != 0)
-		return failure_from_err(failure, "usage", &err);
-	return session_create(
-	    session, order, key, wait_s, ret_document, failure);
 }
 
 /* A short task's output comes with its document, which saves two requests;
@@ -132,24 +106,55 @@ has_all_output(const struct follow *follow)
 	return true;
 }
 
+/* Who watches, or writes to the task, wants to be attached at once; else a
+ * short task's end and output come in one reply. */
+static int
+find_wait(const struct run *run)
+{
+	bool watches =
+	    isatty(STDOUT_FILENO) == 1 && !shows_document(&run->session);
+
+	return watches || run->streams ? 0 : 1;
+}
+
+static int
+make_task(const struct invocation *invocation, struct run *run,
+    struct task *ret_task, struct failure *failure)
+{
+	auto_json *order = creation_order(
+	    invocation, &run->session, &run->collection, run->streams, failure);
+	struct err err;
+
+	if (order == NULL)
+		return -1;
+	/* From here on ^C cancels the task. */
+	run->session.on_signal = follow_take_signal;
+	run->session.on_turn = follow_turn_errands;
+	run->session.arg = &run->follow;
+	interrupt_catch_more();
+	run->was_sent = true;
+	if (creation_send(invocation, &run->session, order, find_wait(run),
+		&run->created, failure) != 0)
+		return -1;
+	return task_read(run->created, ret_task, &err) == 0
+	    ? 0
+	    : failure_from_err(failure, "reply", &err);
+}
+
 static int
 run_task(const struct invocation *invocation, struct run *run,
     struct failure *failure)
 {
-	/* Who watches wants the first line at once; who does not, the whole
-	 * in one reply. */
-	int wait_s =
-	    isatty(STDOUT_FILENO) == 1 && !shows_document(&run->session) ? 0
-									 : 1;
 	struct task task;
 	struct err err;
 
-	if (create(invocation, &run->session, wait_s, &run->created, failure) !=
-	    0)
+	if (make_task(invocation, run, &task, failure) != 0)
 		return -1;
-	if (task_read(run->created, &task, &err) != 0)
-		return failure_from_err(failure, "reply", &err);
 	follow_begin(&run->follow, task.id);
+	if (run->streams) {
+		feed_begin(&run->feed, &run->session, task.id, STDIN_FILENO);
+		run->follow.feed = &run->feed;
+	}
 	if (task_is_finished(&task) &&
 	    take_inline_output(run, &task, &err) != 0)
 		return failure_from_err(failure, "reply", &err);
@@ -187,9 +192,10 @@ report_failure(struct run *run, struct failure *failure)
 	}
 	if (code == EXIT_INTERRUPTED && run->follow.task != NULL)
 		failure_hint(failure,
-		    "the task was told to end; taskgate status %s",
+		    "the task goes on being ended; taskgate status %s",
 		    run->follow.task);
-	if (code == EXIT_INTERRUPTED && run->follow.task == NULL)
+	if (code == EXIT_INTERRUPTED && run->follow.task == NULL &&
+	    run->was_sent)
 		failure_hint(failure,
 		    "whether the task was made is not "
 		    "known; taskgate ps");
@@ -214,6 +220,23 @@ say_end(const struct run *run, const struct task *task)
 		    "was dropped (--output-limit)\n");
 }
 
+/* What cannot be had makes a success none; a failure stays what it is. */
+static int
+fetch_outputs(struct run *run, int code)
+{
+	auto_failure failure = FAILURE_INIT;
+	size_t missing = 0;
+
+	/* The task is over: ^C is about us from here on. */
+	run->session.on_signal = NULL;
+	if (collection_fetch(&run->collection, &run->session, run->finished,
+		&missing, &failure) != 0) {
+		failure_print(&failure);
+		return EXIT_INTERRUPTED;
+	}
+	return missing > 0 && code == 0 ? EXIT_OURS : code;
+}
+
 static int
 report_end(struct run *run)
 {
@@ -226,6 +249,7 @@ report_end(struct run *run)
 		die("a task that cannot be read twice");
 	code = exit_code_of_task(&task);
 	say_end(run, &task);
+	code = fetch_outputs(run, code);
 	if (shows_document(&run->session)) {
 		for (size_t i = 0; i < COUNT(outputs); i++)
 			output_add(
@@ -250,12 +274,12 @@ run_attached(struct invocation *invocation)
 		    &failure, "usage", "run shows no id: taskgate submit does");
 		return report_failure(&run, &failure);
 	}
+	if (collection_open(invocation, &run.collection, &failure) != 0 ||
+	    collection_check(&run.collection, &failure) != 0)
+		return report_failure(&run, &failure);
+	run.streams = option_flag(invocation, "interactive");
 	run.follow.session = &run.session;
 	run.follow.passes_signals = true;
-	run.session.on_signal = follow_take_signal;
-	run.session.on_turn = follow_turn_errands;
-	run.session.arg = &run.follow;
-	interrupt_catch_more();
 	open_sinks(&run);
 	return run_task(invocation, &run, &failure) == 0
 	    ? report_end(&run)
@@ -274,27 +298,4 @@ verb_run(struct invocation *invocation)
 		code = EXIT_OURS;
 	}
 	return code | EXIT_ATTACHED;
-}
-
-int
-verb_submit(struct invocation *invocation)
-{
-	auto_session session = {0};
-	auto_failure failure = FAILURE_INIT;
-	auto_json *document = NULL;
-	struct task task;
-	struct err err;
-
-	if (session_open(invocation, &session, &failure) != 0 ||
-	    create(invocation, &session, 0, &document, &failure) != 0)
-		return session_fail_verb(&session, &failure);
-	if (task_read(document, &task, &err) != 0) {
-		failure_from_err(&failure, "reply", &err);
-		return session_fail_verb(&session, &failure);
-	}
-	if (session.format == SHOW_JSON || session.format == SHOW_JSONL)
-		show_document(session.format, document);
-	else
-		printf("%s\n", task.id);
-	return 0;
 }

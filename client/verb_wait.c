@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "client/batch.h"
+#include "client/collection.h"
 #include "client/exit_code.h"
 #include "client/operand.h"
 #include "client/task.h"
@@ -20,6 +21,12 @@
 
 #define WAIT_S 60 /* docs/api.md: the longest of one request */
 #define LATE_MS 2000
+
+struct wait {
+	struct batch *batch;
+	int64_t deadline_ms; /* 0: none */
+	struct collection collection;
+};
 
 /* 0: the user does not mind how long. */
 static int
@@ -99,9 +106,28 @@ show_end(const struct session *session, const struct task *task, int code)
 	fflush(stdout);
 }
 
-static void
-wait_one(struct batch *batch, const char *operand, int64_t deadline_ms)
+/* As after `run`: what cannot be had makes a success none. */
+static int
+fetch_outputs(const struct wait *wait, const json_t *document, int code)
 {
+	auto_failure failure = FAILURE_INIT;
+	struct session *session = wait->batch->session;
+	size_t missing = 0;
+
+	session->until_ms = 0;
+	if (collection_fetch(&wait->collection, session, document, &missing,
+		&failure) != 0) {
+		failure_print(&failure);
+		return EXIT_INTERRUPTED;
+	}
+	return missing > 0 && code == 0 ? EXIT_OURS : code;
+}
+
+static void
+wait_one(const struct wait *wait, const char *operand)
+{
+	struct batch *batch = wait->batch;
+	int64_t deadline_ms = wait->deadline_ms;
 	auto_failure failure = FAILURE_INIT;
 	json_t *document = NULL;
 	char id[OPERAND_ID];
@@ -128,9 +154,34 @@ wait_one(struct batch *batch, const char *operand, int64_t deadline_ms)
 	/* wait_for_end() has read it already. */
 	if (task_read(document, &task, &err) != 0)
 		die("a task that cannot be read twice");
-	code = exit_code_of_task(&task);
+	code = fetch_outputs(wait, document, exit_code_of_task(&task));
 	show_end(batch->session, &task, code);
 	batch_add_take(batch, document, code);
+}
+
+static void
+wait_done(struct wait *wait)
+{
+	collection_close(&wait->collection);
+}
+
+static int
+read_options(const struct invocation *invocation, struct wait *wait,
+    struct failure *failure)
+{
+	struct err err;
+
+	if (read_deadline(
+		invocation, clock_boot_ms(), &wait->deadline_ms, &err) != 0)
+		return failure_from_err(failure, "usage", &err);
+	if (collection_open(invocation, &wait->collection, failure) != 0 ||
+	    collection_check(&wait->collection, failure) != 0)
+		return -1;
+	if (wait->collection.count > 0 && invocation->noperands > 1)
+		return failure_set(failure, "usage",
+		    "--output is of one task; there are %d",
+		    invocation->noperands);
+	return 0;
 }
 
 int
@@ -139,20 +190,16 @@ verb_wait(struct invocation *invocation)
 	auto_session session = {0};
 	auto_batch batch = {0};
 	auto_failure failure = FAILURE_INIT;
-	int64_t deadline_ms;
-	struct err err;
+	AUTO(wait_done) struct wait wait = {.batch = &batch};
 
 	batch_init(&batch, &session);
 	if (session_open(invocation, &session, &failure) != 0)
 		return session_report(&session, &failure,
 		    exit_code_of_attached_problem(failure.slug));
-	if (read_deadline(invocation, clock_boot_ms(), &deadline_ms, &err) !=
-	    0) {
-		failure_from_err(&failure, "usage", &err);
+	if (read_options(invocation, &wait, &failure) != 0)
 		return session_fail_verb(&session, &failure);
-	}
 	for (int i = 0; i < invocation->noperands; i++) {
-		wait_one(&batch, invocation->operands[i], deadline_ms);
+		wait_one(&wait, invocation->operands[i]);
 		if (batch.code == EXIT_INTERRUPTED)
 			break;
 	}
