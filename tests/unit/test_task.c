@@ -95,6 +95,14 @@ static const struct ending endings[] = {
     {{.how = SANDBOX_LOST, .oom_killed = true}, {0}, OUTCOME_OUT_OF_MEMORY},
     {{.how = SANDBOX_LOST}, {.cancelled = true}, OUTCOME_CANCELLED},
     {{.how = SANDBOX_LOST}, {.timed_out = true}, OUTCOME_TIMED_OUT},
+    /* Its deadline passed while no runner was there to see. */
+    {{.how = SANDBOX_EXITED}, {.overdue = true}, OUTCOME_SUCCEEDED},
+    {{.how = SANDBOX_KILLED, .signal = SIGSEGV}, {.overdue = true},
+	OUTCOME_KILLED},
+    {{.how = SANDBOX_KILLED, .signal = SIGKILL}, {.overdue = true},
+	OUTCOME_TIMED_OUT},
+    {{.how = SANDBOX_NOT_STARTED, .failure = SANDBOX_FAILURE_INPUT}, {0},
+	OUTCOME_NOT_STARTED},
 };
 
 static void
