@@ -11,6 +11,7 @@
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
 #include "lib/json.h"
+#include "runner/blob_store.h"
 
 /* The places of TASK_COLUMNS. */
 enum column {
@@ -74,22 +75,26 @@ static int
 keep_input(struct database *database, const struct task_data *data,
     const struct request_input *input, struct err *err)
 {
-	const enum statement use = STATEMENT_INPUT_USE;
-	int result, found = 0;
+	int found = blob_store_use(database, data->owner.subject, input->sha256,
+	    data->created_ms, err);
 
-	if (database_begin(database, use, err, "ssi", data->owner.subject,
-		input->sha256, data->created_ms) != 0)
-		return -1;
-	while ((result = database_next(database, use, err)) > 0)
-		found++;
-	database_end(database, use);
-	if (result < 0)
+	if (found < 0)
 		return -1;
 	if (found == 0)
 		return err_set(err, ERR_UNPROCESSABLE,
 		    "inputs.%s: was never uploaded, or is gone", input->name);
 	return database_run(database, STATEMENT_INPUT_INSERT, err, "sss",
 	    data->id, data->owner.subject, input->sha256);
+}
+
+static int
+let_inputs_go(
+    struct database *database, const char *id, int64_t now_ms, struct err *err)
+{
+	if (database_run(
+		database, STATEMENT_INPUT_USED, err, "si", id, now_ms) != 0)
+		return -1;
+	return database_run(database, STATEMENT_INPUT_DELETE, err, "s", id);
 }
 
 int
@@ -186,7 +191,7 @@ task_store_finish(struct database *database, const char *id,
 	if (kept > 0 &&
 	    database_run(database, STATEMENT_KEPT_ADD, err, "i", kept) != 0)
 		return -1;
-	return database_run(database, STATEMENT_INPUT_DELETE, err, "s", id);
+	return let_inputs_go(database, id, facts->finished_ms, err);
 }
 
 static bool
