@@ -70,14 +70,19 @@ pool_fill_drop(struct pool_kind *kind, const char *image_id, bool keep)
 struct sandbox *
 pool_fill_take(struct pool_kind *kind)
 {
-	struct pooled *pooled = kind->first;
+	struct pooled *oldest = NULL;
 
-	while (pooled != NULL && !pooled->ready)
-		pooled = pooled->next;
-	if (pooled == NULL)
+	/* Of those made side by side, a later one may be there earlier. */
+	for (struct pooled *pooled = kind->first; pooled != NULL;
+	     pooled = pooled->next) {
+		if (pooled->ready &&
+		    (oldest == NULL || pooled->made_ms < oldest->made_ms))
+			oldest = pooled;
+	}
+	if (oldest == NULL)
 		return NULL;
 	pool_fill_recover(kind);
-	return forget(pooled);
+	return forget(oldest);
 }
 
 void
