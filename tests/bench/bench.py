@@ -61,7 +61,7 @@ def show_time(seconds):
 class Table:
     """Printed row by row, so that a long run shows how far it is."""
 
-    widths = (34, 22, 26, 10, 8, 6)
+    widths = (40, 22, 26, 10, 8, 6)
 
     def __init__(self, form, judge):
         self.form, self.judge = form, judge

@@ -115,12 +115,18 @@ def fresh_client(site, who="alice"):
 
 
 def settle(site, warm):
-    """Nothing is left of what ran, and as many wait as should."""
+    """Nothing is left of what ran, and as many wait as should; twice in a row,
+    since a container runs a moment before it is ready."""
+    looks = 0
+
     def is_settled():
+        nonlocal looks
         containers = site.containers()
-        return (len(containers) == warm and
-                len(site.control_folders()) == warm and
-                all(entry["State"] == "running" for entry in containers))
+        settled = (len(containers) == warm and
+                   len(site.control_folders()) == warm and
+                   all(entry["State"] == "running" for entry in containers))
+        looks = looks + 1 if settled else 0
+        return looks >= 2
     wait_until(is_settled, 60, "a full pool and nothing else")
 
 
