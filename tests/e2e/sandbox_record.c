@@ -233,7 +233,7 @@ site_save(const struct record *record, struct sandbox_saved *ret)
 	ret->input_max = record->command.has_stdin ? 1 << 30 : 0;
 	ret->noutputs = record->command.noutputs;
 	for (int i = 0; i < STREAM_COUNT; i++)
-		ret->received[i] = record->output[i].len;
+		ret->received[i] = record->before[i] + record->output[i].len;
 }
 
 static void

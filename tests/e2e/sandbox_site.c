@@ -110,6 +110,13 @@ note_engine(void *arg, const char *reason)
 void
 site_make_factory(const char *engine)
 {
+	site_make_factory_keeping(engine, NULL, 0);
+}
+
+void
+site_make_factory_keeping(
+    const char *engine, const struct sandbox_saved *keep, size_t nkeep)
+{
 	auto_free char *directory = site_path("sandboxes");
 	auto_free char *init = site_path("task-init");
 	auto_free char *seccomp = site_path("seccomp.json");
@@ -129,7 +136,7 @@ site_make_factory(const char *engine)
 	site.factory = sandbox_factory_new(&site.loop, &configuration, &err);
 	if (site.factory == NULL)
 		fail_msg("%s", err.detail);
-	sandbox_factory_start(site.factory, NULL, 0, note_engine, NULL);
+	sandbox_factory_start(site.factory, keep, nkeep, note_engine, NULL);
 }
 
 int

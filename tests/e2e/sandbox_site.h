@@ -95,6 +95,8 @@ int site_tear_down(void **state);
 /* A factory with the site's runner id in the site's folder; `ready` is noted
  * and not waited for. */
 void site_make_factory(const char *engine);
+void site_make_factory_keeping(
+    const char *engine, const struct sandbox_saved *keep, size_t nkeep);
 char *site_path(const char *name);
 /* Runs a shell command that must succeed. */
 void
