@@ -126,6 +126,10 @@ link_receive(struct link *link, uint8_t packet[CONTROL_PACKET_MAX],
 	    .msg_controllen = sizeof(room.bytes)};
 	ssize_t n = recvmsg(link->fd, &header, MSG_CMSG_CLOEXEC);
 
+	/* Said once, where the runner died with frames of ours unread; what
+	 * it has sent before is still to be read, standard input with it. */
+	if (n < 0 && errno == ECONNRESET)
+		n = recvmsg(link->fd, &header, MSG_CMSG_CLOEXEC);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return LINK_NOTHING;
 	if (n <= 0)
