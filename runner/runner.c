@@ -214,6 +214,23 @@ open_store(struct runner *runner, struct err *err)
 }
 
 static int
+open_blobs(struct runner *runner, struct err *err)
+{
+	const struct config *config = &runner->config;
+	auto_free char *directory = alloc_printf("%s/blobs", config->state);
+	const struct blobs_bounds bounds = {
+	    .blob_max = config->blob_max_bytes,
+	    .per_subject = config->blobs_per_subject_bytes,
+	    .total = config->blobs_max_bytes,
+	    .max_age_s = config->blobs_max_age_s,
+	};
+
+	runner->blobs = blobs_open(&runner->loop, runner->store,
+	    &runner->outputs, directory, &bounds, err);
+	return runner->blobs != NULL ? 0 : -1;
+}
+
+static int
 open_factory(struct runner *runner, struct err *err)
 {
 	const struct config *config = &runner->config;
@@ -288,6 +305,7 @@ open_tasks(struct runner *runner)
 	    .store = runner->store,
 	    .outputs = &runner->outputs,
 	    .files = &runner->files,
+	    .blobs = runner->blobs,
 	    .factory = runner->factory,
 	    .policy = runner->policy,
 	    .changed = on_tasks_changed,
@@ -322,7 +340,7 @@ runner_open_take(struct runner *runner, struct config *config, struct err *err)
 	if (uv_loop_init(&runner->loop) != 0)
 		die("uv_loop_init");
 	if (open_authority(runner, err) != 0 || open_store(runner, err) != 0 ||
-	    open_factory(runner, err) != 0)
+	    open_blobs(runner, err) != 0 || open_factory(runner, err) != 0)
 		return -1;
 	open_tasks(runner);
 	runner_look_at_room(runner);
@@ -356,6 +374,7 @@ close_all(struct runner *runner)
 	entry = tasks_entry(&runner->tasks, EVENT_RUNNER_STOPPED);
 	tasks_record_take(&runner->tasks, entry);
 	close_pool(runner);
+	blobs_close(runner->blobs);
 	/* Before the tasks: what it still reports is theirs. */
 	store_close(runner->store);
 	tasks_close(&runner->tasks);

@@ -37,12 +37,14 @@ struct task {
 	struct files *files; /* NULL: it is to leave none, or has no order */
 	int *inputs; /* descriptors of what it reads, until the order */
 	size_t ninputs;
+	unsigned finding; /* times they are being looked for */
 	struct tasks_upload upload; /* where `uploading` */
 	bool uploading, upload_finished;
 	char *key; /* of its acceptance, while that is written; NULL */
 	bool accepting; /* that is being written */
 	bool recorded; /* its start is durable, or on its way there */
 	bool again; /* and on record since an earlier life */
+	unsigned returned; /* times it went back for want of an engine */
 	bool starting_cold; /* its container is being made */
 	bool ordered; /* task-init has its order */
 	bool adopting; /* of an earlier life, and not heard of yet */

@@ -109,10 +109,62 @@ get_sandbox(struct task *task)
 		sandbox_update(task->sandbox, task->data.limits, updated, task);
 }
 
+static void
+fail_inputs(struct task *task, const struct err *err)
+{
+	struct sandbox_end end = {
+	    .how = SANDBOX_NOT_STARTED, .failure = SANDBOX_FAILURE_INPUT};
+
+	snprintf(end.detail, sizeof(end.detail), "%.255s", err->detail);
+	task_end(task, &end);
+}
+
+static void
+take_inputs(struct task *task, const int *fds)
+{
+	size_t count = task->data.request.ninputs;
+
+	task->inputs = alloc_zero(count, sizeof(*task->inputs));
+	memcpy(task->inputs, fds, count * sizeof(*fds));
+	task->ninputs = count;
+	get_sandbox(task);
+}
+
+static void
+inputs_found(void *arg, const struct err *err, const int *fds)
+{
+	struct task *task = arg;
+	size_t count = err == NULL ? task->data.request.ninputs : 0;
+
+	task->users--;
+	/* Else it ended, or went back to the queue and may have had another
+	 * turn meanwhile. */
+	if (--task->finding == 0 && !task->ending && !task->forgotten &&
+	    task->data.facts.state == TASK_STARTING) {
+		if (err != NULL)
+			fail_inputs(task, err);
+		else
+			take_inputs(task, fds);
+		return;
+	}
+	for (size_t i = 0; i < count; i++)
+		close(fds[i]);
+	task_free_if_unused(task);
+}
+
 void
 task_find_inputs(struct task *task)
 {
-	get_sandbox(task);
+	const struct request *request = &task->data.request;
+
+	if (request->ninputs == 0) {
+		get_sandbox(task);
+		return;
+	}
+	task->users++;
+	task->finding++;
+	blobs_find(task->tasks->blobs, task->data.owner.subject,
+	    request->inputs, request->ninputs, inputs_found, task);
 }
 
 /* -- its turn */
