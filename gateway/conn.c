@@ -18,6 +18,7 @@
 
 #define OUT_MAX 32768
 #define ENDING_MS 10000
+#define KEEPALIVE_S 30
 
 static void
 handle_closed(uv_handle_t *handle)
@@ -95,19 +96,28 @@ conn_end(struct conn *conn)
 }
 
 void
-conn_refuse(struct conn *conn, const struct err *err)
+conn_answer(struct conn *conn, const struct problem *problem)
 {
 	auto_free char *response = NULL;
-	const struct problem problem = {.err = *err};
 
 	if (conn->answered) {
 		conn_abort(conn);
 		return;
 	}
-	response = problem_response(&problem, conn->request_id);
+	response = problem_response(problem, conn->request_id);
 	buffer_append_string(&conn->out, response);
-	http_report_refusal(conn, &problem);
 	conn_end(conn);
+	worker_make_ready(conn->worker, conn);
+}
+
+void
+conn_refuse(struct conn *conn, const struct err *err)
+{
+	const struct problem problem = {.err = *err};
+
+	if (!conn->answered)
+		http_report_refusal(conn, &problem);
+	conn_answer(conn, &problem);
 }
 
 void
@@ -163,6 +173,7 @@ conn_accept_take(struct worker *worker, int fd, const struct address *address)
 {
 	struct conn *conn = alloc_zero(1, sizeof(*conn));
 	int on = 1;
+	int keep_s = KEEPALIVE_S;
 
 	conn->worker = worker;
 	conn->fd = fd;
@@ -174,6 +185,10 @@ conn_accept_take(struct worker *worker, int fd, const struct address *address)
 	    limits_key_of_address((const struct sockaddr *)&address->name);
 	address_format_host(address, conn->address_text);
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	/* Whoever vanished without a word is found while it is waited for. */
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &keep_s, sizeof(keep_s));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &keep_s, sizeof(keep_s));
 	if (uv_poll_init(worker->loop, &conn->socket_poll, fd) != 0)
 		die("a connection cannot be watched");
 	uv_timer_init(worker->loop, &conn->deadline);

@@ -6,8 +6,8 @@
  *	                 \->  ENDING -> LINGERING -> CLOSED
  *
  * What libmicrohttpd sees is one accepted head and exactly as many body bytes
- * as it announced; the next request only when the answer to the one before has
- * left.
+ * as it announced, or the chunks that the guard has accepted; the next request
+ * only when the answer to the one before has left.
  */
 #ifndef GATEWAY_CONN_H
 #define GATEWAY_CONN_H
@@ -25,6 +25,7 @@
 
 struct exchange;
 struct passage;
+struct problem;
 struct snapshot;
 struct worker;
 
@@ -66,6 +67,10 @@ struct conn {
 	struct buffer out; /* to the client, not yet the transport's */
 	struct guard guard;
 	uint64_t forward; /* bytes of this request that are still to go to MHD*/
+	bool chunked; /* more of them will follow, as they come */
+	bool streams; /* the route passes the body on as it comes */
+	bool may_be_quiet; /* and it may take as long as it likes */
+	uint64_t arrived, judged; /* bytes of the body: in all, last time */
 	struct exchange *exchange;
 	struct passage *passage; /* while there is a pair */
 	char request_id[UUID_TEXT];
@@ -114,12 +119,17 @@ void conn_end(struct conn *conn);
 void conn_finish(struct conn *conn);
 /* The connection's own last word, for what MHD will not answer. */
 void conn_refuse(struct conn *conn, const struct err *err);
+/* The same for a request that a handler has refused already, before MHD would
+ * take an answer. */
+void conn_answer(struct conn *conn, const struct problem *problem);
 void
 conn_refuse_with(struct conn *conn, enum err_code code, const char *detail);
 void conn_report_handshake(struct conn *conn);
 /* How much may be read while a request is under way: its body, and one byte
  * more, to notice that the client has gone or does not wait its turn. */
 size_t conn_busy_room(const struct conn *conn);
+/* Some of the body has not come yet. */
+bool conn_lacks_body(const struct conn *conn);
 
 /* True where something moved. */
 bool pump_read(struct conn *conn, size_t room);

@@ -7,6 +7,8 @@
 #include "gateway/worker.h"
 
 #define STEPS_MAX 64
+/* Bytes a second of a body that is passed on, where nobody is typing it. */
+#define STREAM_RATE_MIN 1024
 
 static void on_deadline(uv_timer_t *timer);
 
@@ -46,8 +48,40 @@ on_pair(uv_poll_t *poll, int status, int events)
 static bool
 waits_for_runner(const struct conn *conn)
 {
-	return conn->forward == 0 && conn->out.len == 0 &&
+	return conn->forward == 0 && !conn->chunked && conn->out.len == 0 &&
 	    conn->exchange != NULL && conn->exchange->suspended;
+}
+
+/* A body that is passed on has no time limit as a whole. But where nobody is
+ * typing it must get on, unless it is us who do not read it. */
+static bool
+body_gets_on(struct conn *conn)
+{
+	uint64_t came = conn->arrived - conn->judged;
+	int64_t within_s = conn->worker->config->body_timeout_s;
+
+	if (!conn->streams)
+		return false;
+	conn->judged = conn->arrived;
+	return conn->may_be_quiet || conn_busy_room(conn) == 0 ||
+	    came >= (uint64_t)within_s * STREAM_RATE_MIN;
+}
+
+/* A request whose time is up. */
+static void
+judge_busy(struct conn *conn)
+{
+	if (waits_for_runner(conn))
+		return;
+	/* Without a body that is still to come, it is the client that does
+	 * not take its answer, or MHD that does not make one. */
+	if (conn->forward == 0 && !conn->chunked)
+		conn_abort(conn);
+	else if (body_gets_on(conn))
+		conn_set_deadline(
+		    conn, conn->worker->config->body_timeout_s * 1000);
+	else
+		conn_refuse_with(conn, ERR_TIMEOUT, "the body took too long");
 }
 
 static void
@@ -69,15 +103,7 @@ on_deadline(uv_timer_t *timer)
 		conn_refuse_with(conn, ERR_TIMEOUT, "the head took too long");
 		break;
 	case CONN_BUSY:
-		if (waits_for_runner(conn))
-			return;
-		/* Without a body that is still to come, it is the client that
-		 * does not take its answer, or MHD that does not make one. */
-		if (conn->forward == 0)
-			conn_abort(conn);
-		else
-			conn_refuse_with(
-			    conn, ERR_TIMEOUT, "the body took too long");
+		judge_busy(conn);
 		break;
 	case CONN_HANDSHAKE:
 		conn_report_handshake(conn);
@@ -151,7 +177,7 @@ watch(struct conn *conn)
 static void
 judge_time(struct conn *conn, bool moved)
 {
-	if (conn->state != CONN_BUSY || conn->forward > 0)
+	if (conn->state != CONN_BUSY || conn->forward > 0 || conn->chunked)
 		return;
 	if (moved || !uv_is_active((const uv_handle_t *)&conn->deadline))
 		conn_set_deadline(

@@ -4,6 +4,7 @@
  * one before has left.
  */
 #include <errno.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 
 #include "gateway/conn.h"
@@ -116,6 +117,11 @@ begin_request(struct conn *conn)
 	}
 	conn->state = CONN_BUSY;
 	conn->forward = guard->head_len + guard->content_length;
+	conn->chunked = guard->chunked;
+	conn->streams = false;
+	conn->may_be_quiet = false;
+	conn->arrived = 0;
+	conn->judged = 0;
 	conn->last = conn->last || guard->close;
 	conn_set_deadline(conn, conn->worker->config->body_timeout_s * 1000);
 }
@@ -144,10 +150,18 @@ step_head(struct conn *conn)
 	return pump_read(conn, GUARD_HEAD_MAX - conn->in.len);
 }
 
+bool
+conn_lacks_body(const struct conn *conn)
+{
+	return conn->chunked || conn->forward > conn->in.len;
+}
+
 size_t
 conn_busy_room(const struct conn *conn)
 {
-	if (conn->forward > conn->in.len)
+	bool is_welcome = !conn->chunked || conn->streams;
+
+	if (conn_lacks_body(conn) && is_welcome)
 		return CONN_BODY_WINDOW > conn->in.len
 		    ? CONN_BODY_WINDOW - conn->in.len
 		    : 0;
@@ -167,21 +181,64 @@ finish_request(struct conn *conn)
 		conn_refuse_with(conn, ERR_MALFORMED,
 		    "a request came before the one before was answered");
 	} else if (conn->last || conn->pair_ended || conn->forward > 0 ||
-	    conn->input_ended || conn->worker->draining) {
+	    conn->chunked || conn->input_ended || conn->worker->draining) {
 		conn_end(conn);
 	} else {
 		conn_become_idle(conn);
 	}
 }
 
+/* What stands behind the bytes that may go to MHD already is the rest of a
+ * chunked body, as far as it has come. False: it is not one. */
+static bool
+accept_chunks(struct conn *conn)
+{
+	size_t behind = conn->in.len - (size_t)conn->forward;
+	size_t taken = 0;
+	struct err err;
+
+	switch (guard_read_chunks(&conn->guard, conn->in.data + conn->forward,
+	    behind, &taken, &err)) {
+	case GUARD_ACCEPTED:
+		conn->chunked = false;
+		break;
+	case GUARD_REFUSED:
+		conn_refuse(conn, &err);
+		return false;
+	default:
+		break;
+	}
+	conn->forward += taken;
+	return true;
+}
+
+/* Nothing more can come of a body that stands still because it is not read:
+ * its client has closed the socket, and what the kernel still holds cannot be
+ * all that is missing. (Of chunks nobody knows.) */
+static bool
+is_lost(const struct conn *conn)
+{
+	int held = 0;
+
+	if (!conn->peer_gone || !conn->streams || !conn_lacks_body(conn) ||
+	    conn_busy_room(conn) > 0)
+		return false;
+	return conn->chunked || ioctl(conn->fd, FIONREAD, &held) < 0 ||
+	    conn->forward - conn->in.len > (uint64_t)held;
+}
+
 /* The body was cut off, or the client went while its answer was waited for. */
 static bool
 is_over(struct conn *conn)
 {
-	if (conn->input_ended && conn->forward > conn->in.len &&
-	    !conn->completed && !conn->pair_ended) {
-		conn_refuse_with(conn, ERR_MALFORMED,
-		    "the body ended before its announced length");
+	if (conn->input_ended && conn_lacks_body(conn) && !conn->completed &&
+	    !conn->pair_ended) {
+		conn_refuse_with(
+		    conn, ERR_MALFORMED, "the body ended before it was whole");
+		return true;
+	}
+	if (is_lost(conn)) {
+		conn_abort(conn);
 		return true;
 	}
 	/* A half-closed client gets its answer, but nobody waits for a task
@@ -199,12 +256,18 @@ step_busy(struct conn *conn)
 {
 	bool moved = pump_read(conn, conn_busy_room(conn));
 
-	if (conn->state == CONN_CLOSED || is_over(conn))
+	if (conn->state == CONN_CLOSED)
+		return true;
+	if (conn->chunked && conn->streams && conn->in.len > conn->forward &&
+	    !accept_chunks(conn))
+		return true;
+	if (is_over(conn))
 		return true;
 	moved |= pump_forward(conn);
 	/* Behind the first bytes of an answer the client may have had all of
 	 * it: what comes then is its next request, which waits for its turn. */
-	if (conn->forward == 0 && conn->in.len > 0 && !conn->answered)
+	if (conn->forward == 0 && !conn->chunked && conn->in.len > 0 &&
+	    !conn->answered)
 		conn->surplus = true;
 	moved |= pump_answer(conn);
 	if (conn->state == CONN_CLOSED)

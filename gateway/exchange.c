@@ -10,6 +10,7 @@
 #include "gateway/conn.h"
 #include "gateway/exchange.h"
 #include "gateway/headers.h"
+#include "gateway/upload.h"
 #include "gateway/worker.h"
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
@@ -17,7 +18,7 @@
 #include "lib/log.h"
 
 static void (*const handlers[ROUTE_COUNT])(struct exchange *exchange) = {
-#define ROUTE(name, listener, method, path, access, scope, body_max) \
+#define ROUTE(name, listener, method, path, access, scope, body, body_max) \
 	[ROUTE_##name] = handle_##name,
 #include "gateway/routes.def"
 #undef ROUTE
@@ -36,6 +37,9 @@ exchange_new(struct conn *conn, struct MHD_Connection *mhd, const char *method,
 	exchange->path = path;
 	exchange->principal.certificate = conn->peer.certificate;
 	exchange->started_us = (int64_t)(uv_hrtime() / 1000);
+	exchange->auth_us = -1;
+	exchange->policy_us = -1;
+	exchange->timing = RUNNER_TIMING_NONE;
 	memcpy(exchange->request_id, conn->request_id, UUID_TEXT);
 	memcpy(exchange->address, conn->address_text, ADDRESS_TEXT);
 	conn->exchange = exchange;
@@ -55,6 +59,15 @@ count(const struct exchange *exchange, int64_t took_us)
 	counters_observe(counters, took_us);
 }
 
+/* Its client has, before it was answered in whole. */
+static bool
+is_gone(const struct exchange *exchange)
+{
+	bool by_connection = exchange->in_body && exchange->status != 0;
+
+	return exchange->conn == NULL && !by_connection;
+}
+
 static void
 log_end(const struct exchange *exchange, int64_t took_us)
 {
@@ -68,8 +81,8 @@ log_end(const struct exchange *exchange, int64_t took_us)
 		: LOG_LEVEL_DEBUG,
 	    "request", "request_id", exchange->request_id, "method",
 	    exchange->method, "path", exchange->path, "status",
-	    exchange->conn == NULL ? "gone" : status, "took_ms", took_ms,
-	    "subject", exchange->principal.certificate.subject, "token_id",
+	    is_gone(exchange) ? "gone" : status, "took_ms", took_ms, "subject",
+	    exchange->principal.certificate.subject, "token_id",
 	    exchange->principal.token.id, "address", exchange->address, NULL);
 }
 
@@ -84,6 +97,8 @@ exchange_free(struct exchange *exchange)
 		link_forget(exchange->worker->link, exchange->request);
 	if (exchange->response != NULL)
 		MHD_destroy_response(exchange->response);
+	if (exchange->upload != NULL)
+		upload_free(exchange->upload);
 	buffer_done(&exchange->body);
 	free(exchange);
 }
@@ -126,6 +141,33 @@ exchange_header(struct exchange *exchange, const char *name, const char *value)
 		die("the field %s cannot be added", name);
 }
 
+/* docs/api.md: where the time went. */
+static void
+add_timing(struct exchange *exchange)
+{
+	const struct {
+		const char *name;
+		int64_t us;
+	} parts[] = {
+	    {"auth", exchange->auth_us},
+	    {"policy", exchange->policy_us},
+	    {"queue", exchange->timing.queue_us},
+	    {"start", exchange->timing.start_us},
+	    {"run", exchange->timing.run_us},
+	    {"audit", exchange->timing.audit_us},
+	};
+	auto_buffer value = BUFFER_INIT(512);
+
+	for (size_t i = 0; i < COUNT(parts); i++)
+		if (parts[i].us >= 0)
+			buffer_printf(&value, "%s%s;dur=%lld.%03lld",
+			    value.len == 0 ? "" : ", ", parts[i].name,
+			    (long long)(parts[i].us / 1000),
+			    (long long)(parts[i].us % 1000));
+	if (value.len > 0)
+		exchange_header(exchange, "Server-Timing", value.data);
+}
+
 void
 exchange_answer_take(
     struct exchange *exchange, unsigned status, struct MHD_Response *response)
@@ -140,6 +182,7 @@ exchange_answer_take(
 	for (size_t i = 0; i < HEADERS_COUNT; i++)
 		exchange_header(exchange, headers_security[i].name,
 		    headers_security[i].value);
+	add_timing(exchange);
 	if (exchange->worker->draining)
 		exchange_header(exchange, MHD_HTTP_HEADER_CONNECTION, "close");
 }
@@ -180,7 +223,7 @@ exchange_answer_json(
 }
 
 static void
-answer_problem(struct exchange *exchange, const struct problem *problem)
+queue_problem(struct exchange *exchange, const struct problem *problem)
 {
 	struct problem_field fields[PROBLEM_FIELDS_MAX];
 
@@ -189,6 +232,19 @@ answer_problem(struct exchange *exchange, const struct problem *problem)
 	    problem_body(problem, exchange->request_id), PROBLEM_MEDIA_TYPE);
 	for (size_t i = 0; i < COUNT(fields) && fields[i].name != NULL; i++)
 		exchange_header(exchange, fields[i].name, fields[i].value);
+}
+
+/* In the middle of a body MHD takes no answer: the connection gives it, and
+ * ends. */
+static void
+answer_problem(struct exchange *exchange, const struct problem *problem)
+{
+	if (exchange->in_body) {
+		exchange->status = (unsigned)err_status(problem->err.code);
+		conn_answer(exchange->conn, problem);
+	} else {
+		queue_problem(exchange, problem);
+	}
 	counter_add(&exchange->worker->counters.refusals[problem->err.code], 1);
 	log_failure(problem->err.code == ERR_INTERNAL ? LOG_LEVEL_ERROR
 						      : LOG_LEVEL_INFO,
@@ -226,8 +282,8 @@ report(const struct exchange *exchange, const struct problem *problem)
 void
 exchange_refuse(struct exchange *exchange, const struct problem *problem)
 {
-	answer_problem(exchange, problem);
 	report(exchange, problem);
+	answer_problem(exchange, problem);
 }
 
 void
@@ -244,7 +300,8 @@ exchange_pass_failure(
 	    &(struct problem){.err = *answer->failure,
 		.rule = answer->rule,
 		.condition = answer->condition,
-		.retry_after_s = answer->retry_after_s});
+		.retry_after_s = answer->retry_after_s,
+		.received = answer->received < 0 ? NULL : &answer->received});
 }
 
 /* ---- asking the runner ---- */
@@ -286,6 +343,7 @@ on_answer(void *arg, const struct link_answer *answer)
 
 	exchange->request = 0;
 	exchange->waits = false;
+	exchange->timing = answer->timing;
 	exchange->heard(exchange, answer);
 	if (exchange->response != NULL && exchange->suspended)
 		http_resume(exchange);

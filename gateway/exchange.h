@@ -1,7 +1,8 @@
 /*
  * One request and its answer, inside libmicrohttpd. A handler is called once
- * with the whole body there; it answers at once, or asks the runner and
- * answers when that did. In between the MHD connection is suspended.
+ * with the whole body there, or before a body that is passed on; it answers at
+ * once, or asks the runner and answers when that did. In between the MHD
+ * connection is suspended.
  *
  * The exchange belongs to MHD (its connection's context pointer); the
  * connection only points at it, and takes the pointer away when the client has
@@ -24,6 +25,7 @@ struct conn;
 struct worker;
 struct exchange;
 struct follow;
+struct upload;
 
 /* Answers with exchange_answer() or exchange_refuse(). */
 typedef void
@@ -35,10 +37,13 @@ struct exchange {
 	struct MHD_Connection *mhd;
 	const char *method, *path; /* MHD's, as long as the exchange lives */
 	const struct route *route; /* NULL: no such route */
-	char task[UUID_TEXT]; /* the id in the path, or "" */
+	struct route_parameters in_path;
 	char request_id[UUID_TEXT], address[ADDRESS_TEXT];
 	struct principal principal;
 	struct buffer body;
+	struct upload *upload; /* of a body that is passed on; NULL: none */
+	bool in_body; /* MHD takes no answer before all of it has come */
+	bool held_at_head; /* was suspended before its body */
 	bool handled; /* the handler was called */
 	bool suspended; /* as MHD sees it */
 	bool queued; /* the answer is MHD's now */
@@ -50,12 +55,15 @@ struct exchange {
 	int64_t offset; /* of output */
 	struct follow *follow; /* borrowed from the response; NULL: none */
 	int64_t started_us;
+	int64_t auth_us, policy_us; /* -1: neither was asked */
+	struct runner_timing timing;
 };
 
 struct exchange *exchange_new(struct conn *conn, struct MHD_Connection *mhd,
     const char *method, const char *path);
 void exchange_free(struct exchange *exchange);
-/* Calls the route's handler. */
+/* Calls the route's handler: with all of the body, or where it is passed on,
+ * before any of it. */
 void exchange_handle(struct exchange *exchange);
 
 /* Each takes the first chance to answer; a second is a programmer's error. */
@@ -98,7 +106,7 @@ const char *exchange_field(const struct exchange *exchange, const char *name);
 bool exchange_is_json(const char *type);
 
 /* handlers */
-#define ROUTE(name, listener, method, path, access, scope, body_max) \
+#define ROUTE(name, listener, method, path, access, scope, body, body_max) \
 	void handle_##name(struct exchange *exchange);
 #include "gateway/routes.def"
 #undef ROUTE

@@ -228,15 +228,13 @@ read_content_length(
 	return 0;
 }
 
-/* Well formed it is no more than unwelcome, which the end of the head says:
- * no route streams a body. */
 static int
 read_transfer_encoding(
     struct guard *guard, const char *value, size_t len, struct err *err)
 {
-	(void)guard;
 	if (!is_named(value, len, "chunked"))
 		return malformed(err, "the Transfer-Encoding is not chunked");
+	guard->chunked = true;
 	return 0;
 }
 
@@ -296,7 +294,8 @@ enum once {
 	ONCE_CONTENT_ENCODING = 1 << 5,
 	ONCE_EXPECT = 1 << 6,
 	ONCE_IDEMPOTENCY = 1 << 7,
-	ONCE_TRACE = 1 << 8
+	ONCE_TRACE = 1 << 8,
+	ONCE_CONTENT_DIGEST = 1 << 9
 };
 
 /* What this reader itself understands, and what must not come twice because
@@ -316,6 +315,7 @@ static const struct field {
     {"expect", ONCE_EXPECT, read_expect},
     {"idempotency-key", ONCE_IDEMPOTENCY, NULL},
     {"traceparent", ONCE_TRACE, NULL},
+    {"content-digest", ONCE_CONTENT_DIGEST, NULL},
     {"connection", ONCE_NO, read_connection},
     {"upgrade", ONCE_NO, read_upgrade},
     {"cookie", ONCE_NO, read_cookie},
@@ -392,11 +392,6 @@ finish(struct guard *guard, struct err *err)
 {
 	if ((guard->once & ONCE_HOST) == 0) {
 		malformed(err, "the head has no Host");
-		return GUARD_REFUSED;
-	}
-	if ((guard->once & ONCE_ENCODING) != 0) {
-		err_set(err, ERR_LENGTH_REQUIRED,
-		    "the body is chunked, which no route takes");
 		return GUARD_REFUSED;
 	}
 	guard->head_len = guard->seen;

@@ -6,15 +6,19 @@
  * descriptor readable nor its timeout zero, so it is run by hand; the end of a
  * chunked answer is reported one run later, and so are many ends at once taken
  * down, though no timeout says so: it runs until it has nothing left twice;
- * suspended connections notice nothing, so the connection tells them.
+ * suspended connections notice nothing, so the connection tells them; one that
+ * was suspended with its head is called once more without data, before its
+ * body, as it is at the end of it.
  */
 #include <stdlib.h>
+#include <strings.h>
 #include <sys/un.h>
 
 #include "gateway/auth.h"
 #include "gateway/conn.h"
 #include "gateway/exchange.h"
 #include "gateway/http.h"
+#include "gateway/upload.h"
 #include "gateway/worker.h"
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
@@ -22,6 +26,7 @@
 
 #define RUNS_MAX 32
 #define RUNS_IDLE 2
+#define MEDIA_TYPE_BYTES "application/octet-stream"
 #define MHD_POOL_BYTES 32768 /* a head of 8 KiB and what MHD makes of it */
 
 static void on_timer(uv_timer_t *timer);
@@ -63,24 +68,53 @@ on_poll(uv_poll_t *poll, int status, int events)
 
 /* ---- a request's way ---- */
 
+/* A body whose length is told, as far as the route takes one. */
 static int
-check_body(const struct exchange *x, struct err *err)
+check_length(const struct exchange *x, struct err *err)
 {
 	const struct guard *guard = &x->conn->guard;
-	const char *type = exchange_field(x, MHD_HTTP_HEADER_CONTENT_TYPE);
 
+	if (guard->chunked)
+		return err_set(err, ERR_LENGTH_REQUIRED,
+		    "a chunked body is not taken here");
 	if (guard->content_length > x->route->body_max)
 		return err_set(err, ERR_TOO_LARGE,
-		    x->route->body_max == 0
+		    x->route->body == BODY_NONE
 			? "no body is taken here"
 			: "at most %zu bytes are taken here",
 		    x->route->body_max);
-	if (x->route->body_max == 0)
-		return 0;
-	if (!guard->has_length)
+	if (x->route->body != BODY_NONE && !guard->has_length)
 		return err_set(
 		    err, ERR_LENGTH_REQUIRED, "the Content-Length is missing");
-	if (!exchange_is_json(type))
+	return 0;
+}
+
+static int
+check_stream(const struct exchange *x, struct err *err)
+{
+	const struct guard *guard = &x->conn->guard;
+
+	if (!guard->chunked && !guard->has_length)
+		return err_set(err, ERR_LENGTH_REQUIRED,
+		    "neither Content-Length nor chunks were announced");
+	return 0;
+}
+
+static int
+check_body(const struct exchange *x, struct err *err)
+{
+	bool streams = route_streams(x->route);
+	const char *type = exchange_field(x, MHD_HTTP_HEADER_CONTENT_TYPE);
+
+	if ((streams ? check_stream(x, err) : check_length(x, err)) < 0)
+		return -1;
+	if (x->route->body == BODY_NONE)
+		return 0;
+	if (streams &&
+	    (type == NULL || strcasecmp(type, MEDIA_TYPE_BYTES) != 0))
+		return err_set(err, ERR_MEDIA_TYPE,
+		    "the Content-Type is not " MEDIA_TYPE_BYTES);
+	if (!streams && !exchange_is_json(type))
 		return err_set(err, ERR_MEDIA_TYPE,
 		    "the Content-Type is not application/json");
 	if (exchange_field(x, MHD_HTTP_HEADER_CONTENT_ENCODING) != NULL)
@@ -152,9 +186,14 @@ authorise(struct exchange *x, struct problem *ret_problem)
 	    .now_s = clock_wall_ms() / 1000,
 	};
 
+	uint64_t began_ns = uv_hrtime();
+	int result;
+
 	if (x->route->access == ACCESS_OPEN)
 		return 0;
-	return auth_check(&question, &x->principal, ret_problem);
+	result = auth_check(&question, &x->principal, ret_problem);
+	x->auth_us = (int64_t)((uv_hrtime() - began_ns) / 1000);
+	return result;
 }
 
 /* Route, who and how much: before a byte of the body is taken. */
@@ -164,14 +203,16 @@ begin(struct exchange *x)
 	char allow[ROUTE_ALLOW_MAX];
 	struct problem problem = {.allow = allow};
 
-	x->route = route_find(x->worker->listener, x->method, x->path, x->task,
-	    allow, &problem.err);
+	x->route = route_find(x->worker->listener, x->method, x->path,
+	    &x->in_path, allow, &problem.err);
 	if (admit(x, &problem) < 0 || x->route == NULL ||
 	    authorise(x, &problem) < 0 || check_body(x, &problem.err) < 0) {
 		exchange_refuse(x, &problem);
 		return;
 	}
 	x->body.max = x->route->body_max;
+	if (route_streams(x->route))
+		exchange_handle(x);
 }
 
 static enum MHD_Result
@@ -184,6 +225,48 @@ queue(struct exchange *x)
 	x->response = NULL;
 	x->queued = true;
 	return result;
+}
+
+static enum MHD_Result
+suspend(struct exchange *x)
+{
+	x->suspended = true;
+	MHD_suspend_connection(x->mhd);
+	return MHD_YES;
+}
+
+/* The head has come. */
+static enum MHD_Result
+on_head(struct exchange *x)
+{
+	const struct guard *guard = &x->conn->guard;
+
+	begin(x);
+	/* Before a body the answer is given now, and ends the connection. */
+	if (x->response != NULL &&
+	    (guard->content_length > 0 || guard->chunked))
+		return queue(x);
+	if (x->response != NULL || x->upload == NULL)
+		return MHD_YES;
+	/* Not a byte of the body, nor 100 Continue, before the runner says
+	 * that it may come. */
+	x->in_body = true;
+	x->held_at_head = true;
+	return suspend(x);
+}
+
+static enum MHD_Result
+on_body(struct exchange *x, const char *data, size_t *len)
+{
+	size_t taken = *len;
+
+	if (x->upload != NULL)
+		taken = upload_take(x->upload, data, *len);
+	else
+		buffer_append(&x->body, data, *len);
+	*len -= taken;
+	/* The body's turn may have ended with an answer of the connection's.*/
+	return x->conn == NULL ? MHD_NO : MHD_YES;
 }
 
 static enum MHD_Result
@@ -204,28 +287,25 @@ on_request(void *arg, struct MHD_Connection *mhd, const char *path,
 			return MHD_NO;
 		x = exchange_new(passage->conn, mhd, method, path);
 		*context = x;
-		begin(x);
-		/* An answer before the body's turn ends the connection. */
-		return x->response == NULL || x->conn->guard.content_length == 0
-		    ? MHD_YES
-		    : queue(x);
+		return on_head(x);
 	}
 	if (x->conn == NULL) /* the client has gone: MHD gives up too */
 		return MHD_NO;
-	if (*len > 0) {
-		buffer_append(&x->body, data, *len);
-		*len = 0;
-		return MHD_YES;
+	if (x->held_at_head) {
+		x->held_at_head = false;
+		if (*len == 0)
+			return MHD_YES;
 	}
+	if (*len > 0)
+		return on_body(x, data, len);
 	if (x->response == NULL && !x->handled) {
 		x->handled = true;
-		exchange_handle(x);
+		if (x->upload != NULL)
+			upload_end(x->upload);
+		else
+			exchange_handle(x);
 	}
-	if (x->response != NULL)
-		return queue(x);
-	x->suspended = true;
-	MHD_suspend_connection(mhd);
-	return MHD_YES;
+	return x->response != NULL ? queue(x) : suspend(x);
 }
 
 static void

@@ -65,8 +65,11 @@ fail_question(struct link *link, uint64_t request, const char *detail)
 		return;
 	err_set(&err, ERR_UNAVAILABLE, "%s", detail);
 	question.answered(question.arg,
-	    &(struct link_answer){
-		.failure = &err, .retry_after_s = RETRY_AFTER_S, .fd = &fd});
+	    &(struct link_answer){.failure = &err,
+		.retry_after_s = RETRY_AFTER_S,
+		.received = -1,
+		.timing = RUNNER_TIMING_NONE,
+		.fd = &fd});
 }
 
 static void
@@ -125,10 +128,35 @@ handle_reply(struct link *link, struct message *message, struct err *err)
 		&link->questions, (uint64_t)reply.request, &question))
 		question.answered(question.arg,
 		    &(struct link_answer){.status = reply.status,
+			.received = -1,
+			.timing = reply.timing,
 			.body = reply.body,
 			.fd = reply.fd == NULL ? &none : reply.fd});
 	if (reply.sealed)
 		json_decref(reply.body);
+	return 0;
+}
+
+static int
+handle_begin(struct link *link, struct message *message, struct err *err)
+{
+	struct question *question;
+	link_began *began;
+	int64_t request;
+
+	if (runner_read_begin(message, &request, err) < 0)
+		return -1;
+	/* What was forgotten meanwhile is nobody's. */
+	question = questions_find(&link->questions, (uint64_t)request);
+	if (question == NULL)
+		return 0;
+	began = question->began;
+	if (began == NULL)
+		return err_set(
+		    err, ERR_MALFORMED, "begin for what has no body to come");
+	question->began = NULL;
+	question->deadline_ms = INT64_MAX;
+	began(question->arg, &message->fds[0]);
 	return 0;
 }
 
@@ -151,6 +179,8 @@ handle_failure(struct link *link, struct message *message, struct err *err)
 		.rule = failure.rule,
 		.condition = failure.condition,
 		.retry_after_s = failure.retry_after_s,
+		.received = failure.received,
+		.timing = RUNNER_TIMING_NONE,
 		.fd = &none});
 	return 0;
 }
@@ -352,6 +382,7 @@ link_ask(struct link *link, const struct link_question *question,
 		return err_set(err, ERR_UNAVAILABLE, "%s", unreachable);
 	request = questions_add(&link->questions,
 	    &(struct question){.answered = answered,
+		.began = question->began,
 		.arg = arg,
 		.deadline_ms = clock_boot_ms() + question->timeout_s * 1000});
 	if (request == 0)
@@ -372,6 +403,15 @@ link_forget(struct link *link, uint64_t request)
 
 	if (questions_take(&link->questions, request, &question))
 		tell_forget(link, request);
+}
+
+void
+link_expect(struct link *link, uint64_t request, int64_t timeout_s)
+{
+	struct question *question = questions_find(&link->questions, request);
+
+	if (question != NULL)
+		question->deadline_ms = clock_boot_ms() + timeout_s * 1000;
 }
 
 int

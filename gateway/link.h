@@ -26,7 +26,9 @@ struct link_answer {
 	const struct err *failure; /* NULL: a reply */
 	const char *rule, *condition; /* of a failure; NULL: none */
 	int64_t retry_after_s; /* of a failure; 0: none */
+	int64_t received; /* of a failure: where it stands; -1: not said */
 	int64_t status; /* of a reply */
+	struct runner_timing timing; /* of a reply */
 	json_t *body; /* of a reply; NULL: none */
 	int *fd; /* set to -1 to keep it; or it is -1 */
 };
@@ -38,6 +40,9 @@ struct link_state {
 };
 
 typedef void link_answered(void *arg, const struct link_answer *answer);
+/* The body that the question is about may come, into this pipe; set *fd to -1
+ * to keep it. */
+typedef void link_began(void *arg, int *fd);
 
 struct link *link_open(uv_loop_t *loop, const char *path, uid_t uid);
 /* `changed` is called when the runner has welcomed us, and when it is lost. */
@@ -50,17 +55,22 @@ const struct link_state *link_state(const struct link *link);
  * or with a failure (also when the connection ends, or after timeout_s). -1:
  * nothing was sent and nothing will be called. `members` stays the caller's;
  * "request" is added to it. fd: -1 or a descriptor that stays the caller's.
+ * `began` is called at most once, before `answered`; from then on there is no
+ * time limit until link_expect() sets one. NULL: the question has no body.
  */
 struct link_question {
 	enum message_type type;
 	json_t *members;
 	int fd;
 	int64_t timeout_s;
+	link_began *began;
 };
 int link_ask(struct link *link, const struct link_question *question,
     link_answered *answered, void *arg, uint64_t *ret_request, struct err *err);
 /* The asker has gone: the runner is told, and nothing will be called. */
 void link_forget(struct link *link, uint64_t request);
+/* The answer must come within this time from now. */
+void link_expect(struct link *link, uint64_t request, int64_t timeout_s);
 /* A message without an answer. */
 int link_tell(struct link *link, enum message_type type, json_t *members,
     struct err *err);

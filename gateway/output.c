@@ -99,7 +99,8 @@ ask_of_end(struct follow *follow)
 {
 	struct exchange *x = follow->exchange;
 	const struct link_question question = {.type = MESSAGE_get,
-	    .members = json_pack("{s:s, s:i}", "task", x->task, "wait", 0),
+	    .members =
+		json_pack("{s:s, s:i}", "task", x->in_path.task, "wait", 0),
 	    .fd = -1,
 	    .timeout_s = REPLY_S};
 	struct err err;
@@ -221,10 +222,10 @@ handle_task_output(struct exchange *x)
 	x->offset = values[OUTPUT_OFFSET].integer;
 	exchange_ask_take(x,
 	    &(struct link_question){.type = MESSAGE_output,
-		.members = json_pack("{s:s, s:s, s:I, s:b}", "task", x->task,
-		    "stream", values[OUTPUT_STREAM].text, "offset",
-		    (json_int_t)values[OUTPUT_OFFSET].integer, "follow",
-		    values[OUTPUT_FOLLOW].integer != 0),
+		.members = json_pack("{s:s, s:s, s:I, s:b}", "task",
+		    x->in_path.task, "stream", values[OUTPUT_STREAM].text,
+		    "offset", (json_int_t)values[OUTPUT_OFFSET].integer,
+		    "follow", values[OUTPUT_FOLLOW].integer != 0),
 		.fd = -1,
 		.timeout_s = REPLY_S},
 	    heard_output);

@@ -75,6 +75,9 @@ problem_body(const struct problem *problem, const char *request_id)
 	if (problem->condition != NULL)
 		json_object_set_new(
 		    body, "condition", json_string(problem->condition));
+	if (problem->received != NULL)
+		json_object_set_new(
+		    body, "received", json_integer(*problem->received));
 	json_object_set_new(body, "request_id", json_string(request_id));
 	text = json_dumps(body, JSON_COMPACT);
 	if (text == NULL)

@@ -29,6 +29,7 @@ pump_read(struct conn *conn, size_t room)
 	switch (worker->transport->read(conn, worker->scratch, room, &len)) {
 	case IO_OK:
 		buffer_append(&conn->in, worker->scratch, len);
+		conn->arrived += len;
 		return true;
 	case IO_WANT_READ:
 		return false;
@@ -77,7 +78,8 @@ pump_flush(struct conn *conn)
 	return moved;
 }
 
-/* The accepted head and as many bytes as it announced: never one more. */
+/* The accepted head and as many bytes as it announced, or the chunks that were
+ * accepted: never one more. */
 bool
 pump_forward(struct conn *conn)
 {
@@ -97,6 +99,7 @@ pump_forward(struct conn *conn)
 		if (n < 0) {
 			conn->last = true;
 			conn->forward = 0;
+			conn->chunked = false;
 			buffer_done(&conn->in);
 			break;
 		}

@@ -52,19 +52,28 @@ questions_add(struct questions *questions, const struct question *question)
 	return questions->slots[slot].request;
 }
 
-bool
-questions_take(
-    struct questions *questions, uint64_t request, struct question *ret)
+struct question *
+questions_find(const struct questions *questions, uint64_t request)
 {
 	size_t slot = request & (QUESTIONS_MAX - 1);
 
 	if (request == 0 || slot >= questions->count ||
 	    questions->slots[slot].request != request)
+		return NULL;
+	return &questions->slots[slot];
+}
+
+bool
+questions_take(
+    struct questions *questions, uint64_t request, struct question *ret)
+{
+	struct question *question = questions_find(questions, request);
+
+	if (question == NULL)
 		return false;
-	*ret = questions->slots[slot];
-	questions->slots[slot] =
-	    (struct question){.next_free = questions->free};
-	questions->free = slot;
+	*ret = *question;
+	*question = (struct question){.next_free = questions->free};
+	questions->free = (size_t)(question - questions->slots);
 	return true;
 }
 

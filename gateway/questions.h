@@ -15,6 +15,7 @@ struct link_answer;
 struct question {
 	uint64_t request; /* 0: a free slot */
 	void (*answered)(void *arg, const struct link_answer *answer);
+	void (*began)(void *arg, int *fd); /* NULL: no body is to come */
 	void *arg;
 	int64_t deadline_ms;
 	size_t next_free;
@@ -32,6 +33,9 @@ struct questions {
  * are open. 0: too many are. `question->request` is set here. */
 uint64_t
 questions_add(struct questions *questions, const struct question *question);
+/* NULL: no such number is open. Borrowed until the next change. */
+struct question *
+questions_find(const struct questions *questions, uint64_t request);
 /* Takes it out; false: no such number is open. */
 bool questions_take(
     struct questions *questions, uint64_t request, struct question *ret);

@@ -8,38 +8,56 @@
 #include "gateway/route.h"
 #include "policy/request.h"
 
-#define PARAMETER "{task}"
-
 const struct route routes[ROUTE_COUNT] = {
-#define ROUTE(name, listener, method, path, access, scope, body_max)        \
+#define ROUTE(name, listener, method, path, access, scope, body, body_max)  \
 	[ROUTE_##name] = {ROUTE_##name, #name, LISTENER_##listener, method, \
-	    path, ACCESS_##access, scope, body_max},
+	    path, ACCESS_##access, scope, BODY_##body, body_max},
 #include "gateway/routes.def"
 #undef ROUTE
 };
 
-/* Whether `path` is of the pattern's form; what stands for the parameter is
- * copied. An id that is none is no path of ours. */
-static bool
-matches(const char *pattern, const char *path, char ret_task[UUID_TEXT])
+bool
+route_streams(const struct route *route)
 {
-	const char *parameter = strstr(pattern, PARAMETER);
-	size_t head;
-	size_t len;
+	return route->body == BODY_FILE || route->body == BODY_INPUT;
+}
 
-	ret_task[0] = '\0';
-	if (parameter == NULL)
-		return strcmp(pattern, path) == 0;
-	head = (size_t)(parameter - pattern);
-	if (strncmp(pattern, path, head) != 0)
+/* One segment of a path that stands for a parameter. What is none of its kind
+ * is no path of ours. */
+static bool
+take_parameter(const char *pattern, const char *segment, size_t len,
+    struct route_parameters *ret)
+{
+	bool is_task = strncmp(pattern, "{task}", strlen("{task}")) == 0;
+	char *text = is_task ? ret->task : ret->file;
+	size_t size = is_task ? sizeof(ret->task) : sizeof(ret->file);
+
+	if (len >= size)
 		return false;
-	len = strcspn(path + head, "/");
-	if (len != UUID_TEXT - 1 ||
-	    strcmp(path + head + len, parameter + strlen(PARAMETER)) != 0)
-		return false;
-	memcpy(ret_task, path + head, len);
-	ret_task[len] = '\0';
-	return uuid_is_valid(ret_task);
+	memcpy(text, segment, len);
+	text[len] = '\0';
+	return is_task ? uuid_is_valid(text) : request_file_name_is_valid(text);
+}
+
+/* Whether `path` is of the pattern's form. */
+static bool
+matches(const char *pattern, const char *path, struct route_parameters *ret)
+{
+	*ret = (struct route_parameters){0};
+	while (*pattern != '\0') {
+		if (*pattern != '{') {
+			if (*pattern++ != *path++)
+				return false;
+			continue;
+		}
+		size_t len = strcspn(path, "/");
+
+		if (!take_parameter(pattern, path, len, ret))
+			return false;
+		pattern += strcspn(pattern, "}") + 1;
+		path += len;
+	}
+	return *path == '\0';
 }
 
 static void
@@ -53,20 +71,21 @@ add_method(char allow[ROUTE_ALLOW_MAX], const char *method)
 
 const struct route *
 route_find(enum listener listener, const char *method, const char *path,
-    char ret_task[UUID_TEXT], char ret_allow[ROUTE_ALLOW_MAX], struct err *err)
+    struct route_parameters *ret, char ret_allow[ROUTE_ALLOW_MAX],
+    struct err *err)
 {
 	ret_allow[0] = '\0';
 	for (size_t i = 0; i < ROUTE_COUNT; i++) {
 		const struct route *route = &routes[i];
 
 		if (route->listener != listener ||
-		    !matches(route->path, path, ret_task))
+		    !matches(route->path, path, ret))
 			continue;
 		if (strcmp(route->method, method) == 0)
 			return route;
 		add_method(ret_allow, route->method);
 	}
-	ret_task[0] = '\0';
+	*ret = (struct route_parameters){0};
 	if (ret_allow[0] == '\0')
 		err_set(err, ERR_NOT_FOUND, "there is no such path");
 	else

@@ -73,6 +73,29 @@ read_sealed_body(const struct message *message, json_t **ret, struct err *err)
 	return *ret == NULL ? -1 : 0;
 }
 
+static int
+read_timing(const json_t *json, struct runner_timing *ret, struct err *err)
+{
+	static const struct json_field fields[] = {
+	    JSON_FIELD(struct runner_timing, queue_us, "queue",
+		JSON_KIND_INTEGER, false, 0, INT64_MAX),
+	    JSON_FIELD(struct runner_timing, start_us, "start",
+		JSON_KIND_INTEGER, false, 0, INT64_MAX),
+	    JSON_FIELD(struct runner_timing, run_us, "run", JSON_KIND_INTEGER,
+		false, 0, INT64_MAX),
+	    JSON_FIELD(struct runner_timing, audit_us, "audit",
+		JSON_KIND_INTEGER, false, 0, INT64_MAX),
+	};
+	struct runner_timing timing = RUNNER_TIMING_NONE;
+
+	if (json != NULL &&
+	    json_read_fields(
+		json, "timing", fields, COUNT(fields), false, &timing, err) < 0)
+		return -1;
+	*ret = timing;
+	return 0;
+}
+
 int
 runner_read_reply(
     struct message *message, struct runner_reply *ret, struct err *err)
@@ -82,11 +105,14 @@ runner_read_reply(
 	    FIELD(runner_reply, status, INTEGER, true, 200, 299),
 	    FIELD(runner_reply, body, ANY, false, 0, 0),
 	    FIELD(runner_reply, sealed, BOOLEAN, false, 0, 0),
+	    JSON_FIELD(struct runner_reply, timing_members, "timing",
+		JSON_KIND_OBJECT, false, 0, 0),
 	};
 	struct runner_reply reply = {0};
 
 	if (json_read_fields(message->members, "", fields, COUNT(fields), false,
-		&reply, err) < 0)
+		&reply, err) < 0 ||
+	    read_timing(reply.timing_members, &reply.timing, err) < 0)
 		return -1;
 	if (reply.sealed && reply.body != NULL)
 		return err_set(err, ERR_MALFORMED, "a reply with two bodies");
@@ -95,6 +121,27 @@ runner_read_reply(
 	if (!reply.sealed && message->nfds > 0)
 		reply.fd = &message->fds[0];
 	*ret = reply;
+	return 0;
+}
+
+int
+runner_read_begin(
+    const struct message *message, int64_t *ret_request, struct err *err)
+{
+	struct runner_begin {
+		int64_t request;
+	} begin;
+	static const struct json_field fields[] = {
+	    FIELD(runner_begin, request, INTEGER, true, 1, INT64_MAX),
+	};
+
+	if (json_read_fields(message->members, "", fields, COUNT(fields), false,
+		&begin, err) < 0)
+		return -1;
+	if (message->nfds != 1)
+		return err_set(
+		    err, ERR_MALFORMED, "begin without its descriptor");
+	*ret_request = begin.request;
 	return 0;
 }
 
@@ -110,8 +157,9 @@ runner_read_failure(
 	    FIELD(runner_failure, condition, STRING, false, 0, 0),
 	    JSON_FIELD(struct runner_failure, retry_after_s, "retry_after",
 		JSON_KIND_INTEGER, false, 0, RETRY_AFTER_MAX_S),
+	    FIELD(runner_failure, received, INTEGER, false, 0, INT64_MAX),
 	};
-	struct runner_failure failure = {0};
+	struct runner_failure failure = {.received = -1};
 
 	if (json_read_fields(message->members, "", fields, COUNT(fields), false,
 		&failure, err) < 0)

@@ -25,15 +25,24 @@ struct runner_state {
 	json_t *counters; /* object */
 };
 
+/* How long each part of a task took, in microseconds; -1: not said. */
+struct runner_timing {
+	int64_t queue_us, start_us, run_us, audit_us;
+};
+#define RUNNER_TIMING_NONE ((struct runner_timing){-1, -1, -1, -1})
+
 struct runner_reply {
 	int64_t request, status;
+	struct runner_timing timing;
 	json_t *body; /* NULL: none; owned if `sealed` */
 	bool sealed;
+	const json_t *timing_members; /* NULL: none; borrowed */
 	int *fd; /* a descriptor for the caller, or NULL */
 };
 
 struct runner_failure {
 	int64_t request, retry_after_s;
+	int64_t received; /* where a task's input stands; -1: not said */
 	const char *error, *detail, *rule, *condition; /* last two or NULL */
 };
 
@@ -44,6 +53,9 @@ int runner_read_state(
     const struct message *message, struct runner_state *ret, struct err *err);
 int runner_read_reply(
     struct message *message, struct runner_reply *ret, struct err *err);
+/* The descriptor is the message's first. */
+int runner_read_begin(
+    const struct message *message, int64_t *ret_request, struct err *err);
 int runner_read_failure(
     const struct message *message, struct runner_failure *ret, struct err *err);
 

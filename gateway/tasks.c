@@ -8,6 +8,7 @@
 
 #include "gateway/exchange.h"
 #include "gateway/query.h"
+#include "gateway/upload.h"
 #include "gateway/worker.h"
 #include "lib/cleanup.h"
 #include "lib/json.h"
@@ -73,6 +74,7 @@ judge(struct exchange *x, const struct request *request)
 	const char *roles[TOKEN_ROLES_MAX];
 	AUTO(policy_verdict_done) struct policy_verdict verdict;
 	struct problem problem = {0};
+	uint64_t began_ns = uv_hrtime();
 
 	for (size_t i = 0; i < token->nroles; i++)
 		roles[i] = token->roles[i];
@@ -81,6 +83,7 @@ judge(struct exchange *x, const struct request *request)
 		.roles = roles,
 		.nroles = token->nroles},
 	    request, clock_wall_ms(), &verdict);
+	x->policy_us = (int64_t)((uv_hrtime() - began_ns) / 1000);
 	if (verdict.allowed)
 		return true;
 	policy_explain_to_caller(
@@ -255,7 +258,7 @@ handle_task_get(struct exchange *x)
 		return;
 	}
 	ask(x, MESSAGE_get,
-	    json_pack("{s:s, s:I}", "task", x->task, "wait",
+	    json_pack("{s:s, s:I}", "task", x->in_path.task, "wait",
 		(json_int_t)wait[0].integer),
 	    wait[0].integer);
 }
@@ -274,7 +277,7 @@ handle_task_cancel(struct exchange *x)
 		return;
 	}
 	ask(x, MESSAGE_cancel,
-	    json_pack("{s:s, s:I}", "task", x->task, "grace",
+	    json_pack("{s:s, s:I}", "task", x->in_path.task, "grace",
 		(json_int_t)grace[0].integer),
 	    0);
 }
@@ -321,5 +324,33 @@ handle_task_signal(struct exchange *x)
 		return;
 	}
 	ask(x, MESSAGE_signal,
-	    json_pack("{s:s, s:s}", "task", x->task, "signal", name), 0);
+	    json_pack("{s:s, s:s}", "task", x->in_path.task, "signal", name),
+	    0);
+}
+
+/* ---- standard input ---- */
+
+void
+handle_task_stdin(struct exchange *x)
+{
+	enum { OFFSET, MORE, COUNT_OF_SPECS };
+	static const struct query_spec specs[COUNT_OF_SPECS] = {
+	    [OFFSET] = {.name = "offset",
+		.kind = QUERY_INTEGER,
+		.max = INT64_MAX},
+	    [MORE] = {.name = "more", .kind = QUERY_FLAG},
+	};
+	struct query_value values[COUNT_OF_SPECS] = {0};
+	struct err err;
+
+	if (query_read(x, &(struct query_table){specs, values, COUNT_OF_SPECS},
+		&err) < 0) {
+		exchange_refuse_err(x, &err);
+		return;
+	}
+	upload_ask_take(x, MESSAGE_stdin,
+	    json_pack("{s:s, s:I, s:b}", "task", x->in_path.task, "offset",
+		(json_int_t)values[OFFSET].integer, "more",
+		values[MORE].integer != 0),
+	    heard_task);
 }

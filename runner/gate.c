@@ -110,6 +110,7 @@ struct search {
 	struct store_op op;
 	struct question *question;
 	char task[UUID_TEXT];
+	bool own;
 	gate_found *found;
 	void *arg;
 	struct task_data data;
@@ -142,16 +143,21 @@ tell_missing(struct question *question)
 }
 
 static void
-give_found(struct question *question, gate_found *found, void *arg,
-    struct task *live, struct task_data *data)
+give_found(
+    const struct search *search, struct task *live, struct task_data *data)
 {
-	if (!gate_may_see(question, data->owner.subject)) {
-		free(arg);
+	struct question *question = search->question;
+	const char *subject = question->principal.certificate.subject;
+	bool is_own = strcmp(subject, data->owner.subject) == 0;
+
+	if (!is_own &&
+	    (search->own || !gate_may_see(question, data->owner.subject))) {
+		free(search->arg);
 		tell_missing(question);
 		return;
 	}
 	record_reading(question, data);
-	found(question, arg, live, data);
+	search->found(question, search->arg, live, data);
 }
 
 static int
@@ -171,7 +177,7 @@ search_done(struct store_op *op, const struct err *err)
 	struct question *question = search->question;
 
 	if (err == NULL && search->result > 0) {
-		give_found(question, search->found, search->arg,
+		give_found(search,
 		    tasks_find(&question->runner->tasks, search->task),
 		    &search->data);
 		task_data_done(&search->data);
@@ -185,26 +191,59 @@ search_done(struct store_op *op, const struct err *err)
 	free(search);
 }
 
-void
-gate_find_take(
-    struct question *question, const char *task, gate_found *found, void *arg)
+static void
+begin_search(struct search *found, const char *task)
 {
-	struct runner *runner = question->runner;
+	struct runner *runner = found->question->runner;
 	struct task *live = tasks_find(&runner->tasks, task);
 	struct search *search;
 
 	if (live != NULL) {
-		give_found(question, found, arg, live, &live->data);
+		give_found(found, live, &live->data);
 		return;
 	}
 	search = alloc_zero(1, sizeof(*search));
+	*search = *found;
 	search->op = (struct store_op){
 	    .reads = true, .run = run_search, .done = search_done};
-	search->question = question;
 	snprintf(search->task, sizeof(search->task), "%s", task);
-	search->found = found;
-	search->arg = arg;
 	store_submit(runner->store, &search->op);
+}
+
+void
+gate_find_take(
+    struct question *question, const char *task, gate_found *found, void *arg)
+{
+	begin_search(
+	    &(struct search){.question = question, .found = found, .arg = arg},
+	    task);
+}
+
+void
+gate_find_own_take(
+    struct question *question, const char *task, gate_found *found, void *arg)
+{
+	begin_search(
+	    &(struct search){
+		.question = question, .own = true, .found = found, .arg = arg},
+	    task);
+}
+
+int
+gate_check_task(const char *task, struct err *err)
+{
+	if (!uuid_is_valid(task))
+		return err_set(err, ERR_MALFORMED, "task: not an id");
+	return 0;
+}
+
+void *
+gate_keep(const void *request, size_t size)
+{
+	void *copy = alloc_zero(1, size);
+
+	memcpy(copy, request, size);
+	return copy;
 }
 
 /* -- answering with one */
@@ -264,6 +303,7 @@ gate_reply_task(struct question *question, int status,
 	const int64_t *kept = data->facts.kept;
 
 	if (inline_output && data->facts.state == TASK_FINISHED &&
+	    !data->facts.discarded &&
 	    kept[STREAM_STDOUT] + kept[STREAM_STDERR] <= INLINE_MAX) {
 		add_output(runner, data, STREAM_STDOUT, task);
 		add_output(runner, data, STREAM_STDERR, task);

@@ -51,6 +51,15 @@ typedef void gate_found(struct question *question, void *arg, struct task *live,
 void gate_find_take(
     struct question *question, const char *task, gate_found *found, void *arg);
 
+/* The same, but another's task is none, whatever the asker may see. */
+void gate_find_own_take(
+    struct question *question, const char *task, gate_found *found, void *arg);
+/* ERR_MALFORMED: not an id. */
+int gate_check_task(const char *task, struct err *err);
+/* A copy for gate_find_take(); its strings are not valid for longer than the
+ * message. */
+void *gate_keep(const void *request, size_t size);
+
 /* Answers with a task; a finished one with its output where it is small and
  * `inline_output` says so. */
 void gate_reply_task(struct question *question, int status,

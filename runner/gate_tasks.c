@@ -14,14 +14,6 @@
 /* How long a cancelled task may take to end before it is shown as it is. */
 #define CANCEL_WAIT_MS 2000
 
-static int
-check_task(const char *task, struct err *err)
-{
-	if (!uuid_is_valid(task))
-		return err_set(err, ERR_MALFORMED, "task: not an id");
-	return 0;
-}
-
 /* -- get */
 
 struct get {
@@ -42,16 +34,6 @@ get_found(struct question *question, void *arg, struct task *live,
 		gate_reply_task(question, 200, data, get->wait > 0);
 }
 
-/* A copy whose strings are not valid for longer than the message. */
-static void *
-keep(const void *request, size_t size)
-{
-	void *copy = alloc_zero(1, size);
-
-	memcpy(copy, request, size);
-	return copy;
-}
-
 int
 peer_handle_get(struct peer *peer, struct message *message, struct err *err)
 {
@@ -68,13 +50,13 @@ peer_handle_get(struct peer *peer, struct message *message, struct err *err)
 
 	if (json_read_fields(message->members, "", fields, COUNT(fields), false,
 		&get, err) != 0 ||
-	    check_task(get.task, err) != 0)
+	    gate_check_task(get.task, err) != 0)
 		return -1;
 	result =
 	    gate_open(peer, &get.envelope, SCOPE_TASKS_READ, &question, err);
 	if (result > 0)
-		gate_find_take(
-		    question, get.task, get_found, keep(&get, sizeof(get)));
+		gate_find_take(question, get.task, get_found,
+		    gate_keep(&get, sizeof(get)));
 	return result < 0 ? -1 : 0;
 }
 
@@ -150,13 +132,13 @@ peer_handle_cancel(struct peer *peer, struct message *message, struct err *err)
 
 	if (json_read_fields(message->members, "", fields, COUNT(fields), false,
 		&cancel, err) != 0 ||
-	    check_task(cancel.task, err) != 0)
+	    gate_check_task(cancel.task, err) != 0)
 		return -1;
 	result = gate_open(
 	    peer, &cancel.envelope, SCOPE_TASKS_CANCEL, &question, err);
 	if (result > 0)
 		gate_find_take(question, cancel.task, cancel_found,
-		    keep(&cancel, sizeof(cancel)));
+		    gate_keep(&cancel, sizeof(cancel)));
 	return result < 0 ? -1 : 0;
 }
 
@@ -232,14 +214,14 @@ peer_handle_signal(struct peer *peer, struct message *message, struct err *err)
 
 	if (json_read_fields(message->members, "", fields, COUNT(fields), false,
 		&request, err) != 0 ||
-	    check_task(request.task, err) != 0 ||
+	    gate_check_task(request.task, err) != 0 ||
 	    parse_signal(request.signal, &request.number, err) != 0)
 		return -1;
 	result = gate_open(
 	    peer, &request.envelope, SCOPE_TASKS_CANCEL, &question, err);
 	if (result > 0)
 		gate_find_take(question, request.task, signal_found,
-		    keep(&request, sizeof(request)));
+		    gate_keep(&request, sizeof(request)));
 	return result < 0 ? -1 : 0;
 }
 
@@ -274,6 +256,10 @@ reply_file(struct question *question, const struct output_request *request,
 	auto_fd int fd = -1;
 	struct err err = {0};
 
+	if (task_check_kept(data, &err) != 0) {
+		gate_refuse(question, &err);
+		return;
+	}
 	if (length < 0) {
 		err_set(&err, ERR_UNPROCESSABLE,
 		    "offset: the stream has only %lld bytes",
@@ -337,13 +323,13 @@ peer_handle_output(struct peer *peer, struct message *message, struct err *err)
 
 	if (json_read_fields(message->members, "", fields, COUNT(fields), false,
 		&request, err) != 0 ||
-	    check_task(request.task, err) != 0 ||
+	    gate_check_task(request.task, err) != 0 ||
 	    parse_stream(request.stream_name, &request.stream, err) != 0)
 		return -1;
 	result = gate_open(
 	    peer, &request.envelope, SCOPE_TASKS_READ, &question, err);
 	if (result > 0)
 		gate_find_take(question, request.task, output_found,
-		    keep(&request, sizeof(request)));
+		    gate_keep(&request, sizeof(request)));
 	return result < 0 ? -1 : 0;
 }

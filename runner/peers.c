@@ -12,6 +12,7 @@
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
+#include "runner/intake.h"
 
 static const struct {
 	unsigned roles;
@@ -37,6 +38,7 @@ question_new(struct peer *peer, int64_t number, struct err *err)
 	question->runner = peer->runner;
 	question->peer = peer;
 	question->number = number;
+	question->received = -1;
 	snprintf(question->number_text, sizeof(question->number_text),
 	    "%" PRId64, number);
 	if (peer->questions.count >= QUESTIONS_MAX ||
@@ -72,9 +74,12 @@ void
 question_forget(struct question *question)
 {
 	detach(question);
-	if (question->waiter == NULL)
+	if (question->waiter == NULL && question->intake == NULL)
 		return;
-	tasks_unwait(question->waiter);
+	if (question->waiter != NULL)
+		tasks_unwait(question->waiter);
+	if (question->intake != NULL)
+		intake_forget(question->intake);
 	free(question);
 }
 
@@ -145,6 +150,9 @@ question_fail_rule(struct question *question, const struct err *err,
 	if (condition != NULL)
 		json_object_set_new(
 		    members, "condition", json_string(condition));
+	if (question->received >= 0)
+		json_object_set_new(
+		    members, "received", json_integer(question->received));
 	if (err->code == ERR_BUSY || err->code == ERR_UNAVAILABLE)
 		json_object_set_new(members, "retry_after",
 		    json_integer(

@@ -23,6 +23,8 @@
 enum role { ROLE_GATEWAY = 1, ROLE_ADMIN = 2 };
 enum peer_state { STATE_NEW = 1, STATE_READY = 2 };
 
+struct intake;
+
 struct peer {
 	struct runner *runner;
 	struct peer *next, *previous;
@@ -40,6 +42,8 @@ struct question {
 	char number_text[24];
 	int64_t number;
 	struct task_waiter *waiter; /* NULL, or what it waits for */
+	struct intake *intake; /* NULL, or the body that belongs to it */
+	int64_t received; /* what a failure says of a task's input; or -1 */
 	int status; /* of the answer, once that comes */
 	bool inline_output; /* likewise */
 	struct principal principal;
@@ -59,7 +63,8 @@ void peers_tell(struct runner *runner, enum message_type type, json_t *members);
 struct question *
 question_new(struct peer *peer, int64_t number, struct err *err);
 struct question *question_find(const struct peer *peer, int64_t number);
-/* Nobody waits for it any more. Frees it when it only waited. */
+/* Nobody waits for it any more. Frees it when it only waited, for a task or
+ * for a body. */
 void question_forget(struct question *question);
 
 /* Each answers, once, and frees the question. `body` is taken, NULL: none;

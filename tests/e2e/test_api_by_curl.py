@@ -2,6 +2,7 @@
 docs/api.md alone: the blocks of its section "By hand" are run as they stand,
 in a shell, as an ordinary user."""
 
+import hashlib
 import json
 import subprocess
 
@@ -20,7 +21,8 @@ def blocks():
 
 class TestByCurl(Case):
     policy = {"version": 1, "rules": [
-        rule("demo", ["alice"], image=IMAGE)]}
+        rule("demo", ["alice"], image=IMAGE, stdin="stream", inputs=1,
+             outputs=1)]}
 
     @classmethod
     def setUpClass(cls):
@@ -75,6 +77,18 @@ class TestByCurl(Case):
         output, second, _ = self.documents("counting-1")
         self.assertEqual((output, second["id"]), ("1\n2\n3\n", first["id"]))
 
+    def test_files_in_and_out_and_a_streamed_input(self):
+        _, blob, _, received, _, task, count = self.documents("/v1/blobs")
+        numbers = "".join(f"{i}\n" for i in range(1, 1001)).encode()
+        self.assertEqual(blob["sha256"],
+                         hashlib.sha256(numbers).hexdigest())
+        self.assertEqual(blob["size"], len(numbers))
+        self.assertEqual(received, {"received": 21, "ended": True})
+        self.assertEqual(task["outcome"], "succeeded")
+        self.assertEqual([output["status"] for output in task["outputs"]],
+                         ["kept"])
+        self.assertEqual(count.strip(), "1010")
+
     def test_a_task_listed_and_cancelled(self):
         _, listed, _, cancelled, _, ended, _ = self.documents("DELETE")
         self.assertEqual(listed["tasks"][0]["id"], cancelled["id"])
@@ -92,7 +106,7 @@ class TestByCurl(Case):
         self.assertTrue(status["ready"])
 
     def test_no_block_is_left_out(self):
-        self.assertEqual(len(blocks()), 7)
+        self.assertEqual(len(blocks()), 8)
 
 
 if __name__ == "__main__":

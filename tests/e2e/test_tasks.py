@@ -1,6 +1,7 @@
 """One task from its request to its end, through the HTTP interface."""
 
 import base64
+import hashlib
 import uuid
 
 from harness import IMAGE, Case, main, wait_until
@@ -18,8 +19,10 @@ class TestEnds(Case):
         self.assertEqual(task["exit_code"], 7)
         self.assertEqual(task["stdout"], "out\n")
         self.assertEqual(task["stderr"], "err\n")
-        self.assertEqual(task["output"],
-                         {"stdout": 4, "stderr": 4, "truncated": False})
+        self.assertEqual(task["output"], {
+            "stdout": 4, "stderr": 4, "truncated": False,
+            "stdout_sha256": hashlib.sha256(b"out\n").hexdigest(),
+            "stderr_sha256": hashlib.sha256(b"err\n").hexdigest()})
         self.assertNotIn("signal", task)
 
     def test_success_is_exit_code_zero(self):

@@ -26,6 +26,7 @@ read_each(struct message *message)
 	struct runner_state state;
 	struct runner_reply reply;
 	struct runner_failure failure;
+	int64_t request;
 	struct err err = {0};
 
 	if (runner_read_welcome(message, &welcome, &err) == 0)
@@ -37,10 +38,14 @@ read_each(struct message *message)
 	/* Without a descriptor nothing can be sealed. */
 	if (runner_read_reply(message, &reply, &err) == 0)
 		require(reply.request > 0 && reply.status / 100 == 2 &&
-		    !reply.sealed && reply.fd == NULL);
+		    !reply.sealed && reply.fd == NULL &&
+		    reply.timing.run_us >= -1 && reply.timing.audit_us >= -1);
+	/* Nor can anything begin. */
+	require(runner_read_begin(message, &request, &err) != 0);
 	if (runner_read_failure(message, &failure, &err) == 0)
 		require(failure.request > 0 && failure.retry_after_s >= 0 &&
-		    failure.error != NULL && failure.detail != NULL);
+		    failure.error != NULL && failure.detail != NULL &&
+		    failure.received >= -1);
 }
 
 int

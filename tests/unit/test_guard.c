@@ -61,6 +61,7 @@ assert_same_piecemeal(const char *name, const char *data, size_t len)
 	assert_int_equal(whole.head_len, pieces.head_len);
 	assert_int_equal(whole.content_length, pieces.content_length);
 	assert_int_equal(whole.has_length, pieces.has_length);
+	assert_int_equal(whole.chunked, pieces.chunked);
 	assert_int_equal(whole.close, pieces.close);
 	assert_int_equal(whole.expect_continue, pieces.expect_continue);
 	assert_string_equal(whole.method, pieces.method);
@@ -128,6 +129,165 @@ test_corpus_heads_are_refused(void **state)
 {
 	(void)state;
 	corpus_each("guard", "reject", visit_rejected);
+}
+
+/* ---- chunked bodies ---- */
+
+struct chunks {
+	enum guard_result result;
+	size_t taken;
+	uint64_t body_len;
+	struct err err;
+};
+
+/* In pieces of `step` bytes, each a copy of its own. */
+static struct chunks
+read_chunks(const struct guard *head, const char *data, size_t len, size_t step)
+{
+	struct guard guard = *head;
+	struct chunks chunks = {.result = GUARD_MORE};
+
+	while (chunks.result == GUARD_MORE && chunks.taken < len) {
+		size_t part =
+		    len - chunks.taken < step ? len - chunks.taken : step;
+		auto_free char *copy = alloc_bytes(data + chunks.taken, part);
+		size_t taken = 0;
+
+		chunks.result =
+		    guard_read_chunks(&guard, copy, part, &taken, &chunks.err);
+		chunks.taken += taken;
+	}
+	chunks.body_len = guard.body_len;
+	return chunks;
+}
+
+static struct chunks
+read_chunked_request(
+    const struct corpus_case *one, size_t step, size_t *ret_left)
+{
+	size_t len = 0;
+	auto_free char *data = corpus_read(one, "request.bin", &len);
+	struct guard guard;
+	struct err err;
+
+	if (read_whole(data, len, &guard, &err) != GUARD_ACCEPTED ||
+	    !guard.chunked || guard.has_length)
+		fail_msg(
+		    "%s: the head is not one of a chunked body", one->name);
+	*ret_left = len - guard.head_len;
+	return read_chunks(&guard, data + guard.head_len, *ret_left, step);
+}
+
+static void
+visit_accepted_chunks(const struct corpus_case *one)
+{
+	auto_free char *length = corpus_read(one, "length", NULL);
+	size_t left = 0;
+	struct chunks whole = read_chunked_request(one, SIZE_MAX, &left);
+
+	if (whole.result != GUARD_ACCEPTED)
+		fail_msg("%s: %s", one->name, whole.err.detail);
+	assert_int_equal(whole.body_len, strtoull(length, NULL, 10));
+	for (size_t step = 1; step < left; step++) {
+		struct chunks pieces = read_chunked_request(one, step, &left);
+
+		assert_int_equal(pieces.result, GUARD_ACCEPTED);
+		assert_int_equal(pieces.taken, whole.taken);
+		assert_int_equal(pieces.body_len, whole.body_len);
+	}
+}
+
+static void
+visit_rejected_chunks(const struct corpus_case *one)
+{
+	auto_free char *reason = corpus_read(one, "reason", NULL);
+	size_t left = 0;
+	struct chunks whole = read_chunked_request(one, SIZE_MAX, &left);
+	struct chunks pieces = read_chunked_request(one, 1, &left);
+
+	reason[strcspn(reason, "\n")] = '\0';
+	if (whole.result != GUARD_REFUSED)
+		fail_msg("%s: not refused", one->name);
+	assert_int_equal(whole.err.code, ERR_MALFORMED);
+	assert_string_equal(whole.err.detail, reason);
+	assert_int_equal(pieces.result, GUARD_REFUSED);
+	assert_string_equal(pieces.err.detail, reason);
+}
+
+static void
+test_corpus_chunked_bodies_are_accepted(void **state)
+{
+	(void)state;
+	corpus_each("chunks", "accept", visit_accepted_chunks);
+}
+
+static void
+test_corpus_chunked_bodies_are_refused(void **state)
+{
+	(void)state;
+	corpus_each("chunks", "reject", visit_rejected_chunks);
+}
+
+static void
+test_chunked_body_cut_anywhere_is_not_whole(void **state)
+{
+	static const char body[] = "5\r\nhello\r\n1a\r\n"
+				   "abcdefghijklmnopqrstuvwxyz\r\n0\r\n\r\n";
+
+	(void)state;
+	for (size_t cut = 0; cut < strlen(body); cut++) {
+		struct guard guard;
+
+		guard_init(&guard);
+		assert_int_equal(
+		    read_chunks(&guard, body, cut, SIZE_MAX).result,
+		    GUARD_MORE);
+	}
+}
+
+static void
+test_chunk_of_the_maximum_is_taken_and_no_more_is_read(void **state)
+{
+	static const char size[] = "FFFFFFFF\r\n";
+	struct guard guard;
+	struct chunks chunks;
+
+	(void)state;
+	guard_init(&guard);
+	chunks = read_chunks(&guard, size, strlen(size), SIZE_MAX);
+	assert_int_equal(chunks.result, GUARD_MORE);
+	assert_int_equal(chunks.taken, strlen(size));
+	guard.body_len = UINT64_MAX / 2;
+	chunks = read_chunks(&guard, size, strlen(size), SIZE_MAX);
+	assert_int_equal(chunks.result, GUARD_REFUSED);
+}
+
+static void
+test_every_byte_stands_only_where_a_chunk_has_it(void **state)
+{
+	static const char form[] = "5\r\nhello\r\n0\r\n\r\n";
+
+	(void)state;
+	for (size_t at = 0; at < strlen(form); at++) {
+		bool is_data = at >= 3 && at < 8;
+
+		for (int byte = 0; byte < 256; byte++) {
+			char body[sizeof(form)];
+			struct guard guard;
+
+			if (byte == form[at])
+				continue;
+			memcpy(body, form, sizeof(form));
+			body[at] = (char)byte;
+			guard_init(&guard);
+			/* Another size takes what follows for data. */
+			if ((read_chunks(&guard, body, strlen(form), SIZE_MAX)
+				    .result == GUARD_ACCEPTED) != is_data &&
+			    !(at == 0 && byte == '0'))
+				fail_msg(
+				    "byte %02x at %zu", (unsigned)byte, at);
+		}
+	}
 }
 
 static void
@@ -353,6 +513,14 @@ is_accepted_in_full(const char *data, size_t len)
 		if (guard.content_length > len - at - guard.head_len)
 			return false;
 		at += guard.head_len + (size_t)guard.content_length;
+		if (guard.chunked) {
+			struct chunks chunks =
+			    read_chunks(&guard, data + at, len - at, SIZE_MAX);
+
+			if (chunks.result != GUARD_ACCEPTED)
+				return false;
+			at += chunks.taken;
+		}
 		closed = guard.close;
 	}
 	return true;
@@ -412,8 +580,7 @@ may_be_refused(const struct err *err)
 	    "the head has a byte that is not ASCII or cannot be printed",
 	    /* Leading zeros. */
 	    "the Content-Length is not a length",
-	    /* Streamed bodies, and codings beside chunked. */
-	    "the body is chunked, which no route takes",
+	    /* Codings beside chunked. */
 	    "the Transfer-Encoding is not chunked",
 	    /* A Host with more than host and port. */
 	    "the Host is not a host",
@@ -499,6 +666,12 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_corpus_heads_are_accepted),
 	    cmocka_unit_test(test_corpus_heads_are_refused),
+	    cmocka_unit_test(test_corpus_chunked_bodies_are_accepted),
+	    cmocka_unit_test(test_corpus_chunked_bodies_are_refused),
+	    cmocka_unit_test(test_chunked_body_cut_anywhere_is_not_whole),
+	    cmocka_unit_test(
+		test_chunk_of_the_maximum_is_taken_and_no_more_is_read),
+	    cmocka_unit_test(test_every_byte_stands_only_where_a_chunk_has_it),
 	    cmocka_unit_test(test_accepted_head_says_what_it_announced),
 	    cmocka_unit_test(test_head_without_length_announces_no_body),
 	    cmocka_unit_test(test_bytes_behind_the_head_are_not_looked_at),

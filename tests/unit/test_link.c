@@ -32,7 +32,10 @@ struct bench {
 	uv_loop_t loop;
 	struct link *link;
 	int listener, runner; /* -1: none */
-	unsigned answers;
+	unsigned answers, begins;
+	int64_t received; /* as the last failure says */
+	int64_t run_us; /* as the last reply says */
+	int pipe; /* of the last begin; -1: none */
 	enum err_code code; /* of the last failure; NONE: a reply */
 	int64_t status;
 	unsigned connected, lost;
@@ -58,6 +61,17 @@ on_answer(void *arg, const struct link_answer *answer)
 	bench->code =
 	    answer->failure == NULL ? ERR_NONE : answer->failure->code;
 	bench->status = answer->status;
+	bench->received = answer->received;
+	bench->run_us = answer->timing.run_us;
+}
+
+static void
+on_begin(void *arg, int *fd)
+{
+	struct bench *bench = arg;
+
+	bench->begins++;
+	bench->pipe = take_fd(*fd);
 }
 
 static bool
@@ -146,7 +160,7 @@ open_bench(struct bench *bench, const char *folder, uid_t uid)
 	auto_free char *path = folder_path(folder, "gateway.sock");
 	struct err err = {0};
 
-	*bench = (struct bench){.runner = -1};
+	*bench = (struct bench){.runner = -1, .pipe = -1};
 	assert_int_equal(
 	    packet_listen(folder, "gateway.sock", 0600, &bench->listener, &err),
 	    0);
@@ -162,6 +176,8 @@ close_bench(struct bench *bench)
 	if (bench->runner >= 0)
 		close(bench->runner);
 	close(bench->listener);
+	if (bench->pipe >= 0)
+		close(bench->pipe);
 	uv_run(&bench->loop, UV_RUN_DEFAULT);
 	assert_int_equal(uv_loop_close(&bench->loop), 0);
 }
@@ -264,6 +280,141 @@ test_a_failure_keeps_its_code(void **state)
 	say(&bench, text);
 	TURN_UNTIL(&bench, bench.answers == 1);
 	assert_int_equal(bench.code, ERR_CONFLICT);
+	close_bench(&bench);
+}
+
+static uint64_t
+ask_with_body(struct bench *bench, int64_t timeout_s)
+{
+	auto_json *members = json_pack("{s:s}", "task", "x");
+	const struct link_question question = {.type = MESSAGE_stdin,
+	    .members = members,
+	    .fd = -1,
+	    .timeout_s = timeout_s,
+	    .began = on_begin};
+	uint64_t request = 0;
+	struct err err = {0};
+
+	assert_int_equal(
+	    link_ask(bench->link, &question, on_answer, bench, &request, &err),
+	    0);
+	return request;
+}
+
+/* With a descriptor of a pipe's, as the runner's `begin` comes. */
+static void
+say_begin(struct bench *bench, uint64_t request)
+{
+	auto_free char *text =
+	    alloc_printf("{\"type\": \"begin\", \"request\": %llu}",
+		(unsigned long long)request);
+	int fds[2];
+	struct err err = {0};
+
+	assert_int_equal(pipe(fds), 0);
+	assert_int_equal(
+	    packet_send(bench->runner, text, strlen(text), &fds[1], 1, &err),
+	    PACKET_OK);
+	close(fds[0]);
+	close(fds[1]);
+}
+
+static void
+test_a_body_begins_and_has_no_time_limit_then(void **state)
+{
+	struct bench bench;
+	uint64_t request, other;
+
+	open_bench(&bench, *state, getuid());
+	shake_hands(&bench);
+	request = ask_with_body(&bench, 1);
+	say_begin(&bench, request);
+	TURN_UNTIL(&bench, bench.begins == 1);
+	assert_true(bench.pipe >= 0);
+	/* One that is asked later, without a body, is over first. */
+	other = ask(&bench, 1);
+	assert_int_not_equal(other, request);
+	TURN_UNTIL(&bench, bench.answers == 1);
+	assert_int_equal(bench.code, ERR_UNAVAILABLE);
+	/* Until somebody says when its answer must come. */
+	link_expect(bench.link, request, 0);
+	TURN_UNTIL(&bench, bench.answers == 2);
+	assert_int_equal(bench.code, ERR_UNAVAILABLE);
+	/* Of what has been answered, nothing is expected. */
+	link_expect(bench.link, request, 0);
+	close_bench(&bench);
+}
+
+static void
+test_begin_of_what_was_forgotten_is_nobodys(void **state)
+{
+	struct bench bench;
+	uint64_t request;
+
+	open_bench(&bench, *state, getuid());
+	shake_hands(&bench);
+	request = ask_with_body(&bench, 30);
+	link_forget(bench.link, request);
+	say_begin(&bench, request);
+	ask(&bench, 30);
+	auto_json *stdin_message = receive(&bench);
+	auto_json *forget = receive(&bench);
+	auto_json *message = receive(&bench);
+
+	reply(&bench, number_of(message));
+	TURN_UNTIL(&bench, bench.answers == 1);
+	assert_int_equal(bench.begins, 0);
+	close_bench(&bench);
+}
+
+/* A body begins once, and only where one was announced. */
+static void
+test_begin_out_of_turn_drops_the_runner(void **state)
+{
+	struct bench bench;
+	uint64_t request;
+
+	open_bench(&bench, *state, getuid());
+	shake_hands(&bench);
+	request = ask_with_body(&bench, 30);
+	say_begin(&bench, request);
+	say_begin(&bench, request);
+	TURN_UNTIL(&bench, bench.lost == 1);
+	assert_int_equal(bench.begins, 1);
+	assert_int_equal(bench.code, ERR_UNAVAILABLE);
+	hang_up(&bench);
+	shake_hands(&bench);
+	say_begin(&bench, ask(&bench, 30));
+	TURN_UNTIL(&bench, bench.lost == 2);
+	assert_int_equal(bench.begins, 1);
+	close_bench(&bench);
+}
+
+static void
+test_answers_say_where_it_stands_and_where_the_time_went(void **state)
+{
+	struct bench bench;
+
+	open_bench(&bench, *state, getuid());
+	shake_hands(&bench);
+	auto_free char *failed = alloc_printf(
+	    "{\"type\": \"failure\", \"request\": %llu, \"error\": "
+	    "\"conflict\", \"detail\": \"no\", \"received\": 77}",
+	    (unsigned long long)ask(&bench, 30));
+
+	say(&bench, failed);
+	TURN_UNTIL(&bench, bench.answers == 1);
+	assert_int_equal(bench.received, 77);
+	assert_int_equal(bench.run_us, -1);
+	auto_free char *replied = alloc_printf(
+	    "{\"type\": \"reply\", \"request\": %llu, \"status\": 200,"
+	    " \"timing\": {\"run\": 5}}",
+	    (unsigned long long)ask(&bench, 30));
+
+	say(&bench, replied);
+	TURN_UNTIL(&bench, bench.answers == 2);
+	assert_int_equal(bench.received, -1);
+	assert_int_equal(bench.run_us, 5);
 	close_bench(&bench);
 }
 
@@ -435,6 +586,10 @@ main(void)
 	    TEST(test_a_question_is_answered),
 	    TEST(test_answers_may_come_in_any_order),
 	    TEST(test_a_failure_keeps_its_code),
+	    TEST(test_a_body_begins_and_has_no_time_limit_then),
+	    TEST(test_begin_of_what_was_forgotten_is_nobodys),
+	    TEST(test_begin_out_of_turn_drops_the_runner),
+	    TEST(test_answers_say_where_it_stands_and_where_the_time_went),
 	    TEST(test_nothing_is_asked_before_the_welcome),
 	    TEST(test_a_runner_that_dies_fails_what_is_open),
 	    TEST(test_a_runner_that_does_not_answer_in_time),

@@ -87,7 +87,7 @@ test_every_public_route_is_described(void **state)
 		    json_string_value(json_object_get(found, "operationId")),
 		    route->name);
 		assert_true((json_object_get(found, "requestBody") != NULL) ==
-		    (route->body_max > 0));
+		    (route->body != BODY_NONE));
 		check_access(route, found);
 	}
 }
@@ -158,7 +158,7 @@ test_what_can_go_wrong_is_described(void **state)
 			assert_status_described(found, 403);
 		if (strstr(route->path, "{task}") != NULL)
 			assert_status_described(found, 404);
-		if (route->body_max > 0) {
+		if (route->body != BODY_NONE) {
 			assert_status_described(found, 411);
 			assert_status_described(found, 413);
 			assert_status_described(found, 415);

@@ -59,6 +59,15 @@ read_reply(const struct message *message, void *ret, struct err *err)
 	return runner_read_reply(&copy, &reply, err);
 }
 
+static int
+read_begin(const struct message *message, void *ret, struct err *err)
+{
+	int64_t request;
+
+	(void)ret;
+	return runner_read_begin(message, &request, err);
+}
+
 static bool
 is_case_accepted(const struct corpus_case *one)
 {
@@ -67,7 +76,8 @@ is_case_accepted(const struct corpus_case *one)
 		int (*read)(
 		    const struct message *message, void *ret, struct err *err);
 	} readers[] = {{"welcome", read_welcome}, {"state", read_state},
-	    {"reply", read_reply}, {"failure", read_failure}};
+	    {"reply", read_reply}, {"failure", read_failure},
+	    {"begin", read_begin}};
 	auto_free char *text = corpus_read(one, "message.json", NULL);
 	AUTO(message_done) struct message message = message_of(text);
 	const char *type =
