@@ -101,6 +101,16 @@ task_data_done(struct task_data *data)
 	*data = (struct task_data){0};
 }
 
+int
+task_check_kept(const struct task_data *data, struct err *err)
+{
+	if (data->facts.discarded)
+		return err_set(err, ERR_NOT_FOUND,
+		    "output and files of this task were discarded to make "
+		    "room");
+	return 0;
+}
+
 static enum task_outcome
 outcome_of_exit(const struct sandbox_end *end)
 {

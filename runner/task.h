@@ -121,6 +121,9 @@ struct task_data {
 void task_data_init(struct task_data *data);
 void task_data_done(struct task_data *data);
 
+/* ERR_NOT_FOUND: its output and files were discarded. */
+int task_check_kept(const struct task_data *data, struct err *err);
+
 /* The outcome and everything that goes with it, from what the sandbox says. */
 struct task_end_context {
 	bool cancelled; /* someone asked for its end */
