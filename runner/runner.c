@@ -230,6 +230,18 @@ open_blobs(struct runner *runner, struct err *err)
 	return runner->blobs != NULL ? 0 : -1;
 }
 
+static void
+open_retention(struct runner *runner)
+{
+	const struct retention_bounds bounds = {
+	    .age_s = runner->config.retention_age_s,
+	    .bytes = runner->config.retention_bytes,
+	};
+
+	runner->retention = retention_open(&runner->loop, runner->store,
+	    &runner->outputs, &runner->files, &bounds);
+}
+
 static int
 open_factory(struct runner *runner, struct err *err)
 {
@@ -343,6 +355,7 @@ runner_open_take(struct runner *runner, struct config *config, struct err *err)
 	    open_blobs(runner, err) != 0 || open_factory(runner, err) != 0)
 		return -1;
 	open_tasks(runner);
+	open_retention(runner);
 	runner_look_at_room(runner);
 	runner_state_open(runner);
 	return peers_listen(runner, err);
@@ -374,6 +387,7 @@ close_all(struct runner *runner)
 	entry = tasks_entry(&runner->tasks, EVENT_RUNNER_STOPPED);
 	tasks_record_take(&runner->tasks, entry);
 	close_pool(runner);
+	retention_close(runner->retention);
 	blobs_close(runner->blobs);
 	/* Before the tasks: what it still reports is theirs. */
 	store_close(runner->store);

@@ -8,6 +8,7 @@
 
 #include "certs/principal.h"
 #include "runner/config.h"
+#include "runner/retention.h"
 #include "runner/tasks.h"
 
 struct intake;
@@ -25,6 +26,7 @@ struct runner {
 	struct output_store outputs;
 	struct files_store files;
 	struct blobs *blobs;
+	struct retention *retention;
 	struct sandbox_factory *factory;
 	struct pool *pool; /* NULL: before the start, and while stopping */
 	char *engine_reason; /* NULL: it can be used */

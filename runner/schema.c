@@ -84,6 +84,8 @@ static const char version_2[] =
     "CREATE INDEX task_ended ON task (id) WHERE outcome IS NOT NULL;"
     "CREATE INDEX task_ended_of ON task (subject, id)"
     " WHERE outcome IS NOT NULL;"
+    "CREATE INDEX task_age ON task (finished_ms) WHERE outcome IS NOT NULL;"
+    "CREATE INDEX task_kept ON task (finished_ms) WHERE kept_bytes > 0;"
     "INSERT INTO meta (key, value)"
     " SELECT 'kept_bytes', coalesce(sum(kept_bytes), 0) FROM task;"
     "CREATE TABLE blob ("

@@ -201,6 +201,8 @@ render_output(const struct task_facts *facts, json_t *task)
 	set_string(
 	    output, "stderr_sha256", facts->output_sha256[STREAM_STDERR]);
 	set(output, "truncated", json_boolean(facts->truncated));
+	if (facts->discarded)
+		set(output, "discarded", json_true());
 	set(task, "output", output);
 }
 
