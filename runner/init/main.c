@@ -56,14 +56,14 @@ take_signals(void)
 	for (int i = 0; i < SIGNAL_BATCH &&
 	     read(init.signals, &info, sizeof(info)) == (ssize_t)sizeof(info);
 	     i++) {
-		/* Without a pid: from outside of the container. What the
-		 * task sends it could send to its group itself. */
-		if (info.ssi_signo == SIGCHLD || info.ssi_pid != 0)
-			continue;
-		/* The engine stops: an idle container is not to hold it up. */
-		if (init.task.pid == 0)
+		/* From outside of the container (what the task sends has a
+		 * pid): the engine stops, and an idle container is not to hold
+		 * it up. A task is ended through its runner alone: passed on,
+		 * the signal would make the engine's doing the task's own
+		 * end. The engine kills us later, and the task is lost. */
+		if (info.ssi_signo != SIGCHLD && info.ssi_pid == 0 &&
+		    init.task.pid == 0)
 			init_end(INIT_DONE);
-		task_signal(&init.task, CONTROL_GROUP, (int)info.ssi_signo);
 	}
 }
 

@@ -254,6 +254,26 @@ test_the_engine_s_term_ends_one_that_waits(void **state)
 }
 
 static void
+test_the_engine_s_term_does_not_reach_a_task(void **state)
+{
+	INIT_SITE site = {0};
+
+	(void)state;
+	init_site_start(&site);
+	init_site_shell(&site,
+	    "trap 'exit 9' TERM; trap 'exit 3' HUP; "
+	    "echo ready; while :; do sleep 0.01; done");
+	await_output(&site, "ready");
+	assert_int_equal(kill(site.pid, SIGTERM), 0);
+	assert_int_equal(kill(site.pid, SIGINT), 0);
+	/* Another one, given by the runner, does. */
+	init_site_signal(&site, CONTROL_GROUP, SIGHUP);
+	init_site_until(&site, CONTROL_EXIT);
+	assert_false(site.exit.killed);
+	assert_int_equal(site.exit.status, 3);
+}
+
+static void
 test_done_ends_whatever_runs(void **state)
 {
 	INIT_SITE site = {0};
@@ -341,6 +361,7 @@ main(void)
 		test_what_cannot_be_started_is_said_with_its_reason),
 	    cmocka_unit_test(test_an_order_that_is_none_is_refused),
 	    cmocka_unit_test(test_the_engine_s_term_ends_one_that_waits),
+	    cmocka_unit_test(test_the_engine_s_term_does_not_reach_a_task),
 	    cmocka_unit_test(test_done_ends_whatever_runs),
 	    cmocka_unit_test(test_it_is_nothing_but_the_first_process),
 	    cmocka_unit_test(test_it_stays_small_and_asks_for_no_memory),
