@@ -156,6 +156,7 @@ run_batch(struct database *database, struct op_list *batch)
 		}
 	}
 	for (struct store_op *op = batch->first; op != NULL; op = op->next) {
+		err = (struct err){0};
 		if (op->reads && op->run(op, database, &err) != 0)
 			fail_op(op, &err);
 	}

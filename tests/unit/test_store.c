@@ -228,6 +228,57 @@ test_a_full_disk_fails_the_whole_batch_and_is_recovered_from(void **state)
 	close_fixture(&fixture);
 }
 
+/* A prepared one, as the runner's reads are; fails by itself if asked to. */
+static int
+run_get(struct store_op *op, struct database *database, struct err *err)
+{
+	struct write *write = (struct write *)op;
+	int result;
+
+	if (write->fails) {
+		write->result = err->code;
+		return err_set(err, ERR_NOT_FOUND, "as asked");
+	}
+	if (database_begin(database, STATEMENT_TASK_GET, err, "s", "x") != 0)
+		return -1;
+	result = database_next(database, STATEMENT_TASK_GET, err);
+	database_end(database, STATEMENT_TASK_GET);
+	return result;
+}
+
+static void
+test_a_read_beside_a_write_that_failed_knows_nothing_of_it(void **state)
+{
+	const struct store_op get = {
+	    .reads = true, .run = run_get, .done = write_done};
+	struct fixture fixture;
+	struct write table = {0}, no = {0}, write = {0}, more = {0};
+	struct write before = {.op = get}, bad = {.op = get, .fails = true},
+		     after = {.op = get}, later = {.op = get};
+
+	open_fixture(&fixture, *state);
+	submit(&fixture, &table, TABLE);
+	submit(&fixture, &no, "PRAGMA query_only = ON");
+	settle(&fixture);
+	store_submit(fixture.store, &before.op);
+	submit(&fixture, &write, "INSERT INTO t VALUES (1)");
+	store_submit(fixture.store, &bad.op);
+	submit(&fixture, &more, "INSERT INTO t VALUES (2)");
+	store_submit(fixture.store, &after.op);
+	settle(&fixture);
+	assert_int_equal(write.code, ERR_UNAVAILABLE);
+	assert_int_equal(more.code, ERR_UNAVAILABLE);
+	assert_int_equal(before.code, ERR_NONE);
+	assert_int_equal(after.code, ERR_NONE);
+	assert_int_equal(bad.code, ERR_NOT_FOUND);
+	/* Nor does it find the other's words where its own belong. */
+	assert_int_equal(bad.result, ERR_NONE);
+	store_submit(fixture.store, &later.op);
+	settle(&fixture);
+	assert_int_equal(later.code, ERR_NONE);
+	close_fixture(&fixture);
+}
+
 static void
 test_what_was_done_is_there_after_a_new_start(void **state)
 {
@@ -389,6 +440,7 @@ main(void)
 	    TEST(test_operations_are_done_once_and_in_order),
 	    TEST(test_a_failing_operation_is_undone_and_the_others_stay),
 	    TEST(test_a_full_disk_fails_the_whole_batch_and_is_recovered_from),
+	    TEST(test_a_read_beside_a_write_that_failed_knows_nothing_of_it),
 	    TEST(test_what_was_done_is_there_after_a_new_start),
 	    TEST(test_open_refuses_a_newer_schema_and_says_so),
 	    TEST(test_open_refuses_what_is_no_store),
