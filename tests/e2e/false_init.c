@@ -95,12 +95,19 @@ send_taken(uint64_t offset, bool closed)
 }
 
 static void
-send_exit(uint64_t written)
+send_exit_of(uint64_t written, uint64_t oom_kills)
 {
 	struct control_frame frame = {.type = CONTROL_EXIT};
 
 	frame.exit.written[0] = written;
+	frame.exit.oom_kills = oom_kills;
 	send_frame(&frame);
+}
+
+static void
+send_exit(uint64_t written)
+{
+	send_exit_of(written, 0);
 }
 
 static void
@@ -342,7 +349,7 @@ lie_after_exit(enum false_init_lie what, uint64_t most)
 			send_file_end(0, 0);
 		return;
 	}
-	send_exit(0);
+	send_exit_of(0, what == LIE_EXIT_TWICE ? 1 : 0);
 	await(CONTROL_COLLECT);
 	if (what == LIE_FILE_OTHER)
 		send_file(1, 0, FALSE_INIT_TEXT_LEN);
@@ -402,6 +409,8 @@ lie_in_return(enum false_init_lie what)
 		h->written[0] = CONTROL_OUTPUT_WINDOW + 1;
 	else if (what == LIE_RETURN_LESS_THAN_IS_KEPT)
 		h->written[0] = FALSE_INIT_TEXT_LEN - 1;
+	else if (what == LIE_RETURN_LESS_OF_ONE)
+		h->started[0] = h->written[0] = FALSE_INIT_TEXT_LEN + 1;
 	else if (what == LIE_RETURN_MORE_INPUT)
 		h->input = FALSE_INIT_INPUT + 1;
 	if (what == LIE_RETURN_WAITING) {

@@ -43,7 +43,7 @@ enum false_init_lie {
 	LIE_FILE_END_SIZE,
 	LIE_FILE_END_OTHER,
 	LIE_FILE_END_TWICE,
-	LIE_EXIT_TWICE,
+	LIE_EXIT_TWICE, /* at first with processes killed for memory */
 	LIE_OUTPUT_AFTER_EXIT,
 	/* To the runner's next life, on a new connection. */
 	LIE_RETURN_NONE, /* the truth */
@@ -51,6 +51,7 @@ enum false_init_lie {
 	LIE_RETURN_WRITTEN_BEFORE_STARTED,
 	LIE_RETURN_MORE_THAN_THE_WINDOW,
 	LIE_RETURN_LESS_THAN_IS_KEPT,
+	LIE_RETURN_LESS_OF_ONE, /* and more of the other */
 	LIE_RETURN_MORE_INPUT,
 	LIE_RETURN_WAITING,
 	LIE_RETURN_HELLO_TWICE,

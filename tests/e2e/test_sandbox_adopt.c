@@ -292,6 +292,7 @@ test_one_whose_folder_is_gone_is_lost(void **state)
 	site_adopt(&second, &saved);
 	UNTIL(second.ended);
 	assert_int_equal(second.end.how, SANDBOX_LOST);
+	assert_string_not_equal(second.end.detail, "");
 }
 
 /* Its number may be another process's by now. */

@@ -89,8 +89,11 @@ return_with(struct record *second, enum false_init_lie lie)
 	site_save(&first, &saved);
 	if (lie == LIE_RETURN_MORE_INPUT)
 		saved.input_max = FALSE_INIT_INPUT;
+	if (lie == LIE_RETURN_LESS_OF_ONE)
+		saved.received[STREAM_STDERR] = 1;
 	sandbox_abandon(first.sandbox);
-	second->before[STREAM_STDOUT] = FALSE_INIT_TEXT_LEN;
+	for (int i = 0; i < STREAM_COUNT; i++)
+		second->before[i] = saved.received[i];
 	site_adopt(second, &saved);
 	UNTIL(second->ended);
 	check_nothing_is_left();
@@ -239,8 +242,13 @@ test_a_files_end_sent_twice_means_lost(void **state)
 static void
 test_a_second_exit_means_lost(void **state)
 {
+	RECORD r = {0};
+
 	(void)state;
-	lose_by(LIE_EXIT_TWICE, "an unexpected end");
+	run_lie(&r, LIE_EXIT_TWICE);
+	check_is_lost(&r, "an unexpected end");
+	/* What the first said is not believed either. */
+	assert_false(r.end.oom_killed);
 }
 
 static void
@@ -315,6 +323,15 @@ test_less_output_than_is_kept_on_return_means_lost(void **state)
 	(void)state;
 	lose_on_return_by(LIE_RETURN_LESS_THAN_IS_KEPT,
 	    "more output is kept than was written");
+}
+
+/* What it is refused for leaves no trace in what is known of the other. */
+static void
+test_less_output_of_one_stream_on_return_means_lost(void **state)
+{
+	(void)state;
+	lose_on_return_by(
+	    LIE_RETURN_LESS_OF_ONE, "more output is kept than was written");
 }
 
 static void
@@ -398,6 +415,8 @@ main(void)
 		test_more_output_than_the_window_on_return_means_lost),
 	    cmocka_unit_test(
 		test_less_output_than_is_kept_on_return_means_lost),
+	    cmocka_unit_test(
+		test_less_output_of_one_stream_on_return_means_lost),
 	    cmocka_unit_test(
 		test_more_input_than_was_sent_on_return_means_lost),
 	    cmocka_unit_test(
