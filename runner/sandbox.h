@@ -117,6 +117,9 @@ struct sandbox_end {
 	int exit_code; /* EXITED */
 	int signal; /* KILLED */
 	enum sandbox_failure failure; /* NOT_STARTED */
+	/* NOT_STARTED by the engine: it was gone, or ended the container that
+	 * waited. Nothing ran, and another may come up. */
+	bool retry;
 	int errnum; /* NOT_STARTED by command: ENOENT, EACCES, ... */
 	char detail[256]; /* NOT_STARTED, LOST: for people */
 	/* Processes were killed for lack of memory: the container's cgroup

@@ -20,8 +20,10 @@
 static void
 fail_engine(struct sandbox *sandbox, const struct err *err)
 {
-	if (err->code == ERR_UNAVAILABLE)
+	if (err->code == ERR_UNAVAILABLE) {
+		sandbox->end.retry = true;
 		sandbox_factory_doubt(sandbox->factory, err);
+	}
 	sandbox_fail(sandbox, SANDBOX_FAILURE_ENGINE, err->detail);
 }
 
@@ -44,13 +46,15 @@ on_looked_after(void *arg, json_t *answer, const struct err *err)
 	sandbox->call = NULL;
 	if (sandbox->state != SANDBOX_AWAITED)
 		return;
-	if (json_is_false(json_object_get(state, "Running")))
+	if (json_is_false(json_object_get(state, "Running"))) {
+		sandbox->end.retry = true;
 		sandbox_fail(sandbox, SANDBOX_FAILURE_ENGINE,
 		    "the container ended before task-init reported");
-	else if (clock_boot_ms() >= sandbox->deadline_ms)
+	} else if (clock_boot_ms() >= sandbox->deadline_ms) {
 		fail_late(sandbox);
-	else
+	} else {
 		sandbox_expect(sandbox, LOOK_EACH_MS, look_after);
+	}
 }
 
 static void
@@ -267,6 +271,7 @@ void
 sandbox_create_begin(struct sandbox *sandbox)
 {
 	if (!engine_is_agreed(sandbox->factory->engine)) {
+		sandbox->end.retry = true;
 		sandbox_fail(sandbox, SANDBOX_FAILURE_ENGINE,
 		    sandbox->factory->told ? sandbox->factory->reason
 					   : "the engine is not connected yet");

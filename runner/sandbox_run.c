@@ -247,17 +247,15 @@ sandbox_run_closed(void *arg, const struct err *err)
 		return;
 	sandbox_cancel_calls(sandbox);
 	if (!ordered) {
+		sandbox->end.retry = err->code == ERR_NONE;
 		sandbox_fail(sandbox, SANDBOX_FAILURE_ENGINE,
 		    err->code != ERR_NONE
 			? err->detail
 			: "task-init ended before it had an order");
 		return;
 	}
-	/* Dropped by us: there is nothing to ask, it is removed. What it said
-	 * of the end is believed no more than the rest. */
+	/* Dropped by us: there is nothing to ask, it is removed. */
 	if (err->code != ERR_NONE) {
-		memset(&sandbox->end, 0, sizeof(sandbox->end));
-		sandbox->exit_known = false;
 		sandbox_lose(sandbox, err->detail);
 		return;
 	}

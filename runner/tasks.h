@@ -43,6 +43,7 @@ struct task {
 	char *key; /* of its acceptance, while that is written; NULL */
 	bool accepting; /* that is being written */
 	bool recorded; /* its start is durable, or on its way there */
+	bool writing; /* that is on its way */
 	bool again; /* and on record since an earlier life */
 	unsigned returned; /* times it went back for want of an engine */
 	bool starting_cold; /* its container is being made */

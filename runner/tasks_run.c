@@ -11,6 +11,9 @@
 #include "lib/log.h"
 #include "runner/tasks_change.h"
 
+/* Each takes an engine that went away or ended a container that waited. */
+#define RETURNS_MAX 10
+
 void
 task_step_to(struct task *task, enum task_event event)
 {
@@ -90,17 +93,26 @@ task_return_to_queue(struct task *task)
 		sandbox_destroy(take(task->sandbox));
 	task_count_cold(task, false);
 	task->recorded = false;
-	task->again = false;
 	forget_sandbox(&task->data.facts);
 	task_step_to(task, TASK_EVENT_RETURNED);
 	queue_return(&task->tasks->queue, &task->entry);
 }
 
+/* A start that is on record is not put there twice. */
+static void
+give_back(struct task *task)
+{
+	task->again |= task->recorded;
+	task_return_to_queue(task);
+	tasks_dispatch(task->tasks);
+}
+
 static void
 start_written(struct task *task, const struct err *err)
 {
+	task->writing = false;
 	/* It was cancelled while its start was being written. */
-	if (task->ending || task->sandbox == NULL)
+	if (task->ending)
 		return;
 	if (err != NULL) {
 		log_failure(LOG_LEVEL_ERROR, "task.not_started", err, "task",
@@ -109,8 +121,11 @@ start_written(struct task *task, const struct err *err)
 		task_return_to_queue(task);
 		return;
 	}
+	/* Its sandbox went meanwhile. */
+	if (task->sandbox == NULL)
+		give_back(task);
 	/* Else the next life gives it. */
-	if (!task->tasks->handing_over)
+	else if (!task->tasks->handing_over)
 		task_give_order(task);
 }
 
@@ -135,6 +150,7 @@ task_prepared(struct task *task)
 	task_count_cold(task, false);
 	task_note_sandbox(task);
 	task->recorded = true;
+	task->writing = true;
 	tasks_change_start(task, task->again, start_written);
 }
 
@@ -225,18 +241,39 @@ on_file_end(void *arg, uint32_t index, enum sandbox_file status, uint64_t size)
 	files_end(task->files, index, (enum control_file)status, size);
 }
 
+/* The engine, not the task, was in the way. Should that go on, the task is
+ * told of it in the end. */
+static bool
+may_return(const struct task *task, const struct sandbox_end *end)
+{
+	return end->how == SANDBOX_NOT_STARTED && end->retry &&
+	    !task->ordered && !task->ending && !task->tasks->stopping &&
+	    task->data.facts.state == TASK_STARTING &&
+	    task->returned < RETURNS_MAX;
+}
+
 static void
 on_ended(void *arg, const struct sandbox_end *end)
 {
 	struct task *task = arg;
 
-	if (!task->accepting) {
+	if (task->accepting) {
+		/* It was ready, and is gone before anybody has heard of the
+		 * task; that it is about to start is on its way to the disk. */
+		sandbox_destroy(take(task->sandbox));
+		task->again = task->recorded;
+		task->recorded = false;
+	} else if (may_return(task, end)) {
+		log_warning("task.returned", "task", task->data.id, "reason",
+		    end->detail, NULL);
+		task->returned++;
+		if (task->writing)
+			sandbox_destroy(take(task->sandbox));
+		else
+			give_back(task);
+	} else {
 		task_end(task, end);
-		return;
 	}
-	/* It was ready, and is gone before anybody has heard of the task. */
-	sandbox_destroy(take(task->sandbox));
-	task->recorded = false;
 }
 
 const struct sandbox_events task_sandbox_events = {
