@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "lib/alloc.h"
+#include "lib/buffer.h"
 #include "lib/cleanup.h"
 #include "lib/terminal.h"
 
@@ -84,6 +85,49 @@ show_fact(const char *name, const char *value)
 		return;
 	clean = terminal_neutralise(value);
 	printf("%-14s %s\n", name, clean);
+}
+
+char *
+show_member_text(const json_t *document, const char *name)
+{
+	const json_t *value = json_object_get(document, name);
+
+	if (json_is_string(value))
+		return alloc_string(json_string_value(value));
+	if (json_is_integer(value))
+		return alloc_printf(
+		    "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+	if (json_is_boolean(value))
+		return alloc_string(json_is_true(value) ? "yes" : "no");
+	return NULL;
+}
+
+void
+show_member(const char *label, const json_t *document, const char *name)
+{
+	auto_free char *text = show_member_text(document, name);
+
+	show_fact(label, text);
+}
+
+void
+show_list(const char *label, const json_t *document, const char *name)
+{
+	struct buffer line = BUFFER_INIT(64 * 1024);
+	auto_free char *text = NULL;
+	const json_t *list = json_object_get(document, name);
+	const json_t *item = NULL;
+	size_t i;
+
+	if (json_array_size(list) == 0)
+		return;
+	json_array_foreach(list, i, item)
+	{
+		buffer_printf(&line, "%s%s", i > 0 ? " " : "",
+		    json_is_string(item) ? json_string_value(item) : "?");
+	}
+	text = buffer_take(&line);
+	show_fact(label, text);
 }
 
 char *

@@ -35,4 +35,12 @@ void show_fact(const char *name, const char *value);
  * frees. */
 char *show_time(const char *stamp);
 
+/* A member as text, for the caller to free: strings as they are, numbers in
+ * decimal; NULL: neither. */
+char *show_member_text(const json_t *document, const char *name);
+/* As show_fact(); nothing where the document does not say. */
+void show_member(const char *label, const json_t *document, const char *name);
+/* Strings, side by side. */
+void show_list(const char *label, const json_t *document, const char *name);
+
 #endif

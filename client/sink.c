@@ -16,6 +16,15 @@
 /* pipe(7): a pipe that polls as writable takes PIPE_BUF bytes at once. */
 #define PIECE PIPE_BUF
 
+static bool
+is_null(const struct stat *st)
+{
+	struct stat null;
+
+	return S_ISCHR(st->st_mode) && stat("/dev/null", &null) == 0 &&
+	    S_ISCHR(null.st_mode) && st->st_rdev == null.st_rdev;
+}
+
 void
 sink_init(struct sink *sink, int fd)
 {
@@ -23,7 +32,8 @@ sink_init(struct sink *sink, int fd)
 
 	*sink = (struct sink){
 	    .fd = fd,
-	    .at_once = fstat(fd, &st) == 0 && S_ISREG(st.st_mode),
+	    .at_once =
+		fstat(fd, &st) == 0 && (S_ISREG(st.st_mode) || is_null(&st)),
 	    .waiting = BUFFER_INIT(SIZE_MAX),
 	};
 }

@@ -15,7 +15,7 @@
 
 struct sink {
 	int fd; /* -1: memory */
-	bool at_once; /* a file: writing does not wait for a reader */
+	bool at_once; /* a file, or /dev/null: nobody reads it */
 	int errnum; /* of the write that failed; nothing is taken after it */
 	struct buffer waiting; /* for a descriptor: not yet written */
 	struct buffer kept; /* memory */

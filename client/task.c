@@ -18,8 +18,8 @@ read_string(const json_t *document, const char *name)
 	return json_string_value(json_object_get(document, name));
 }
 
-static int64_t
-read_integer(const json_t *document, const char *name)
+int64_t
+task_integer(const json_t *document, const char *name)
 {
 	const json_t *value = json_object_get(document, name);
 
@@ -44,10 +44,11 @@ task_read(const json_t *document, struct task *ret, struct err *err)
 	    .created_at = read_string(document, "created_at"),
 	    .started_at = read_string(document, "started_at"),
 	    .finished_at = read_string(document, "finished_at"),
-	    .exit_code = read_integer(document, "exit_code"),
-	    .place = read_integer(document, "place"),
-	    .stdout_bytes = read_integer(output, "stdout"),
-	    .stderr_bytes = read_integer(output, "stderr"),
+	    .exit_code = task_integer(document, "exit_code"),
+	    .place = task_integer(document, "place"),
+	    .estimate_s = task_integer(document, "estimate_s"),
+	    .stdout_bytes = task_integer(output, "stdout"),
+	    .stderr_bytes = task_integer(output, "stderr"),
 	    .truncated = json_is_true(json_object_get(output, "truncated")),
 	};
 

@@ -26,7 +26,7 @@ struct task {
 	const char *rule;
 	const char *created_at, *started_at, *finished_at;
 	int64_t exit_code;
-	int64_t place;
+	int64_t place, estimate_s;
 	int64_t stdout_bytes, stderr_bytes;
 	bool truncated;
 };
@@ -34,6 +34,8 @@ struct task {
 /* -1 with ERR_MALFORMED: no object with the id and state of a task. */
 int task_read(const json_t *document, struct task *ret, struct err *err);
 bool task_is_finished(const struct task *task);
+/* -1: the object has no such number. */
+int64_t task_integer(const json_t *object, const char *name);
 
 /*
  * The output that a finished task's document carries when it is small:

@@ -3,7 +3,6 @@
  */
 #include "client/verbs.h"
 
-#include <ctype.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,11 +11,11 @@
 
 #include "client/exit_code.h"
 #include "client/operand.h"
+#include "client/show_task.h"
 #include "client/task.h"
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
 #include "lib/json.h"
-#include "lib/quantity.h"
 #include "lib/terminal.h"
 
 static int
@@ -39,54 +38,6 @@ get(struct session *session, const char *path, bool anonymous,
 	return 0;
 }
 
-/* "succeeded", "failed (7)", "killed (KILL)"; of one that has not ended, its
- * state. */
-static char *
-describe_state(const struct task *task)
-{
-	if (!task_is_finished(task) && task->place >= 0)
-		return alloc_printf(
-		    "%s (%" PRId64 " before it)", task->state, task->place);
-	if (!task_is_finished(task) || task->outcome == NULL)
-		return alloc_string(task->state);
-	if (strcmp(task->outcome, "failed") == 0)
-		return alloc_printf("failed (%" PRId64 ")", task->exit_code);
-	if (task->signal != NULL)
-		return alloc_printf("%s (%s)", task->outcome, task->signal);
-	if (task->reason != NULL)
-		return alloc_printf("%s (%s)", task->outcome, task->reason);
-	return alloc_string(task->outcome);
-}
-
-/* The command line, as short as a table wants it. */
-static char *
-describe_args(const json_t *document)
-{
-	struct buffer line = BUFFER_INIT(4096);
-	const json_t *args = json_object_get(document, "args");
-	const json_t *arg = NULL;
-	char *text = NULL;
-	size_t i;
-
-	json_array_foreach(args, i, arg)
-	{
-		if (i > 0)
-			buffer_append_string(&line, " ");
-		buffer_append(
-		    &line, json_string_value(arg), json_string_length(arg));
-	}
-	text = buffer_take(&line);
-	/* Cut between characters, not within one. */
-	if (strlen(text) > 40) {
-		size_t end = 37;
-
-		while (end > 0 && (text[end] & 0xc0) == 0x80)
-			end--;
-		strcpy(text + end, "...");
-	}
-	return text;
-}
-
 static void
 add_row(struct table *table, const json_t *document)
 {
@@ -98,8 +49,8 @@ add_row(struct table *table, const json_t *document)
 
 	if (task_read(document, &task, &err) != 0)
 		return;
-	state = describe_state(&task);
-	args = describe_args(document);
+	state = show_task_state(&task);
+	args = show_task_args(document);
 	created = show_time(task.created_at);
 	table_add(table,
 	    (const char *const[]){
@@ -203,116 +154,6 @@ verb_ps(struct invocation *invocation)
 		    "there are more; --limit shows up to "
 		    "200, --state fewer kinds");
 	return 0;
-}
-
-/* A member as text: strings as they are, numbers in decimal. */
-static char *
-member_text(const json_t *document, const char *name)
-{
-	const json_t *value = json_object_get(document, name);
-
-	if (json_is_string(value))
-		return alloc_string(json_string_value(value));
-	if (json_is_integer(value))
-		return alloc_printf(
-		    "%" JSON_INTEGER_FORMAT, json_integer_value(value));
-	if (json_is_boolean(value))
-		return alloc_string(json_is_true(value) ? "yes" : "no");
-	return NULL;
-}
-
-static void
-show_member(const char *label, const json_t *document, const char *name)
-{
-	auto_free char *text = member_text(document, name);
-
-	show_fact(label, text);
-}
-
-static void
-show_list(const char *label, const json_t *document, const char *name)
-{
-	struct buffer line = BUFFER_INIT(64 * 1024);
-	auto_free char *text = NULL;
-	const json_t *list = json_object_get(document, name);
-	const json_t *item = NULL;
-	size_t i;
-
-	if (json_array_size(list) == 0)
-		return;
-	json_array_foreach(list, i, item)
-	{
-		buffer_printf(&line, "%s%s", i > 0 ? " " : "",
-		    json_is_string(item) ? json_string_value(item) : "?");
-	}
-	text = buffer_take(&line);
-	show_fact(label, text);
-}
-
-static void
-show_limits(const json_t *document)
-{
-	const json_t *limits = json_object_get(document, "limits");
-	static const struct {
-		const char *name;
-		void (*format)(int64_t, char *);
-	} known[] = {
-	    {"memory", quantity_format_size},
-	    {"pids", NULL},
-	    {"timeout", quantity_format_duration},
-	    {"output", quantity_format_size},
-	    {"tmp", quantity_format_size},
-	};
-	struct buffer line = BUFFER_INIT(1024);
-	auto_free char *cpus = member_text(limits, "cpus");
-	auto_free char *text = NULL;
-
-	if (!json_is_object(limits))
-		return;
-	if (cpus != NULL)
-		buffer_printf(&line, "cpus=%.32s ", cpus);
-	for (size_t i = 0; i < COUNT(known); i++) {
-		const json_t *value = json_object_get(limits, known[i].name);
-		char quantity[QUANTITY_TEXT];
-
-		if (!json_is_integer(value))
-			continue;
-		if (known[i].format != NULL)
-			known[i].format(json_integer_value(value), quantity);
-		else
-			snprintf(quantity, sizeof(quantity),
-			    "%" JSON_INTEGER_FORMAT, json_integer_value(value));
-		buffer_printf(&line, "%s=%s ", known[i].name, quantity);
-	}
-	text = buffer_take(&line);
-	show_fact("limits", text);
-}
-
-static void
-show_task(const json_t *document, const struct task *task)
-{
-	auto_free char *state = describe_state(task);
-	auto_free char *args = describe_args(document);
-	auto_free char *output = task->stdout_bytes >= 0
-	    ? alloc_printf("%" PRId64 " bytes, %" PRId64 " of stderr%s",
-		  task->stdout_bytes, task->stderr_bytes,
-		  task->truncated ? ", truncated" : "")
-	    : NULL;
-
-	show_fact("id", task->id);
-	show_fact("state", state);
-	show_fact("detail", task->detail);
-	show_fact("subject", task->subject);
-	show_fact("image", task->image);
-	show_member("image id", document, "image_id");
-	show_fact("command", args);
-	show_list("environment", document, "env");
-	show_fact("rule", task->rule);
-	show_limits(document);
-	show_fact("created", task->created_at);
-	show_fact("started", task->started_at);
-	show_fact("finished", task->finished_at);
-	show_fact("output", output);
 }
 
 static int
