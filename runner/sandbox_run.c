@@ -254,8 +254,11 @@ sandbox_run_closed(void *arg, const struct err *err)
 			: "task-init ended before it had an order");
 		return;
 	}
-	/* Dropped by us: there is nothing to ask, it is removed. */
+	/* Dropped by us: there is nothing to ask, it is removed. What it said
+	 * of the end is believed no more than the rest. */
 	if (err->code != ERR_NONE) {
+		memset(&sandbox->end, 0, sizeof(sandbox->end));
+		sandbox->exit_known = false;
 		sandbox_lose(sandbox, err->detail);
 		return;
 	}
