@@ -12,9 +12,9 @@
 #include "runner/pool_state.h"
 #include "runner/sandbox_factory.h"
 
-/* A task that has just got the last one shall run before its successor is
- * made beside it. */
-#define REFILL_AFTER_MS 10
+/* A task that has just got one shall have run, and its end be durable and
+ * answered, before the engine works on a successor beside it. */
+#define REFILL_AFTER_MS 25
 
 static void
 on_timer(uv_timer_t *timer)
@@ -300,6 +300,9 @@ pool_claim(struct pool *pool, const struct sandbox_spec *spec, bool *ret_update)
 	/* There were too few. */
 	if (kind->ready == 0 && kind->want < kind->max)
 		kind->want++;
+	/* Of many claims the first counts: they put nothing off for ever. */
+	if (pool->refill_ms == 0)
+		pool->refill_ms = clock_boot_ms() + REFILL_AFTER_MS;
 	pool_kick(pool, REFILL_AFTER_MS);
 	if (sandbox != NULL)
 		*ret_update = !is_same_container(kind->limits, spec->limits);

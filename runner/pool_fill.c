@@ -292,8 +292,12 @@ find_neediest(struct pool *pool, int64_t now_ms, int64_t *due_ms)
 		else if (found == NULL || count_of(kind) < count_of(found))
 			found = kind;
 	}
-	if (found != NULL && now_ms < pool->rest_until_ms) {
-		pool_sooner(due_ms, pool->rest_until_ms);
+	if (found == NULL)
+		return NULL;
+	if (now_ms < pool->rest_until_ms || now_ms < pool->refill_ms) {
+		pool_sooner(due_ms,
+		    now_ms < pool->refill_ms ? pool->refill_ms
+					     : pool->rest_until_ms);
 		return NULL;
 	}
 	return found;
@@ -311,6 +315,8 @@ pool_fill_settle(struct pool *pool, int64_t now_ms, int64_t *due_ms)
 			drop_youngest(kind);
 	}
 	give_back(pool, now_ms);
+	if (now_ms >= pool->refill_ms)
+		pool->refill_ms = 0;
 	/* A task that waits for its own comes first. */
 	while (pool->engine_ready && pool->starting_cold == 0 &&
 	    pool_creating(pool) < pool->bounds.creating_max &&

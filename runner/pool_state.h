@@ -56,6 +56,7 @@ struct pool {
 	uv_timer_t *timer;
 	int64_t due_ms; /* when it fires; INT64_MAX: it does not */
 	int64_t rest_until_ms; /* nothing is made before */
+	int64_t refill_ms; /* 0: at once; else not before, since a claim */
 
 	/* The engine, and what it says of its images. */
 	bool engine_ready;
