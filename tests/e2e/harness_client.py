@@ -127,15 +127,16 @@ def run_client(site, *words, env, stdout=subprocess.PIPE):
 
 
 class Terminal:
-    """`taskgate` on a terminal, which is all three of its streams."""
+    """`taskgate` on a terminal, which is all three of its streams and the
+    one that controls it: keys are signals."""
 
     def __init__(self, site, *words, who="alice", env=None):
         self.end, far = pty.openpty()
         self.seen = b""
         self.process = subprocess.Popen(
-            [site.bin / "taskgate", *map(str, words)], stdin=far, stdout=far,
-            stderr=far, user=site.client_uid, group=site.client_uid,
-            extra_groups=[], cwd="/", start_new_session=True,
+            ["setsid", "--ctty", site.bin / "taskgate", *map(str, words)],
+            stdin=far, stdout=far, stderr=far, user=site.client_uid,
+            group=site.client_uid, extra_groups=[], cwd="/",
             env=environment(
                 HOME=str(site.home), TERM="xterm",
                 TASKGATE_CONTEXT=str(site.members[who].folder),
@@ -161,6 +162,9 @@ class Terminal:
             data = b""
         self.seen += data
         return bool(data)
+
+    def type(self, data):
+        os.write(self.end, data)
 
     def wait_for(self, words, seconds=30):
         deadline = time.monotonic() + seconds
