@@ -368,15 +368,6 @@ retention_close(struct retention *retention)
 	uv_close((uv_handle_t *)&retention->timer, on_timer_closed);
 }
 
-void
-retention_look(struct retention *retention)
-{
-	if (retention->under_way || retention->closed)
-		return;
-	retention->idle = false;
-	uv_timer_start(&retention->timer, begin_portion, 0, 0);
-}
-
 bool
 retention_is_idle(const struct retention *retention)
 {

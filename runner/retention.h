@@ -28,8 +28,6 @@ struct retention *retention_open(uv_loop_t *loop, struct store *store,
 /* Before the store is closed: nothing more is begun. The memory goes when the
  * loop has turned; what was left goes in the next life. */
 void retention_close(struct retention *retention);
-/* Looks now, and not only when it is time. */
-void retention_look(struct retention *retention);
 /* Nothing is under way, and the last look found nothing left to do. */
 bool retention_is_idle(const struct retention *retention);
 

@@ -15,6 +15,7 @@
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "lib/json.h"
 #include "runner/retention.h"
 #include "runner/task_store.h"
 #include "tests/unit/folder.h"
@@ -86,6 +87,8 @@ retain(struct fixture *fixture, int64_t age_s, int64_t bytes)
 
 /* -- tasks */
 
+static int number_of_records = 1;
+
 struct made {
 	struct store_op op;
 	char id[UUID_TEXT];
@@ -117,8 +120,13 @@ run_make(struct store_op *op, struct database *database, struct err *err)
 	strcpy(data.request_sha256, "abc");
 	data.rule = alloc_string("demo");
 	strcpy(data.policy_sha256, "abc");
+	for (int i = 0; i < LIMIT_COUNT; i++)
+		data.limits[i] = limit_usual((enum limit)i);
 	data.created_ms = clock_wall_ms() - made->age_ms;
 	if (task_store_insert(database, &data, err) != 0 ||
+	    database_run(database, STATEMENT_AUDIT_INSERT, err, "iissssss",
+		(int64_t)number_of_records++, data.created_ms, "task.accepted",
+		data.id, "{}", "leaf", NULL, NULL) != 0 ||
 	    (made->has_key &&
 		task_store_add_key(database, &data, made->id, err) != 0))
 		result = -1;
@@ -231,6 +239,7 @@ test_by_age_row_key_output_and_files_go(void **state)
 	assert_int_equal(number(&fixture, "SELECT count(*) FROM task"), 31);
 	assert_int_equal(
 	    number(&fixture, "SELECT count(*) FROM idempotency"), 1);
+	assert_int_equal(number(&fixture, "SELECT count(*) FROM audit"), 101);
 	assert_int_equal(number(&fixture, KEPT), 150);
 	assert_int_equal(number(&fixture, SUM), 150);
 	assert_int_equal(number(&fixture, "SELECT count(*) FROM garbage"), 0);
@@ -281,6 +290,40 @@ test_by_size_the_oldest_lose_their_bytes_and_say_so(void **state)
 	assert_int_equal(number(&fixture, SUM), 200);
 	assert_int_equal(count_files(&fixture, "output"), 20);
 	assert_int_equal(count_files(&fixture, "files"), 20);
+	close_fixture(&fixture);
+}
+
+static int
+run_render(struct store_op *op, struct database *database, struct err *err)
+{
+	struct made *made = (struct made *)op;
+	struct task_data data;
+	auto_json *task = NULL;
+	struct err gone = {0};
+
+	assert_int_equal(task_store_get(database, made->id, &data, err), 1);
+	task = task_render(&data, NULL);
+	assert_true(json_is_true(
+	    json_object_get(json_object_get(task, "output"), "discarded")));
+	assert_int_equal(task_check_kept(&data, &gone), -1);
+	assert_int_equal(gone.code, ERR_NOT_FOUND);
+	task_data_done(&data);
+	return 0;
+}
+
+static void
+test_a_task_that_lost_its_output_says_so(void **state)
+{
+	struct fixture fixture;
+	struct made made = {
+	    .op = {.reads = true, .run = run_render, .done = made_done}};
+
+	open_fixture(&fixture, *state);
+	make_task(&fixture, 1, &(struct made){.age_ms = 0, .kept = 10});
+	retain(&fixture, 0, 9);
+	name_task(made.id, 1);
+	store_submit(fixture.store, &made.op);
+	store_drain(fixture.store);
 	close_fixture(&fixture);
 }
 
@@ -364,6 +407,7 @@ main(void)
 	    TEST(test_by_age_row_key_output_and_files_go),
 	    TEST(test_a_task_whose_key_still_stands_for_it_stays),
 	    TEST(test_by_size_the_oldest_lose_their_bytes_and_say_so),
+	    TEST(test_a_task_that_lost_its_output_says_so),
 	    TEST(test_without_bounds_nothing_goes),
 	    TEST(test_what_an_earlier_life_did_not_come_to_remove_is_removed),
 	    TEST(test_what_the_database_has_too_much_goes_back_to_the_disk),
