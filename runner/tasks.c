@@ -401,7 +401,8 @@ on_again(uv_timer_t *again)
 
 	if (!tasks->recovered && !tasks->recovering)
 		tasks_recover(tasks);
-	for (struct task *task = tasks->oldest; task != NULL;
+	/* Hardly ever any, and 100,000 may wait. */
+	for (struct task *task = tasks->oldest; task != NULL && tasks->held > 0;
 	     task = task->newer) {
 		if (task->held)
 			task_write_end(task);

@@ -98,6 +98,7 @@ struct tasks {
 	struct table accepting; /* by subject and key */
 	struct task *oldest, *newest;
 	size_t count;
+	size_t held; /* of these, ends that the store refused */
 	uv_timer_t again; /* held ends, and a recovery that failed */
 	char last_id[UUID_TEXT];
 	struct tasks_counters counters;

@@ -31,6 +31,7 @@ end_written(struct task *task, const struct err *err)
 			log_failure(LOG_LEVEL_ERROR, "task.end_held", err,
 			    "task", task->data.id, NULL);
 		task->held = true;
+		tasks->held++;
 		task->was_held = true;
 		return;
 	}
@@ -51,6 +52,8 @@ end_written(struct task *task, const struct err *err)
 void
 task_write_end(struct task *task)
 {
+	if (task->held)
+		task->tasks->held--;
 	task->held = false;
 	tasks_change_end(task, end_written);
 }
