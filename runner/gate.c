@@ -311,6 +311,26 @@ gate_reply_task(struct question *question, int status,
 	question_reply_take(question, status, task, -1);
 }
 
+static void
+set_known(json_t *timing, const char *name, int64_t us)
+{
+	if (us != TASK_UNKNOWN && us >= 0)
+		json_object_set_new(timing, name, json_integer(us));
+}
+
+/* Where the time went until this answer. */
+static json_t *
+render_timing(const struct task_facts *facts)
+{
+	json_t *timing = json_object();
+
+	set_known(timing, "queue", facts->queued_us);
+	set_known(timing, "start", facts->starting_us);
+	set_known(timing, "run", facts->running_us);
+	set_known(timing, "audit", facts->ending_us);
+	return timing;
+}
+
 /* The status goes with the question, since no one else waits for it. */
 static void
 waited(void *arg, const struct task_data *data)
@@ -318,6 +338,8 @@ waited(void *arg, const struct task_data *data)
 	struct question *question = arg;
 
 	question->waiter = NULL;
+	if (data->facts.state == TASK_FINISHED)
+		question->timing = render_timing(&data->facts);
 	gate_reply_task(
 	    question, question->status, data, question->inline_output);
 }

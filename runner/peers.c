@@ -91,6 +91,7 @@ send_answer(
 	struct err err;
 
 	detach(question);
+	json_decref(question->timing);
 	free(question);
 	if (peer != NULL &&
 	    channel_send(
@@ -125,6 +126,8 @@ question_reply_take(struct question *question, int status, json_t *body, int fd)
 	auto_fd int sealed = -1;
 	struct err err;
 
+	if (question->timing != NULL)
+		json_object_set(members, "timing", question->timing);
 	if (body != NULL && fd >= 0)
 		json_object_set(members, "body", body);
 	else if (body != NULL && seal_body(members, body, &sealed, &err) != 0) {

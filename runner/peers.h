@@ -46,6 +46,7 @@ struct question {
 	int64_t received; /* what a failure says of a task's input; or -1 */
 	int status; /* of the answer, once that comes */
 	bool inline_output; /* likewise */
+	json_t *timing; /* likewise, of the task that was waited for; NULL */
 	struct principal principal;
 	char address[64];
 };
