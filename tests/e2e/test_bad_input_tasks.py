@@ -1,5 +1,6 @@
 """Tasks that the policy allows and that still cannot do what they ask."""
 
+import hashlib
 import json
 
 from harness import IMAGE, Case, main, rule
@@ -80,8 +81,11 @@ class TestTasks(Case):
     def test_no_output_at_all_is_a_limit_too(self):
         task = self.site.submit("echo", "x", wait=30, limits={"output": 0})
         self.assertEqual(task["outcome"], "succeeded")
+        nothing = hashlib.sha256(b"").hexdigest()
         self.assertEqual(task["output"],
-                         {"stdout": 0, "stderr": 0, "truncated": True})
+                         {"stdout": 0, "stdout_sha256": nothing,
+                          "stderr": 0, "stderr_sha256": nothing,
+                          "truncated": True})
 
     def test_the_client_says_that_output_was_cut(self):
         done = self.site.client(
