@@ -381,7 +381,7 @@ find_turn(struct queue *queue)
 
 	if (queue->length == 0)
 		return NULL;
-	while ((subject = queue->turn)->debt > 0) {
+	while ((subject = queue->turn) != NULL && subject->debt > 0) {
 		if (line_count(&subject->line) == queue->length) {
 			subject->debt = 0;
 			break;

@@ -36,7 +36,7 @@ static struct init init; /* all zero: most of a megabyte not in the file */
 void
 init_end(enum init_end why)
 {
-	_exit(why);
+	_exit((int)why);
 }
 
 static int64_t

@@ -290,13 +290,15 @@ test_calls_that_are_cancelled_or_dropped_are_never_answered(void **state)
 #define STREAM_HEAD "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 /* What an answer without end did. */
+enum act { NOTHING, CANCEL, FREE };
+
 struct flow {
 	struct http *http;
 	struct http_call *call;
 	struct result result;
 	int opened;
 	size_t most; /* bytes told at once */
-	enum { NOTHING, CANCEL, FREE } when_opened, when_told;
+	int when_opened, when_told; /* enum act */
 };
 
 static void
