@@ -81,10 +81,12 @@ read_chunks_in_steps(
 	while (chunks.result == GUARD_MORE && chunks.taken < len) {
 		size_t left = len - chunks.taken;
 		size_t part = left < step ? left : step;
-		/* Of its own size, so that ASan sees every step too far. */
-		auto_free char *copy = malloc(part);
 		size_t taken = 0;
 
+		if (part == 0)
+			abort();
+		/* Of its own size, so that ASan sees every step too far. */
+		auto_free char *copy = malloc(part);
 		memcpy(copy, data + chunks.taken, part);
 		chunks.result =
 		    guard_read_chunks(&guard, copy, part, &taken, &chunks.err);
