@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define PROGRESS_TEXT 128
+#define PROGRESS_TEXT 160
 
 /* "model.bin   45%  117.0 MiB of 260.0 MiB   35.2 MiB/s  0:04 left". Pure. */
 void progress_describe(const char *name, int64_t done, int64_t total,

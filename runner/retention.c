@@ -294,7 +294,7 @@ go_on_behind_last(struct retention *retention, bool more)
 	const struct old_task *last = &retention->tasks[PORTION - 1];
 
 	retention->after_ms = more ? last->finished_ms : INT64_MIN + 1;
-	snprintf(retention->after, sizeof(retention->after), "%s",
+	snprintf(retention->after, sizeof(retention->after), "%.36s",
 	    more ? last->id : "");
 }
 

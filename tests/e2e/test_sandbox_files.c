@@ -70,7 +70,7 @@ static void
 test_as_many_inputs_as_there_may_be_are_placed(void **state)
 {
 	RECORD r = {0};
-	char text[32][8];
+	char text[32][16];
 	struct sandbox_input inputs[32];
 	auto_fd int fd = make_file(1024);
 

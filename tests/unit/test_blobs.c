@@ -775,7 +775,7 @@ test_many_go_in_portions(void **state)
 
 	open_fixture(&fixture, *state);
 	for (int i = 0; i < 100; i++) {
-		char text[8], sha256[SHA256_HEX];
+		char text[16], sha256[SHA256_HEX];
 
 		snprintf(text, sizeof(text), "%d", i);
 		digest_sha256_hex(text, strlen(text), sha256);
