@@ -98,7 +98,8 @@ note_leftover(struct blobs *blobs, const char *name)
 		return;
 	blobs->leftovers = alloc_resize(
 	    blobs->leftovers, blobs->nleftovers + 1, sizeof(*blobs->leftovers));
-	snprintf(blobs->leftovers[blobs->nleftovers++], SHA256_HEX, "%.64s", name);
+	snprintf(
+	    blobs->leftovers[blobs->nleftovers++], SHA256_HEX, "%.64s", name);
 }
 
 /* What was being written, placed or removed when an earlier life ended. Their
