@@ -159,9 +159,10 @@ tidy_ring(struct queue *queue, struct queue_subject *subject)
 void
 queue_done(struct queue *queue)
 {
-	if (queue->admitted != 0 || queue->length != 0)
-		die("queue_done: %" PRId64 " tasks are still admitted",
-		    queue->admitted);
+	if (queue->admitted != 0 || queue->running != 0)
+		die("queue_done: %" PRId64 " tasks still wait, and %" PRId64
+		    " run",
+		    queue->admitted, queue->running);
 	table_done(&queue->subjects);
 	table_done(&queue->rules);
 }

@@ -448,8 +448,7 @@ tasks_close(struct tasks *tasks)
 	while (tasks->oldest != NULL) {
 		struct task *task = tasks->oldest;
 
-		if (task->entry.standing == QUEUE_WAITING)
-			queue_remove(&tasks->queue, &task->entry);
+		task_leave_place(task);
 		leave_sandbox(task);
 		input_gone(task);
 		task_tell_waiters(task);

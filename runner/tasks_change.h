@@ -78,6 +78,8 @@ void task_go_on(struct task *task);
 /* tasks_end.c */
 void task_note_exit(struct task *task);
 void task_end(struct task *task, const struct sandbox_end *end);
+/* It neither waits nor runs any more. */
+void task_leave_place(struct task *task);
 void task_write_end(struct task *task);
 
 /* input.c */

@@ -59,8 +59,8 @@ task_write_end(struct task *task)
 }
 
 /* Its place is free as soon as it does not run, whatever the disk says. */
-static void
-leave_place(struct task *task)
+void
+task_leave_place(struct task *task)
 {
 	struct queue *queue = &task->tasks->queue;
 
@@ -177,7 +177,7 @@ task_end(struct task *task, const struct sandbox_end *end)
 	/* Nothing is on record of it that would be looked for. */
 	if (task->sandbox != NULL && !task->recorded)
 		sandbox_destroy(take(task->sandbox));
-	leave_place(task);
+	task_leave_place(task);
 	digest(task);
 	tasks_dispatch(tasks);
 	tasks->changed(tasks->arg);
