@@ -23,16 +23,6 @@
 #define TOKENS_CACHED 4096
 #define AUDIT_KEY_MAX 16384
 
-/* An orderly stop: tasks may end, then are ended, then we go. Or they are
- * handed over: only what is being written is waited for. */
-#define STOP_TASKS_MS 10000
-#define STOP_KILLED_MS 20000
-#define STOP_WRITTEN_MS 10000
-#define STOP_REMOVAL_MS 15000
-#define STOP_LOOK_MS 20
-
-enum stop_step { STOP_WAIT, STOP_KILL, STOP_WRITE, STOP_REMOVE, STOP_OVER };
-
 int
 runner_check_ready(const struct runner *runner, struct err *err)
 {
@@ -279,8 +269,8 @@ open_pool(struct runner *runner)
 	runner->tasks.pool = runner->pool;
 }
 
-static void
-close_pool(struct runner *runner)
+void
+runner_close_pool(struct runner *runner)
 {
 	runner->tasks.pool = NULL;
 	if (runner->pool != NULL)
@@ -361,21 +351,14 @@ runner_open_take(struct runner *runner, struct config *config, struct err *err)
 	return peers_listen(runner, err);
 }
 
-/* -- stopping */
+/* -- closing */
 
-static void
-begin_step(struct runner *runner, enum stop_step step, int64_t for_ms)
-{
-	runner->stop_step = (int)step;
-	runner->stop_next_ms = clock_boot_ms() + for_ms;
-}
-
-static void
-close_all(struct runner *runner)
+void
+runner_close(struct runner *runner)
 {
 	struct audit_entry *entry;
 
-	uv_close((uv_handle_t *)&runner->stop, NULL);
+	uv_close((uv_handle_t *)&runner->stop.timer, NULL);
 	uv_close((uv_handle_t *)&runner->term, NULL);
 	uv_close((uv_handle_t *)&runner->interrupt, NULL);
 	uv_close((uv_handle_t *)&runner->hangup, NULL);
@@ -386,101 +369,13 @@ close_all(struct runner *runner)
 	refusals_free(runner->refusals);
 	entry = tasks_entry(&runner->tasks, EVENT_RUNNER_STOPPED);
 	tasks_record_take(&runner->tasks, entry);
-	close_pool(runner);
+	runner_close_pool(runner);
 	retention_close(runner->retention);
 	blobs_close(runner->blobs);
 	/* Before the tasks: what it still reports is theirs. */
 	store_close(runner->store);
 	tasks_close(&runner->tasks);
 	sandbox_factory_free(runner->factory);
-}
-
-/* Ended tasks that cannot be written are left: the next life hears of their
- * ends once more. */
-static bool
-is_written(const struct runner *runner)
-{
-	return tasks_ending(&runner->tasks) == 0 &&
-	    store_pending(runner->store) == 0;
-}
-
-static bool
-is_removed(const struct runner *runner)
-{
-	return sandbox_factory_pending(runner->factory) == 0 &&
-	    store_pending(runner->store) == 0;
-}
-
-static void
-leave_tasks(struct runner *runner)
-{
-	log_error("runner.tasks_left", NULL);
-	runner->exit_code = 1;
-}
-
-static void
-on_stop(uv_timer_t *timer)
-{
-	struct runner *runner = timer->data;
-	bool is_late = clock_boot_ms() >= runner->stop_next_ms;
-	bool is_idle = tasks_busy(&runner->tasks) == 0;
-
-	switch ((enum stop_step)runner->stop_step) {
-	case STOP_WAIT:
-		if (!is_idle && !is_late)
-			return;
-		tasks_end_all(&runner->tasks, "the runner stopped");
-		begin_step(runner, STOP_KILL, STOP_KILLED_MS);
-		return;
-	case STOP_KILL:
-		if (!is_idle && !is_late)
-			return;
-		if (!is_idle)
-			leave_tasks(runner);
-		begin_step(runner, STOP_REMOVE, STOP_REMOVAL_MS);
-		return;
-	case STOP_WRITE:
-		if (!is_written(runner) && !is_late)
-			return;
-		begin_step(runner, STOP_REMOVE, STOP_REMOVAL_MS);
-		return;
-	case STOP_REMOVE:
-		if (!is_removed(runner) && !is_late)
-			return;
-		begin_step(runner, STOP_OVER, 0);
-		close_all(runner);
-		return;
-	case STOP_OVER:
-		return;
-	}
-}
-
-/* What is ready for tasks goes in any case: the next life may be of another
- * release. */
-void
-runner_stop(struct runner *runner, bool hand_over)
-{
-	if (runner->stopping) {
-		/* Asked again: in a hurry. */
-		runner->stop_next_ms = clock_boot_ms();
-		return;
-	}
-	log_info(
-	    "runner.stopping", "tasks", hand_over ? "kept" : "ended", NULL);
-	process_notify("STOPPING=1");
-	runner->stopping = true;
-	runner->tasks.stopping = true;
-	/* Who is connected still hears how things end. */
-	peers_close_listeners(runner);
-	runner_state_changed(runner);
-	close_pool(runner);
-	if (hand_over) {
-		tasks_hand_over(&runner->tasks);
-		begin_step(runner, STOP_WRITE, STOP_WRITTEN_MS);
-	} else {
-		begin_step(runner, STOP_WAIT, STOP_TASKS_MS);
-	}
-	uv_timer_start(&runner->stop, on_stop, 0, STOP_LOOK_MS);
 }
 
 static void
@@ -527,9 +422,7 @@ runner_start(struct runner *runner)
 	watch_signal(runner, &runner->term, SIGTERM);
 	watch_signal(runner, &runner->interrupt, SIGINT);
 	watch_signal(runner, &runner->hangup, SIGHUP);
-	if (uv_timer_init(&runner->loop, &runner->stop) != 0)
-		die("uv_timer_init");
-	runner->stop.data = runner;
+	runner_stop_open(runner);
 	entry = tasks_entry(&runner->tasks, EVENT_RUNNER_STARTED);
 	entry->object = json_pack("{s:s, s:s}", "runner", runner->config.id,
 	    "version", TASKGATE_VERSION);

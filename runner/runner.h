@@ -13,6 +13,14 @@
 
 struct intake;
 struct peer;
+struct stop_step;
+
+/* How far it is on its way out. */
+struct runner_stop {
+	uv_timer_t timer;
+	const struct stop_step *step;
+	int64_t late_ms; /* CLOCK_BOOTTIME */
+};
 
 struct runner {
 	struct config config;
@@ -42,10 +50,8 @@ struct runner {
 	char *pushed; /* the last state, as text */
 	int64_t pushed_ms;
 	uv_signal_t term, interrupt, hangup;
-	uv_timer_t stop;
+	struct runner_stop stop;
 	bool stopping;
-	int stop_step;
-	int64_t stop_next_ms; /* CLOCK_BOOTTIME */
 	int exit_code;
 	int64_t started_ms; /* CLOCK_BOOTTIME */
 };
@@ -65,6 +71,14 @@ json_t *runner_reasons(const struct runner *runner);
 int runner_check_ready(const struct runner *runner, struct err *err);
 /* Loads the policy anew: whole, or the old one stays. */
 void runner_reload(struct runner *runner);
+/* What is ready for tasks goes: none of them is given out any more. */
+void runner_close_pool(struct runner *runner);
+/* Everything that keeps the loop running; what is on its way to the disk is
+ * waited for. */
+void runner_close(struct runner *runner);
+
+/* runner/stop.c: the way out. */
+void runner_stop_open(struct runner *runner);
 /* Ends what runs, or leaves it to the next life; then the loop ends. */
 void runner_stop(struct runner *runner, bool hand_over);
 
