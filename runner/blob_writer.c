@@ -1,101 +1,33 @@
 /*
- * One upload. The loop fills one buffer while a thread of libuv's writes and
- * hashes the other; a writer whose work is under way is touched by the loop
- * only in what the work does not use.
- *
- * The file is made in tmp under its digest's name, so that whatever ends us is
- * healed at the next start: linked to its place, then named by a row, then
- * unlinked from tmp.
+ * One upload as it comes: the loop fills one buffer while a thread of libuv's
+ * writes and hashes the other. What is counted against whom is counted before
+ * it is written.
  */
+#include "runner/blob_writer.h"
+
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "lib/alloc.h"
-#include "lib/cleanup.h"
-#include "lib/log.h"
-#include "runner/blobs_state.h"
 
 #define BUFFER_BYTES (256 * 1024)
-/* Its place was taken away under it, by the removal of another subject's. */
-#define PLACINGS_MAX 5
-
-struct blob_writer {
-	struct store_op op; /* one after the other */
-	struct blobs *blobs;
-	struct blob_account *account;
-	struct blob_row row;
-	struct audit_entry *entry;
-	void (*room)(void *arg);
-	void *arg;
-
-	bool known; /* whether the subject has it already */
-	bool existed;
-	int64_t held; /* bytes counted for it */
-	char *filling, *flying;
-	size_t filled, flown;
-	struct err failure;
-	bool failed;
-	bool finishing, aborted;
-	void (*done)(
-	    void *arg, const struct err *err, const struct blob_stored *stored);
-	void *done_arg;
-	int placings;
-	int64_t now_ms;
-
-	uv_work_t work; /* and what it alone uses while it is under way: */
-	bool working, sealing;
-	struct blob_file file;
-	struct err work_err;
-	bool work_failed;
-	bool keeps_name; /* in tmp: the next start heals */
-};
 
 static void step(struct blob_writer *writer);
 
-/* -- off the loop */
+/* -- writing, off the loop */
 
-static void
-run_work(uv_work_t *work)
-{
-	struct blob_writer *writer = work->data;
-	struct err *err = &writer->work_err;
-	bool is_first = !writer->file.synced && !writer->file.is_placed;
-	int result;
-
-	if (!writer->sealing)
-		result = blob_file_append(&writer->file, !writer->existed,
-		    writer->flying, writer->flown, err);
-	else if (is_first && blob_file_check(&writer->file, err) != 0)
-		result = -1;
-	else
-		result =
-		    writer->existed ? 0 : blob_file_place(&writer->file, err);
-	writer->work_failed = result != 0;
-}
-
-static void
-run_removal(uv_work_t *work)
-{
-	struct blob_writer *writer = work->data;
-
-	blob_file_done(&writer->file, writer->keeps_name);
-}
-
-/* -- on the loop */
-
-static void
-begin_work(struct blob_writer *writer, uv_work_cb run, uv_after_work_cb after)
+void
+blob_writer_work(
+    struct blob_writer *writer, uv_work_cb run, uv_after_work_cb after)
 {
 	writer->work.data = writer;
 	if (uv_queue_work(writer->blobs->loop, &writer->work, run, after) != 0)
 		die("uv_queue_work");
 }
 
-static void
-fail_writer(struct blob_writer *writer, const struct err *err)
+void
+blob_writer_fail(struct blob_writer *writer, const struct err *err)
 {
 	if (writer->failed)
 		return;
@@ -109,200 +41,25 @@ fail_writer(struct blob_writer *writer, const struct err *err)
 }
 
 static void
-free_writer(struct blob_writer *writer)
+run_writing(uv_work_t *work)
 {
-	struct blobs *blobs = writer->blobs;
+	struct blob_writer *writer = work->data;
 
-	blobs->uploads--;
-	writer->account->uploads--;
-	blobs_account_leave(blobs, writer->account);
-	audit_entry_free(writer->entry);
-	free(writer->filling);
-	free(writer->flying);
-	free(writer);
-	blobs_let_go(blobs);
+	writer->work_failed =
+	    blob_file_append(&writer->file, !writer->existed, writer->flying,
+		writer->flown, &writer->work_err) != 0;
 }
 
 static void
-removed(uv_work_t *work, int status)
-{
-	(void)status;
-	free_writer(work->data);
-}
-
-static void
-leave(struct blob_writer *writer)
-{
-	if (writer->held > 0)
-		blobs_account_add(
-		    writer->blobs, writer->account, -writer->held);
-	writer->held = 0;
-	begin_work(writer, run_removal, removed);
-}
-
-static void
-answer(struct blob_writer *writer, const struct err *err)
-{
-	const struct blob_stored stored = {
-	    .size = writer->row.size,
-	    .existed = writer->existed,
-	    .expires_ms =
-		writer->now_ms + 1000 * writer->blobs->bounds.max_age_s,
-	};
-
-	if (writer->done != NULL)
-		writer->done(
-		    writer->done_arg, err, err == NULL ? &stored : NULL);
-	writer->done = NULL;
-}
-
-/* -- the row */
-
-static int
-run_insert(struct store_op *op, struct database *database, struct err *err)
-{
-	struct blob_writer *writer = (struct blob_writer *)op;
-	const struct blob_row *row = &writer->row;
-	char name[BLOB_NAME_SIZE];
-	struct stat st;
-	int found = blob_store_use(
-	    database, row->subject, row->sha256, writer->now_ms, err);
-
-	if (found < 0)
-		return -1;
-	if (found > 0) {
-		writer->existed = true;
-		return 0;
-	}
-	if (writer->existed)
-		return err_set(err, ERR_UNAVAILABLE,
-		    "it was removed while it came again; send it once more");
-	blob_name(row->sha256, name);
-	if (fstatat(writer->blobs->directory, name, &st, AT_SYMLINK_NOFOLLOW) !=
-	    0)
-		return err_set(err, ERR_CONFLICT, "blobs/%s was removed", name);
-	if (blob_store_insert(database, row, writer->now_ms, err) != 0)
-		return -1;
-	return audit_append(database, writer->entry, err);
-}
-
-static int
-run_undo(struct store_op *op, struct database *database, struct err *err)
-{
-	struct blob_writer *writer = (struct blob_writer *)op;
-
-	return blobs_set_aside(
-	    writer->blobs, database, writer->row.sha256, err);
-}
-
-static void
-undone(struct store_op *op, const struct err *err)
-{
-	struct blob_writer *writer = (struct blob_writer *)op;
-
-	if (err == NULL)
-		blobs_remove_set_aside(writer->blobs, writer->row.sha256);
-	else
-		writer->keeps_name = true;
-	leave(writer);
-}
-
-/* Its place may hold what no row names. */
-static void
-undo(struct blob_writer *writer)
-{
-	if (!writer->file.is_placed || writer->existed ||
-	    writer->blobs->closed) {
-		writer->keeps_name = writer->file.is_placed;
-		leave(writer);
-		return;
-	}
-	writer->op =
-	    (struct store_op){.reads = true, .run = run_undo, .done = undone};
-	store_submit(writer->blobs->store, &writer->op);
-}
-
-static void begin_sealing(struct blob_writer *writer);
-static void end_failed(struct blob_writer *writer);
-
-static void
-inserted(struct store_op *op, const struct err *err)
-{
-	struct blob_writer *writer = (struct blob_writer *)op;
-
-	if (err != NULL && err->code == ERR_CONFLICT &&
-	    writer->placings < PLACINGS_MAX && !writer->blobs->closed) {
-		begin_sealing(writer);
-		return;
-	}
-	if (err != NULL) {
-		fail_writer(writer, err);
-		end_failed(writer);
-		return;
-	}
-	if (!writer->existed)
-		writer->held = 0; /* it stays counted */
-	answer(writer, NULL);
-	leave(writer);
-}
-
-static void
-complete_entry(struct blob_writer *writer)
-{
-	struct audit_entry *entry = writer->entry;
-
-	if (entry->object == NULL)
-		entry->object = json_object();
-	json_object_set_new(
-	    entry->object, "sha256", json_string(writer->row.sha256));
-	json_object_set_new(
-	    entry->object, "size", json_integer(writer->row.size));
-	audit_set_message(entry, "%s uploaded a file of %lld bytes",
-	    writer->row.subject, (long long)writer->row.size);
-}
-
-static void
-insert(struct blob_writer *writer)
-{
-	struct err err;
-
-	if (writer->blobs->closed) {
-		err_set(&err, ERR_UNAVAILABLE, "the runner is being stopped");
-		fail_writer(writer, &err);
-		end_failed(writer);
-		return;
-	}
-	writer->now_ms = clock_wall_ms();
-	complete_entry(writer);
-	writer->op = (struct store_op){.run = run_insert, .done = inserted};
-	store_submit(writer->blobs->store, &writer->op);
-}
-
-/* -- one step after the other */
-
-static void
-worked(uv_work_t *work, int status)
+written(uv_work_t *work, int status)
 {
 	struct blob_writer *writer = work->data;
 
 	(void)status;
 	writer->working = false;
 	if (writer->work_failed)
-		fail_writer(writer, &writer->work_err);
-	if (writer->sealing && !writer->failed) {
-		insert(writer);
-		return;
-	}
+		blob_writer_fail(writer, &writer->work_err);
 	step(writer);
-}
-
-static void
-begin_sealing(struct blob_writer *writer)
-{
-	writer->placings++;
-	writer->sealing = true;
-	writer->working = true;
-	begin_work(writer, run_work, worked);
 }
 
 static void
@@ -315,21 +72,10 @@ begin_writing(struct blob_writer *writer)
 	writer->flown = writer->filled;
 	writer->filled = 0;
 	writer->working = true;
-	begin_work(writer, run_work, worked);
+	blob_writer_work(writer, run_writing, written);
 }
 
-static void
-end_failed(struct blob_writer *writer)
-{
-	struct err err = writer->failure;
-
-	if (err.code == ERR_CONFLICT)
-		err.code = ERR_UNAVAILABLE;
-	if (err.code == ERR_INTERNAL || err.code == ERR_UNAVAILABLE)
-		log_failure(LOG_LEVEL_ERROR, "blob.not_stored", &err, NULL);
-	answer(writer, &err);
-	undo(writer);
-}
+/* -- one step after the other */
 
 /* Counted before it is written. */
 static int
@@ -363,11 +109,11 @@ seal(struct blob_writer *writer)
 	struct err err;
 
 	if (hold(writer, writer->row.size, &err) == 0) {
-		begin_sealing(writer);
+		blob_end_keep(writer);
 		return;
 	}
-	fail_writer(writer, &err);
-	end_failed(writer);
+	blob_writer_fail(writer, &err);
+	blob_end_fail(writer);
 }
 
 /* What room() leads to comes last: it may abort the writer. */
@@ -377,10 +123,10 @@ step(struct blob_writer *writer)
 	if (writer->working || !writer->known)
 		return;
 	if (writer->aborted) {
-		leave(writer);
+		blob_end_leave(writer);
 	} else if (writer->failed) {
 		if (writer->finishing)
-			end_failed(writer);
+			blob_end_fail(writer);
 		else
 			writer->room(writer->arg);
 	} else if (writer->filled > 0) {
@@ -413,7 +159,7 @@ looked_up(struct store_op *op, const struct err *err)
 
 	writer->known = true;
 	if (err != NULL)
-		fail_writer(writer, err);
+		blob_writer_fail(writer, err);
 	if (writer->aborted || writer->finishing || writer->failed)
 		step(writer);
 	else
@@ -507,7 +253,7 @@ blobs_write(
 	int64_t size = writer->row.size + (int64_t)len;
 
 	if (check_write(writer, size, err) != 0) {
-		fail_writer(writer, err);
+		blob_writer_fail(writer, err);
 		return -1;
 	}
 	if (len > BUFFER_BYTES - writer->filled)
