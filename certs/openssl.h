@@ -1,6 +1,6 @@
 /*
  * OpenSSL's objects by scope (lib/cleanup.h), and what its error queue says in
- * one line. Internal to certs/ and to the operator's tool.
+ * one line. Header only.
  */
 #ifndef CERTS_OPENSSL_H
 #define CERTS_OPENSSL_H

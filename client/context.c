@@ -4,13 +4,13 @@
  */
 #include "client/context.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
+#include "client/url.h"
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
 #include "lib/file.h"
@@ -70,64 +70,19 @@ context_done(struct context *context)
 	*context = (struct context){0};
 }
 
-static void
-free_text(char **text)
-{
-	curl_free(*text);
-}
-
-static void
-free_url(CURLU **url)
-{
-	curl_url_cleanup(*url);
-}
-
-static bool
-has_part(CURLU *url, CURLUPart part)
-{
-	AUTO(free_text) char *text = NULL;
-
-	return curl_url_get(url, part, &text, 0) == CURLUE_OK &&
-	    !(part == CURLUPART_PATH && strcmp(text, "/") == 0);
-}
-
-static bool
-is_https_server(CURLU *url)
-{
-	static const CURLUPart unwanted[] = {CURLUPART_USER, CURLUPART_PASSWORD,
-	    CURLUPART_OPTIONS, CURLUPART_PATH, CURLUPART_QUERY,
-	    CURLUPART_FRAGMENT, CURLUPART_ZONEID};
-	AUTO(free_text) char *scheme = NULL;
-
-	if (curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
-	    strcmp(scheme, "https") != 0)
-		return false;
-	for (size_t i = 0; i < COUNT(unwanted); i++) {
-		if (has_part(url, unwanted[i]))
-			return false;
-	}
-	return true;
-}
-
 char *
 context_normalise_server(const char *text, struct err *err)
 {
-	AUTO(free_url) CURLU *url = curl_url();
-	AUTO(free_text) char *host = NULL;
-	AUTO(free_text) char *port = NULL;
+	struct url url;
+	auto_free char *authority = NULL;
 
-	if (url == NULL)
-		die("out of memory");
-	if (curl_url_set(url, CURLUPART_URL, text, 0) != CURLUE_OK ||
-	    !is_https_server(url) ||
-	    curl_url_get(url, CURLUPART_HOST, &host, 0) != CURLUE_OK ||
-	    curl_url_get(url, CURLUPART_PORT, &port, CURLU_DEFAULT_PORT) !=
-		CURLUE_OK) {
+	if (!url_parse(text, &url)) {
 		err_set(err, ERR_UNPROCESSABLE,
 		    "server: must be https://HOST or https://HOST:PORT");
 		return NULL;
 	}
-	return alloc_printf("https://%s:%s", host, port);
+	authority = url_authority(&url);
+	return alloc_printf("https://%s", authority);
 }
 
 static char *

@@ -4,11 +4,10 @@
  */
 #include "client/credential.h"
 
-#include <openssl/pem.h>
-#include <openssl/x509.h>
 #include <string.h>
 #include <time.h>
 
+#include "certs/openssl.h"
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
@@ -16,27 +15,12 @@
 
 #define TOKEN_MAX 4096
 
-DEFINE_CLEANUP(BIO, BIO_free);
-DEFINE_CLEANUP(X509, X509_free);
-DEFINE_CLEANUP(EVP_PKEY, EVP_PKEY_free);
-
-/* An encrypted key fails instead of asking the terminal. */
-static int
-no_password(char *text, int size, int writing, void *arg)
-{
-	(void)text;
-	(void)size;
-	(void)writing;
-	(void)arg;
-	return -1;
-}
-
 static X509 *
 parse_certificate(const char *pem, struct err *err)
 {
 	AUTO(BIO_freep) BIO *bio = BIO_new_mem_buf(pem, -1);
 	X509 *certificate = bio != NULL
-	    ? PEM_read_bio_X509(bio, NULL, no_password, NULL)
+	    ? PEM_read_bio_X509(bio, NULL, openssl_no_password, NULL)
 	    : NULL;
 
 	if (certificate == NULL)
@@ -91,7 +75,7 @@ credential_check_pair(
 	if (certificate == NULL)
 		return -1;
 	key = bio != NULL
-	    ? PEM_read_bio_PrivateKey(bio, NULL, no_password, NULL)
+	    ? PEM_read_bio_PrivateKey(bio, NULL, openssl_no_password, NULL)
 	    : NULL;
 	if (key == NULL)
 		return err_set(err, ERR_UNPROCESSABLE,

@@ -1,41 +1,41 @@
 /*
- * HTTPS by libcurl: what a connection may be, and the turning of the wheel.
- * One reply and its pieces: http_reply.c.
+ * HTTPS: requests as bytes, connections that are handed from one transfer to
+ * the next, and the turning of the wheel.
  */
 #include "client/http.h"
 
-#include <curl/curl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
+#include <errno.h>
 #include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #include "client/http_transfer.h"
+#include "client/tls.h"
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 
-#define CONNECT_TIMEOUT_S 10L
-#define FDS_MAX 8
+#define CONNECT_TIMEOUT_MS 10000
+#define FDS_MAX 8 /* of the caller's */
+#define TRANSFERS_MAX 32
+#define IDLE_MAX 4
 
 struct http {
-	CURLM *multi;
 	const struct context *context;
+	struct url url;
+	char *authority;
+	SSL_CTX *ctx; /* NULL: `fault` says why */
+	struct fault fault;
+	struct transfer *transfers;
+	struct connection *idle[IDLE_MAX];
+	size_t nidle;
+	bool again_at_once; /* a transfer is new, or goes on */
 };
 
 void
 http_setup(void)
 {
-	/* Neither openssl.cnf nor OPENSSL_CONF may loosen TLS: whoever asks
-	 * first for the library decides, and libcurl would ask for the
-	 * configuration. SSLKEYLOGFILE would have libcurl write the session's
-	 * secrets. */
-	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
-		die("OpenSSL cannot be initialised");
-	unsetenv("SSLKEYLOGFILE");
-	if (curl_global_init(CURL_GLOBAL_ALL) != CURLE_OK)
-		die("libcurl cannot be initialised");
+	tls_setup();
 }
 
 struct http *
@@ -43,207 +43,141 @@ http_open(const struct context *context)
 {
 	struct http *http = alloc_zero(1, sizeof(*http));
 
-	http->multi = curl_multi_init();
-	if (http->multi == NULL)
-		die("libcurl: no multi handle");
+	/* context_load() has seen to it. */
+	if (!url_parse(context->server, &http->url))
+		die("a server that is no address");
 	http->context = context;
+	http->authority = url_authority(&http->url);
+	http->ctx = tls_open(context, &http->fault);
 	return http;
 }
 
 void
 http_close(struct http *http)
 {
-	curl_multi_cleanup(http->multi);
+	while (http->nidle > 0)
+		connection_close(http->idle[--http->nidle]);
+	SSL_CTX_free(http->ctx);
+	free(http->authority);
 	free(http);
 }
 
-/* A server that is gone without a word is noticed within half a minute, also
- * while a stream is silent. */
-static int
-set_keepalive(void *arg, curl_socket_t fd, curlsocktype purpose)
+/* One that is there already, or a new one. */
+static struct connection *
+find_connection(struct http *http)
 {
-	static const struct {
-		int level, name, value;
-	} options[] = {
-	    {SOL_SOCKET, SO_KEEPALIVE, 1},
-	    {IPPROTO_TCP, TCP_KEEPIDLE, 10},
-	    {IPPROTO_TCP, TCP_KEEPINTVL, 5},
-	    {IPPROTO_TCP, TCP_KEEPCNT, 4},
-	    {IPPROTO_TCP, TCP_USER_TIMEOUT, 30000},
-	};
+	while (http->nidle > 0) {
+		struct connection *connection = http->idle[--http->nidle];
 
-	(void)arg;
-	(void)purpose;
-	for (size_t i = 0; i < COUNT(options); i++)
-		setsockopt(fd, options[i].level, options[i].name,
-		    &options[i].value, sizeof(options[i].value));
-	return CURL_SOCKOPT_OK;
-}
-
-#define SET(easy, option, value)                                       \
-	do {                                                           \
-		if (curl_easy_setopt(easy, option, value) != CURLE_OK) \
-			die("libcurl refuses " #option);               \
-	} while (0)
-
-static struct curl_blob
-borrow_blob(char *text)
-{
-	return (struct curl_blob){
-	    .data = text,
-	    .len = strlen(text),
-	    .flags = CURL_BLOB_NOCOPY,
-	};
+		if (connection_is_idle(connection)) {
+			connection->is_reused = true;
+			return connection;
+		}
+		connection_close(connection);
+	}
+	return connection_open(http->ctx, &http->url);
 }
 
 static void
-set_tls(CURL *easy, const struct context *context)
+add_body(struct buffer *out, const struct http_request *request)
 {
-	struct curl_blob ca = borrow_blob(context->ca);
-	struct curl_blob certificate = borrow_blob(context->certificate);
-	struct curl_blob key = borrow_blob(context->key);
-
-	SET(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_3);
-	SET(easy, CURLOPT_SSL_VERIFYPEER, 1L);
-	SET(easy, CURLOPT_SSL_VERIFYHOST, 2L);
-	/* Debian's libcurl brings a CAPATH of its own, which would be believed
-	 * beside the blob. */
-	SET(easy, CURLOPT_CAPATH, NULL);
-	SET(easy, CURLOPT_CAINFO, NULL);
-	SET(easy, CURLOPT_CAINFO_BLOB, &ca);
-	SET(easy, CURLOPT_SSLCERTTYPE, "PEM");
-	SET(easy, CURLOPT_SSLKEYTYPE, "PEM");
-	SET(easy, CURLOPT_SSLCERT_BLOB, &certificate);
-	SET(easy, CURLOPT_SSLKEY_BLOB, &key);
-	SET(easy, CURLOPT_SSL_SESSIONID_CACHE, 0L);
-}
-
-static void
-set_connection(CURL *easy)
-{
-	SET(easy, CURLOPT_PROTOCOLS_STR, "https");
-	SET(easy, CURLOPT_PROXY, "");
-	SET(easy, CURLOPT_FOLLOWLOCATION, 0L);
-	SET(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	SET(easy, CURLOPT_NOSIGNAL, 1L);
-	SET(easy, CURLOPT_CONNECTTIMEOUT, CONNECT_TIMEOUT_S);
-	SET(easy, CURLOPT_SOCKOPTFUNCTION, set_keepalive);
-	SET(easy, CURLOPT_BUFFERSIZE, 128L * 1024);
-	SET(easy, CURLOPT_USERAGENT, "taskgate/" TASKGATE_VERSION);
-}
-
-static void
-add_field(struct transfer *transfer, const char *text)
-{
-	struct curl_slist *longer = curl_slist_append(transfer->fields, text);
-
-	if (longer == NULL)
-		die("out of memory");
-	transfer->fields = longer;
-}
-
-static void
-set_fields(struct transfer *transfer, const struct http *http,
-    const struct http_request *request)
-{
-	auto_free char *token =
-	    alloc_printf("Authorization: Bearer %s", http->context->token);
-
-	if (!request->anonymous)
-		add_field(transfer, token);
-	OPENSSL_cleanse(token, strlen(token));
-	add_field(transfer, "Expect:");
+	if (request->content_digest != NULL)
+		buffer_printf(
+		    out, "Content-Digest: %s\r\n", request->content_digest);
+	if (request->source != NULL) {
+		buffer_append_string(
+		    out, "Content-Type: application/octet-stream\r\n");
+		if (request->source_len >= 0)
+			buffer_printf(out, "Content-Length: %lld\r\n",
+			    (long long)request->source_len);
+		else
+			buffer_append_string(
+			    out, "Transfer-Encoding: chunked\r\n");
+	}
 	if (request->body != NULL)
-		add_field(transfer, "Content-Type: application/json");
-	if (request->source != NULL)
-		add_field(transfer, "Content-Type: application/octet-stream");
-	if (request->content_digest != NULL) {
-		auto_free char *digest =
-		    alloc_printf("Content-Digest: %s", request->content_digest);
-
-		add_field(transfer, digest);
-	}
-	if (request->idempotency_key != NULL) {
-		auto_free char *key = alloc_printf(
-		    "Idempotency-Key: %s", request->idempotency_key);
-
-		add_field(transfer, key);
-	}
-	SET(transfer->easy, CURLOPT_HTTPHEADER, transfer->fields);
-}
-
-/* Without a length libcurl sends chunks. */
-static void
-set_source(struct transfer *transfer, const struct http_request *request)
-{
-	CURL *easy = transfer->easy;
-
-	transfer->source = request->source;
-	SET(easy, CURLOPT_UPLOAD, 1L);
-	SET(easy, CURLOPT_INFILESIZE_LARGE, (curl_off_t)request->source_len);
-	SET(easy, CURLOPT_UPLOAD_BUFFERSIZE, 64L * 1024);
-	SET(easy, CURLOPT_READFUNCTION, http_transfer_give_body);
-	SET(easy, CURLOPT_READDATA, transfer);
+		buffer_printf(out,
+		    "Content-Type: application/json\r\n"
+		    "Content-Length: %zu\r\n",
+		    strlen(request->body));
+	buffer_append_string(out, "\r\n");
+	if (request->body != NULL)
+		buffer_append_string(out, request->body);
 }
 
 static void
-set_request(struct transfer *transfer, const struct http *http,
+add_request(struct buffer *out, const struct http *http,
     const struct http_request *request)
 {
-	auto_free char *url =
-	    alloc_printf("%s%s", http->context->server, request->path);
-	CURL *easy = transfer->easy;
-
-	SET(easy, CURLOPT_URL, url);
-	SET(easy, CURLOPT_PATH_AS_IS, 1L);
-	if (request->body != NULL) {
-		SET(easy, CURLOPT_POSTFIELDSIZE_LARGE,
-		    (curl_off_t)strlen(request->body));
-		SET(easy, CURLOPT_POSTFIELDS, request->body);
-	}
-	if (request->source != NULL)
-		set_source(transfer, request);
-	SET(easy, CURLOPT_CUSTOMREQUEST, request->method);
-	SET(easy, CURLOPT_TIMEOUT, (long)request->timeout_s);
-	SET(easy, CURLOPT_HEADERFUNCTION, http_transfer_take_field);
-	SET(easy, CURLOPT_HEADERDATA, transfer);
-	SET(easy, CURLOPT_WRITEFUNCTION, http_transfer_take_body);
-	SET(easy, CURLOPT_WRITEDATA, transfer);
-	SET(easy, CURLOPT_ERRORBUFFER, transfer->error);
-	SET(easy, CURLOPT_PRIVATE, transfer);
-	set_fields(transfer, http, request);
+	buffer_printf(out,
+	    "%s %s HTTP/1.1\r\n"
+	    "Host: %s\r\n"
+	    "User-Agent: taskgate/" TASKGATE_VERSION "\r\n"
+	    "Accept: */*\r\n",
+	    request->method, request->path, http->authority);
+	if (!request->anonymous)
+		buffer_printf(
+		    out, "Authorization: Bearer %s\r\n", http->context->token);
+	if (request->idempotency_key != NULL)
+		buffer_printf(
+		    out, "Idempotency-Key: %s\r\n", request->idempotency_key);
+	add_body(out, request);
 }
 
 struct transfer *
 http_start(struct http *http, const struct http_request *request)
 {
 	struct transfer *transfer = alloc_zero(1, sizeof(*transfer));
+	int64_t now_ms = clock_boot_ms();
 
-	transfer->easy = curl_easy_init();
-	if (transfer->easy == NULL)
-		die("libcurl: no handle");
-	transfer->multi = http->multi;
-	transfer->write = request->write;
-	transfer->arg = request->arg;
+	transfer->http = http;
+	transfer->request = *request;
 	transfer->body = (struct buffer)BUFFER_INIT(request->reply_max);
-	http_transfer_reset(transfer);
-	set_tls(transfer->easy, http->context);
-	set_connection(transfer->easy);
-	set_request(transfer, http, request);
-	if (curl_multi_add_handle(http->multi, transfer->easy) != CURLM_OK)
-		die("libcurl takes no more transfers");
+	transfer->out = (struct buffer)BUFFER_INIT(SIZE_MAX);
+	transfer->connect_until_ms = now_ms + CONNECT_TIMEOUT_MS;
+	if (request->timeout_s > 0)
+		transfer->until_ms =
+		    now_ms + (int64_t)request->timeout_s * 1000;
+	reply_init(&transfer->reply);
+	add_request(&transfer->out, http, request);
+	transfer->next = http->transfers;
+	http->transfers = transfer;
+	http->again_at_once = true;
+	if (http->ctx != NULL) {
+		transfer->connection = find_connection(http);
+	} else {
+		transfer->fault = http->fault;
+		transfer->done = true;
+	}
 	return transfer;
+}
+
+/* Where the transfer is done, or given up. */
+static void
+release_connection(struct transfer *transfer)
+{
+	struct http *http = transfer->http;
+	struct connection *connection = take(transfer->connection);
+
+	if (connection == NULL)
+		return;
+	if (transfer->is_reusable && http->nidle < IDLE_MAX)
+		http->idle[http->nidle++] = connection;
+	else
+		connection_close(connection);
 }
 
 void
 http_end(struct transfer *transfer)
 {
-	curl_multi_remove_handle(transfer->multi, transfer->easy);
-	curl_easy_cleanup(transfer->easy);
-	for (struct curl_slist *at = transfer->fields; at != NULL;
-	     at = at->next)
-		OPENSSL_cleanse(at->data, strlen(at->data));
-	curl_slist_free_all(transfer->fields);
+	struct transfer **at = &transfer->http->transfers;
+
+	while (*at != transfer)
+		at = &(*at)->next;
+	*at = transfer->next;
+	release_connection(transfer);
+	/* The token is in there. */
+	OPENSSL_cleanse(transfer->out.data, transfer->out.size);
+	buffer_done(&transfer->out);
 	buffer_done(&transfer->body);
 	free(transfer);
 }
@@ -251,24 +185,28 @@ http_end(struct transfer *transfer)
 void
 http_resume(struct transfer *transfer)
 {
-	curl_easy_pause(transfer->easy, CURLPAUSE_CONT);
+	transfer->paused = false;
+	transfer->source_waits = false;
+	transfer->http->again_at_once = true;
 }
 
 static void
-take_ends(struct http *http)
+advance_all(struct http *http)
 {
-	const CURLMsg *message = NULL;
-	int left;
+	int64_t now_ms = clock_boot_ms();
 
-	while ((message = curl_multi_info_read(http->multi, &left)) != NULL) {
-		struct transfer *transfer = NULL;
-
-		if (message->msg != CURLMSG_DONE)
+	for (struct transfer *at = http->transfers; at != NULL; at = at->next) {
+		transfer_advance(at, now_ms);
+		if (!at->done)
 			continue;
-		curl_easy_getinfo(
-		    message->easy_handle, CURLINFO_PRIVATE, &transfer);
-		transfer->done = true;
-		transfer->code = message->data.result;
+		if (at->connection != NULL &&
+		    transfer_rewind(at, now_ms + CONNECT_TIMEOUT_MS)) {
+			connection_close(at->connection);
+			at->connection = connection_open(http->ctx, &http->url);
+			http->again_at_once = true;
+			continue;
+		}
+		release_connection(at);
 	}
 }
 
@@ -276,27 +214,77 @@ void
 http_turn(
     struct http *http, struct pollfd *fds, size_t nfds, int64_t timeout_ms)
 {
-	struct curl_waitfd waiting[FDS_MAX] = {0};
-	int running;
+	struct pollfd all[FDS_MAX + TRANSFERS_MAX];
+	size_t count = nfds;
+	int64_t now_ms = clock_boot_ms();
 
 	if (nfds > FDS_MAX)
 		die("http_turn: %zu descriptors", nfds);
-	for (size_t i = 0; i < nfds; i++) {
-		waiting[i].fd = fds[i].fd;
-		/* CURL_WAIT_* have the values of POLL* on Linux. */
-		waiting[i].events = fds[i].events;
+	if (nfds > 0)
+		memcpy(all, fds, nfds * sizeof(*fds));
+	if (timeout_ms < 0 || http->again_at_once)
+		timeout_ms = 0;
+	if (timeout_ms > 60000)
+		timeout_ms = 60000;
+	http->again_at_once = false;
+	for (struct transfer *at = http->transfers; at != NULL; at = at->next) {
+		if (count == COUNT(all))
+			die("http_turn: too many transfers");
+		all[count++] = transfer_wants(at, now_ms, &timeout_ms);
 	}
 	/* Waiting comes first: what a callback does, such as a sink that must
-	 * be watched from now on, is the caller's to see before the next. New
-	 * transfers and those that go on make it return at once. */
-	if (timeout_ms < 0)
-		timeout_ms = 0;
-	if (curl_multi_poll(http->multi, waiting, (unsigned)nfds,
-		timeout_ms < 60000 ? (int)timeout_ms : 60000, NULL) != CURLM_OK)
-		die("libcurl: curl_multi_poll failed");
+	 * be watched from now on, is the caller's to see before the next. */
+	if (poll(all, count, (int)timeout_ms) < 0) {
+		if (errno != EINTR)
+			die("poll failed");
+		for (size_t i = 0; i < nfds; i++)
+			all[i].revents = 0;
+	}
 	for (size_t i = 0; i < nfds; i++)
-		fds[i].revents = waiting[i].revents;
-	if (curl_multi_perform(http->multi, &running) != CURLM_OK)
-		die("libcurl: curl_multi_perform failed");
-	take_ends(http);
+		fds[i].revents = all[i].revents;
+	advance_all(http);
+}
+
+bool
+http_is_done(const struct transfer *transfer)
+{
+	return transfer->done;
+}
+
+bool
+http_has_begun(const struct transfer *transfer)
+{
+	return transfer->reply.status == 200;
+}
+
+struct http_reply
+http_reply(const struct transfer *done)
+{
+	/* The sentence is made on demand, in the transfer's own memory. */
+	struct transfer *transfer = (struct transfer *)done;
+	const struct reply *head = &transfer->reply;
+	struct http_reply reply = {
+	    .cause = RETRY_NEVER,
+	    .body = transfer->body.data != NULL ? transfer->body.data : "",
+	    .len = transfer->body.len,
+	    .retry_after_s = head->retry_after_s,
+	    .date_s = head->date_s,
+	    .has_next = head->has_next,
+	    .scope = head->scope[0] != '\0' ? head->scope : NULL,
+	    .digest = head->has_digest ? head->digest : NULL,
+	    .length = head->length,
+	};
+
+	if (transfer->fault.kind != FAULT_NONE) {
+		fault_describe(&transfer->fault, transfer->sentence,
+		    sizeof(transfer->sentence));
+		reply.cause = fault_cause(transfer->fault.kind);
+		reply.slug = fault_slug(transfer->fault.kind);
+		reply.error = transfer->sentence;
+		return reply;
+	}
+	reply.status = head->status;
+	if (reply.status == 429 || reply.status == 503)
+		reply.cause = RETRY_PUT_OFF;
+	return reply;
 }

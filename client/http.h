@@ -1,11 +1,11 @@
 /*
- * HTTPS to one server: transfers that run side by side on one curl multi
- * handle, in one thread.
+ * HTTPS to one server: transfers that run side by side on connections of their
+ * own, in one thread. A connection that has served and may go on serves the
+ * next.
  *
- * TLS 1.3 alone, the context's CA alone, the host's name verified, our
- * certificate shown; no proxy, no redirect, no other protocol, whatever the
- * environment says. Trusts of a reply nothing but that it came from there:
- * every body is bounded.
+ * TLS is tls.c's, replies are read by reply.c: no proxy, no redirect, no other
+ * protocol, whatever the environment says. Trusts of a reply nothing but that
+ * it came from there: every body is bounded.
  */
 #ifndef CLIENT_HTTP_H
 #define CLIENT_HTTP_H

@@ -1,328 +1,320 @@
 /*
- * One reply: its head's fields, its body within bounds, and what it means
- * that there was none. All of it is a stranger's until TLS has been verified,
- * which libcurl does before any of this is called.
+ * One request and its reply on one connection: what was asked goes out, what
+ * comes is read within bounds, both at the same time, because a server may
+ * answer before it has taken the whole.
  */
 #include "client/http_transfer.h"
 
-#include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "lib/cleanup.h"
 
 /* Enough for any problem document of ours. */
 #define PROBLEM_MAX (64 * 1024)
+#define PIECE (64 * 1024) /* of a source's body */
+#define TURN_BYTES (512 * 1024) /* then the others have their turn */
 
-void
-http_transfer_reset(struct transfer *transfer)
+static void
+finish(struct transfer *transfer)
 {
-	transfer->status = 0;
-	transfer->retry_after_s = -1;
-	transfer->date_s = 0;
-	transfer->has_next = false;
-	transfer->scope[0] = '\0';
-	transfer->has_digest = false;
+	transfer->done = true;
+	transfer->is_reusable = transfer->fault.kind == FAULT_NONE &&
+	    !transfer->reply.closes && !transfer->cannot_send &&
+	    transfer->sent == transfer->out.len &&
+	    (transfer->request.source == NULL || transfer->source_ended) &&
+	    transfer->connection->in_start == transfer->connection->in_end;
 }
 
 static void
-take_status(struct transfer *transfer, const char *value)
+fail(struct transfer *transfer, enum fault_kind kind, const char *detail)
 {
-	(void)value;
-	http_transfer_reset(transfer);
-}
-
-/* Seconds; a date, which RFC 9110 allows too, our servers do not send. */
-static void
-take_retry_after(struct transfer *transfer, const char *value)
-{
-	char *end = NULL;
-	long seconds = strtol(value, &end, 10);
-
-	if (end != value && *end == '\0' && seconds >= 0 && seconds < 86400)
-		transfer->retry_after_s = (int)seconds;
+	fault_set(&transfer->fault, kind, detail);
+	finish(transfer);
 }
 
 static void
-take_date(struct transfer *transfer, const char *value)
+fail_connection(struct transfer *transfer)
 {
-	time_t time = curl_getdate(value, NULL);
-
-	if (time > 0)
-		transfer->date_s = time;
+	transfer->fault = transfer->connection->fault;
+	finish(transfer);
 }
 
 static void
-take_link(struct transfer *transfer, const char *value)
+add_piece(struct transfer *transfer, const char *piece, size_t len)
 {
-	transfer->has_next = strstr(value, "rel=\"next\"") != NULL;
+	bool is_chunked = transfer->request.source_len < 0;
+
+	if (is_chunked)
+		buffer_printf(&transfer->out, "%zx\r\n", len);
+	buffer_append(&transfer->out, piece, len);
+	if (is_chunked)
+		buffer_append_string(&transfer->out, "\r\n");
 }
 
-static void
-take_challenge(struct transfer *transfer, const char *value)
+static bool
+end_source(struct transfer *transfer)
 {
-	const char *scope = strstr(value, "scope=\"");
-	size_t len;
-
-	if (scope == NULL)
-		return;
-	scope += sizeof("scope=\"") - 1;
-	len = strcspn(scope, "\"");
-	if (len >= sizeof(transfer->scope))
-		return;
-	memcpy(transfer->scope, scope, len);
-	transfer->scope[len] = '\0';
-}
-
-/* RFC 9530, in the one form that our servers send; another says nothing. */
-static void
-take_digest(struct transfer *transfer, const char *value)
-{
-	static const char prefix[] = "sha-256=:";
-	size_t start = sizeof(prefix) - 1;
-	size_t len = strlen(value);
-	auto_free uint8_t *digest = NULL;
-	size_t size = 0;
-
-	if (len <= start || strncmp(value, prefix, start) != 0 ||
-	    value[len - 1] != ':' ||
-	    !base64_decode(value + start, len - start - 1, &digest, &size) ||
-	    size != SHA256_BYTES)
-		return;
-	memcpy(transfer->digest, digest, SHA256_BYTES);
-	transfer->has_digest = true;
-}
-
-static const struct {
-	const char *name;
-	void (*read)(struct transfer *, const char *);
-} known_fields[] = {
-    {"Retry-After", take_retry_after},
-    {"Date", take_date},
-    {"Link", take_link},
-    {"WWW-Authenticate", take_challenge},
-    {"Content-Digest", take_digest},
-};
-
-size_t
-http_transfer_take_field(char *data, size_t size, size_t count, void *arg)
-{
-	struct transfer *transfer = arg;
-	size_t len = size * count;
-	char line[1024];
-	char *colon = NULL;
-	char *value = NULL;
-
-	/* No field that we read is as long. */
-	if (len == 0 || len >= sizeof(line))
-		return len;
-	memcpy(line, data, len);
-	line[len] = '\0';
-	line[strcspn(line, "\r\n")] = '\0';
-	if (strncmp(line, "HTTP/", 5) == 0)
-		take_status(transfer, line);
-	colon = strchr(line, ':');
-	if (colon == NULL)
-		return len;
-	*colon = '\0';
-	value = colon + 1 + strspn(colon + 1, " \t");
-	for (size_t i = 0; i < COUNT(known_fields); i++) {
-		if (strcasecmp(line, known_fields[i].name) == 0)
-			known_fields[i].read(transfer, value);
+	transfer->source_ended = true;
+	if (transfer->request.source_len >= 0 &&
+	    transfer->given != (uint64_t)transfer->request.source_len) {
+		fail(transfer, FAULT_SOURCE, "it is shorter than it was");
+		return false;
 	}
-	return len;
+	if (transfer->request.source_len < 0)
+		buffer_append_string(&transfer->out, "0\r\n\r\n");
+	return transfer->out.len > 0;
 }
 
-static int
-read_status(const struct transfer *transfer)
+/* The most that the announced length leaves. */
+static size_t
+find_room(const struct transfer *transfer)
 {
-	long status = 0;
+	uint64_t left = transfer->request.source_len < 0
+	    ? PIECE
+	    : (uint64_t)transfer->request.source_len - transfer->given;
 
-	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
-	return (int)status;
+	return left < PIECE ? (size_t)left : PIECE;
 }
 
-static int64_t
-read_length(const struct transfer *transfer)
+/* The next piece of a source's body. False: none, at least now. */
+static bool
+refill(struct transfer *transfer)
 {
-	curl_off_t length = -1;
+	char piece[PIECE];
+	ssize_t n;
 
-	curl_easy_getinfo(
-	    transfer->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
-	return length;
+	/* What has no source stays, for transfer_rewind(). */
+	if (transfer->request.source == NULL || transfer->source_ended ||
+	    transfer->source_waits)
+		return false;
+	transfer->out.len = 0;
+	transfer->sent = 0;
+	if (find_room(transfer) == 0)
+		return end_source(transfer);
+	n = transfer->request.source(
+	    transfer->request.arg, piece, find_room(transfer));
+	if (n == HTTP_SOURCE_END)
+		return end_source(transfer);
+	if (n == HTTP_SOURCE_LATER) {
+		transfer->source_waits = true;
+		return false;
+	}
+	if (n < 0) {
+		fail(transfer, FAULT_SOURCE, NULL);
+		return false;
+	}
+	transfer->given += (uint64_t)n;
+	add_piece(transfer, piece, (size_t)n);
+	return true;
 }
 
-size_t
-http_transfer_take_body(char *data, size_t size, size_t count, void *arg)
+static void
+send_request(struct transfer *transfer)
 {
-	struct transfer *transfer = arg;
-	size_t len = size * count;
-	int status = read_status(transfer);
+	for (size_t sent = 0; !transfer->done && !transfer->cannot_send;) {
+		struct buffer *out = &transfer->out;
+		ssize_t n;
 
-	if (status == 200 && transfer->write != NULL)
-		return transfer->write(transfer->arg, data, len)
-		    ? len
-		    : CURL_WRITEFUNC_PAUSE;
-	if (status >= 400 && transfer->body.max > PROBLEM_MAX)
+		if (transfer->sent == out->len && !refill(transfer))
+			return;
+		n = connection_write(transfer->connection,
+		    out->data + transfer->sent, out->len - transfer->sent);
+		if (n == 0)
+			return;
+		if (n < 0) {
+			/* It may have answered before it closed. */
+			transfer->cannot_send = true;
+			transfer->connection->state = CONNECTION_OPEN;
+			transfer->again_at_once = true;
+			return;
+		}
+		transfer->sent += (size_t)n;
+		sent += (size_t)n;
+		if (sent >= TURN_BYTES) {
+			transfer->again_at_once = true;
+			return;
+		}
+	}
+}
+
+/* Returns whether it was taken. */
+static bool
+deliver(struct transfer *transfer, const char *data, size_t len)
+{
+	if (transfer->reply.status == 200 && transfer->request.write != NULL) {
+		transfer->paused =
+		    !transfer->request.write(transfer->request.arg, data, len);
+		return !transfer->paused;
+	}
+	if (transfer->reply.status >= 400 && transfer->body.max > PROBLEM_MAX)
 		transfer->body.max = PROBLEM_MAX;
 	buffer_append(&transfer->body, data, len);
-	/* Fewer bytes than were given end the transfer. */
-	return transfer->body.full ? 0 : len;
+	if (transfer->body.full)
+		fail(transfer, FAULT_TOO_LARGE, NULL);
+	return !transfer->body.full;
 }
 
-size_t
-http_transfer_give_body(char *data, size_t size, size_t count, void *arg)
-{
-	struct transfer *transfer = arg;
-	ssize_t n = transfer->source(transfer->arg, data, size * count);
-
-	if (n == HTTP_SOURCE_LATER)
-		return CURL_READFUNC_PAUSE;
-	return n < 0 ? CURL_READFUNC_ABORT : (size_t)n;
-}
-
-bool
-http_is_done(const struct transfer *transfer)
-{
-	return transfer->done;
-}
-
-bool
-http_has_begun(const struct transfer *transfer)
-{
-	return read_status(transfer) == 200;
-}
-
-/* With TLS 1.3 the server judges our certificate after we think ourselves
- * connected: its refusal is an alert found when we read. */
+/* Returns whether there is more to read at once. */
 static bool
-is_refused_by_alert(const struct transfer *transfer)
+read_more(struct transfer *transfer)
 {
-	static const char *const reasons[] = {
-	    "certificate", "unknown ca", "access denied"};
-	const char *alert = strstr(transfer->error, " alert ");
+	struct connection *connection = transfer->connection;
+	ssize_t n = connection_read(connection);
 
-	for (size_t i = 0; alert != NULL && i < COUNT(reasons); i++) {
-		if (strstr(alert, reasons[i]) != NULL)
-			return true;
+	if (n > 0)
+		return true;
+	if (n < 0) {
+		fail_connection(transfer);
+		return false;
+	}
+	if (connection->is_ended) {
+		if (reply_end(&transfer->reply))
+			finish(transfer);
+		else
+			fail(transfer, FAULT_LOST, "it was closed");
 	}
 	return false;
 }
 
-/* The line broke in the handshake: as good as a reply that was lost, whereas
- * what a peer says or cannot say stays as it is. */
+/* One step; returns whether there may be another. */
 static bool
-is_lost_in_handshake(const struct transfer *transfer)
+read_step(struct transfer *transfer, size_t *total)
 {
-	return transfer->code == CURLE_SSL_CONNECT_ERROR &&
-	    (strstr(transfer->error, "OpenSSL SSL_connect:") != NULL ||
-		strstr(transfer->error, "unexpected eof") != NULL);
+	struct connection *connection = transfer->connection;
+	size_t used, body;
+	enum reply_step step =
+	    reply_read(&transfer->reply, connection->in + connection->in_start,
+		connection->in_end - connection->in_start, &used, &body);
+
+	connection_consume(connection, used);
+	*total += used;
+	switch (step) {
+	case REPLY_STEP_MORE:
+		return read_more(transfer);
+	case REPLY_STEP_WHOLE:
+		finish(transfer);
+		return false;
+	case REPLY_STEP_BAD:
+		fail(transfer, FAULT_NO_HTTP, NULL);
+		return false;
+	case REPLY_STEP_BODY:
+		break;
+	}
+	if (!deliver(transfer, connection->in + connection->in_start, body))
+		return false;
+	reply_take(&transfer->reply, body);
+	connection_consume(connection, body);
+	*total += body;
+	return true;
 }
-
-static bool
-is_connected(const struct transfer *transfer)
-{
-	curl_off_t us = 0;
-
-	return curl_easy_getinfo(transfer->easy, CURLINFO_APPCONNECT_TIME_T,
-		   &us) == CURLE_OK &&
-	    us > 0;
-}
-
-static const struct {
-	CURLcode code;
-	enum retry_cause cause;
-	const char *sentence;
-} faults[] = {
-    {CURLE_COULDNT_RESOLVE_HOST, RETRY_NOT_CONNECTED,
-	"there is no host of this name"},
-    {CURLE_COULDNT_CONNECT, RETRY_NOT_CONNECTED,
-	"nobody answers at this address"},
-    {CURLE_PEER_FAILED_VERIFICATION, RETRY_NEVER,
-	"what answers there is not the server of this context: its "
-	"certificate is not accepted"},
-    {CURLE_SSL_CERTPROBLEM, RETRY_NEVER,
-	"our own certificate or key cannot be used"},
-    {CURLE_SSL_CACERT_BADFILE, RETRY_NEVER,
-	"the context's CA certificate cannot be used"},
-    {CURLE_SSL_CONNECT_ERROR, RETRY_NOT_CONNECTED,
-	"no TLS 1.3 connection came about"},
-    {CURLE_SEND_ERROR, RETRY_LOST, "the connection was lost"},
-    {CURLE_RECV_ERROR, RETRY_LOST, "the connection was lost"},
-    {CURLE_GOT_NOTHING, RETRY_LOST, "the connection ended without a reply"},
-    {CURLE_PARTIAL_FILE, RETRY_LOST, "the connection ended in the middle"},
-    {CURLE_WEIRD_SERVER_REPLY, RETRY_NEVER,
-	"what answers there does not speak HTTP"},
-    {CURLE_UNSUPPORTED_PROTOCOL, RETRY_NEVER,
-	"what answers there does not speak HTTP/1.1"},
-    {CURLE_WRITE_ERROR, RETRY_NEVER,
-	"the reply is larger than we are ready to keep"},
-    {CURLE_ABORTED_BY_CALLBACK, RETRY_NEVER, "what was to be sent is gone"},
-};
 
 static void
-explain_fault(struct transfer *transfer, struct http_reply *reply)
+receive_reply(struct transfer *transfer)
 {
-	const char *sentence = "the transfer failed";
+	size_t total = 0;
 
-	reply->cause =
-	    is_connected(transfer) ? RETRY_LOST : RETRY_NOT_CONNECTED;
-	reply->slug = "unreachable";
-	if (transfer->code == CURLE_SSL_CERTPROBLEM ||
-	    transfer->code == CURLE_SSL_CACERT_BADFILE)
-		reply->slug = "context";
-	if (transfer->code == CURLE_ABORTED_BY_CALLBACK)
-		reply->slug = "local";
-	if (transfer->code == CURLE_OPERATION_TIMEDOUT)
-		sentence = is_connected(transfer)
-		    ? "no reply within the time"
-		    : "no connection within the time";
-	for (size_t i = 0; i < COUNT(faults); i++) {
-		if (faults[i].code != transfer->code)
-			continue;
-		reply->cause = faults[i].cause;
-		sentence = faults[i].sentence;
+	if (transfer->paused)
+		return;
+	while (read_step(transfer, &total)) {
+		if (total >= TURN_BYTES) {
+			transfer->again_at_once = true;
+			return;
+		}
 	}
-	if (is_lost_in_handshake(transfer)) {
-		reply->cause = RETRY_LOST;
-		sentence = "the connection was lost";
-	}
-	if (is_refused_by_alert(transfer)) {
-		reply->cause = RETRY_NEVER;
-		reply->slug = "unauthenticated";
-		sentence = "the server did not accept our certificate";
-	}
-	snprintf(transfer->sentence, sizeof(transfer->sentence), "%s (%s)",
-	    sentence,
-	    transfer->error[0] != '\0' ? transfer->error
-				       : curl_easy_strerror(transfer->code));
-	reply->error = transfer->sentence;
 }
 
-struct http_reply
-http_reply(const struct transfer *done)
+/* RFC 9110 9.2.2: without a word of the server it may have been carried out
+ * or not; only what is as good done twice is sent again. */
+static bool
+is_repeatable(const struct http_request *request)
 {
-	/* The sentence is made on demand, in the transfer's own memory. */
-	struct transfer *transfer = (struct transfer *)done;
-	struct http_reply reply = {
-	    .cause = RETRY_NEVER,
-	    .body = transfer->body.data != NULL ? transfer->body.data : "",
-	    .len = transfer->body.len,
-	    .retry_after_s = transfer->retry_after_s,
-	    .date_s = transfer->date_s,
-	    .has_next = transfer->has_next,
-	    .scope = transfer->scope[0] != '\0' ? transfer->scope : NULL,
-	    .digest = transfer->has_digest ? transfer->digest : NULL,
-	    .length = -1,
-	};
+	return request->source == NULL &&
+	    (request->idempotency_key != NULL ||
+		strcmp(request->method, "POST") != 0);
+}
 
-	if (transfer->code != CURLE_OK) {
-		explain_fault(transfer, &reply);
-		return reply;
+bool
+transfer_rewind(struct transfer *transfer, int64_t connect_until_ms)
+{
+	if (!transfer->connection->is_reused || transfer->retried ||
+	    transfer->reply.status != 0 || transfer->fault.kind != FAULT_LOST ||
+	    !is_repeatable(&transfer->request))
+		return false;
+	transfer->retried = true;
+	transfer->done = false;
+	transfer->cannot_send = false;
+	transfer->sent = 0;
+	transfer->connect_until_ms = connect_until_ms;
+	transfer->fault = (struct fault){0};
+	reply_init(&transfer->reply);
+	return true;
+}
+
+static void
+check_time(struct transfer *transfer, int64_t now_ms)
+{
+	bool is_open = transfer->connection->state == CONNECTION_OPEN;
+
+	if (transfer->until_ms != 0 && now_ms >= transfer->until_ms)
+		fail(transfer, is_open ? FAULT_TIMEOUT : FAULT_CONNECT_TIMEOUT,
+		    NULL);
+	else if (!is_open && now_ms >= transfer->connect_until_ms)
+		fail(transfer, FAULT_CONNECT_TIMEOUT, NULL);
+}
+
+void
+transfer_advance(struct transfer *transfer, int64_t now_ms)
+{
+	transfer->again_at_once = false;
+	if (transfer->done)
+		return;
+	connection_shake(transfer->connection);
+	if (transfer->connection->state == CONNECTION_FAILED) {
+		fail_connection(transfer);
+		return;
 	}
-	reply.status = read_status(transfer);
-	reply.length = read_length(transfer);
-	if (reply.status == 429 || reply.status == 503)
-		reply.cause = RETRY_PUT_OFF;
-	return reply;
+	if (transfer->connection->state == CONNECTION_OPEN) {
+		send_request(transfer);
+		if (!transfer->done)
+			receive_reply(transfer);
+	}
+	if (!transfer->done)
+		check_time(transfer, now_ms);
+}
+
+static void
+shorten(int64_t *timeout_ms, int64_t until_ms, int64_t now_ms)
+{
+	int64_t left = until_ms > now_ms ? until_ms - now_ms : 0;
+
+	if (left < *timeout_ms)
+		*timeout_ms = left;
+}
+
+struct pollfd
+transfer_wants(
+    const struct transfer *transfer, int64_t now_ms, int64_t *timeout_ms)
+{
+	const struct connection *connection = transfer->connection;
+	struct pollfd wants = {-1, 0, 0};
+
+	if (transfer->done)
+		return wants;
+	if (transfer->again_at_once)
+		*timeout_ms = 0;
+	if (transfer->until_ms != 0)
+		shorten(timeout_ms, transfer->until_ms, now_ms);
+	if (connection->state != CONNECTION_OPEN) {
+		shorten(timeout_ms, transfer->connect_until_ms, now_ms);
+		return connection_wants(connection, timeout_ms);
+	}
+	wants.fd = connection->fd;
+	if (!transfer->paused)
+		wants.events |= POLLIN;
+	if (transfer->sent < transfer->out.len && !transfer->cannot_send)
+		wants.events |= POLLOUT;
+	/* Nothing is waited for: an end of the line is no news yet. */
+	if (wants.events == 0)
+		wants.fd = -1;
+	return wants;
 }

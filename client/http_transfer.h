@@ -4,42 +4,43 @@
 #ifndef CLIENT_HTTP_TRANSFER_H
 #define CLIENT_HTTP_TRANSFER_H
 
-#include <curl/curl.h>
-
+#include "client/connection.h"
 #include "client/http.h"
-#include "lib/digest.h"
+#include "client/reply.h"
 
 struct transfer {
-	CURL *easy;
-	CURLM *multi;
-	struct curl_slist *fields;
-	bool (*write)(void *arg, const char *data, size_t len);
-	ssize_t (*source)(void *arg, char *data, size_t room);
-	void *arg;
-	struct buffer body;
-	char error[CURL_ERROR_SIZE];
-	char sentence[CURL_ERROR_SIZE + 128];
-	CURLcode code;
-	bool done;
+	struct transfer *next; /* http.c's */
+	struct http *http;
+	struct http_request request; /* what it points to is borrowed */
+	struct connection *connection; /* NULL once it is done */
+	int64_t connect_until_ms;
+	int64_t until_ms; /* 0: no end */
 
-	/* Of the reply's head. */
-	int status;
-	int retry_after_s;
-	int64_t date_s;
-	bool has_next;
-	char scope[64];
-	bool has_digest;
-	uint8_t digest[SHA256_BYTES];
+	struct buffer out; /* head and body, or the next piece of it */
+	size_t sent; /* of `out` */
+	uint64_t given; /* of a source's body so far */
+	bool source_ended;
+	bool source_waits; /* until http_resume() */
+	bool cannot_send; /* the other side takes no more of it */
+
+	struct reply reply;
+	struct buffer body;
+	bool paused; /* until http_resume() */
+	bool retried; /* on another connection than an old one */
+	bool is_reusable; /* its connection, once it is done */
+	bool done;
+	bool again_at_once; /* there is more to do without waiting */
+	struct fault fault;
+	char sentence[320];
 };
 
-/* Forgets the head: before the first, and with each status line. */
-void http_transfer_reset(struct transfer *transfer);
-/* libcurl's callbacks; `arg` is the transfer. */
-size_t
-http_transfer_take_field(char *data, size_t size, size_t count, void *arg);
-size_t
-http_transfer_take_body(char *data, size_t size, size_t count, void *arg);
-size_t
-http_transfer_give_body(char *data, size_t size, size_t count, void *arg);
+/* Moves on as far as it goes without waiting. */
+void transfer_advance(struct transfer *transfer, int64_t now_ms);
+/* The server may just have closed a connection that was idle. Whether the
+ * transfer can be begun anew on another; then it is. */
+bool transfer_rewind(struct transfer *transfer, int64_t connect_until_ms);
+/* What to wait for, and how long at most. */
+struct pollfd transfer_wants(
+    const struct transfer *transfer, int64_t now_ms, int64_t *timeout_ms);
 
 #endif

@@ -274,8 +274,8 @@ class TestStrangers(Case):
         self.assertFalse(keys.exists())
 
     def test_a_ca_that_the_machine_trusts_is_not_believed(self):
-        # Debian's libcurl looks into /etc/ssl/certs of its own accord: seen
-        # from this client, another CA is in there.
+        # Libraries look into /etc/ssl/certs of their own accord: seen from
+        # this client, another CA is in there.
         other = forge.Authority(self.site.folder / "machine-ca")
         server, seen = self.tls_server(*other.issue(
             "127.0.0.1", subjectAltName="IP:127.0.0.1",
