@@ -82,14 +82,14 @@ static int
 make_token_key(struct setup *setup, struct err *err)
 {
 	AUTO(EVP_PKEY_freep) EVP_PKEY *key = NULL;
-	char id[ISSUE_KEY_ID];
+	char id[KEY_ID];
 
 	if (!setup_exists(setup, "operator/token.key") && has_token_keys(setup))
 		return 0;
 	if (setup_key(setup, "operator/token.key", ISSUE_KEY_P256, geteuid(),
 		&key, err) != 0)
 		return -1;
-	issue_key_id(key, id);
+	key_id(key, id);
 	auto_free char *name = alloc_printf("token-keys/%s.pem", id);
 	auto_free char *pem = issue_key_encode_public(key);
 	return setup_text(setup, name, pem, err);

@@ -172,12 +172,12 @@ site_load_token_key(
     const struct site *site, const struct authority *authority, struct err *err)
 {
 	auto_free char *path = site_path(site, "operator/token.key");
-	char id[ISSUE_KEY_ID];
+	char id[KEY_ID];
 	AUTO(EVP_PKEY_freep) EVP_PKEY *key = read_key(path, err);
 
 	if (key == NULL)
 		return NULL;
-	issue_key_id(key, id);
+	key_id(key, id);
 	if (token_keys_find(authority->keys, id) == NULL) {
 		err_set(err, ERR_CONFLICT,
 		    "%s: its public part, token-keys/%s.pem, is not there, so "

@@ -24,6 +24,7 @@
 
 struct trust {
 	X509_STORE *store;
+	int64_t first_end_s, last_end_s;
 };
 
 static int
@@ -32,9 +33,28 @@ refuse(struct err *err, const char *why)
 	return err_set(err, ERR_UNAUTHENTICATED, "certificate: %s", why);
 }
 
+int64_t
+certificate_end(const X509 *certificate)
+{
+	struct tm tm;
+
+	if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &tm) != 1)
+		return 0;
+	return (int64_t)timegm(&tm);
+}
+
+static void
+note_end(struct trust *trust, int64_t end_s)
+{
+	if (trust->first_end_s == 0 || end_s < trust->first_end_s)
+		trust->first_end_s = end_s;
+	if (end_s > trust->last_end_s)
+		trust->last_end_s = end_s;
+}
+
 /* Every certificate of the bundle, each of which must be a CA's. */
 static int
-add_authorities(X509_STORE *store, BIO *bundle, struct err *err)
+add_authorities(struct trust *trust, BIO *bundle, struct err *err)
 {
 	size_t count = 0;
 
@@ -49,9 +69,10 @@ add_authorities(X509_STORE *store, BIO *bundle, struct err *err)
 		if (X509_check_ca(ca) != 1)
 			return err_set(err, ERR_UNPROCESSABLE,
 			    "certificate %zu is not a CA's", count + 1);
-		if (X509_STORE_add_cert(store, ca) != 1)
+		if (X509_STORE_add_cert(trust->store, ca) != 1)
 			return err_set(err, ERR_UNPROCESSABLE,
 			    "certificate %zu: %s", count + 1, openssl_reason());
+		note_end(trust, certificate_end(ca));
 	}
 	if (!openssl_pem_ended())
 		return err_set(err, ERR_UNPROCESSABLE, "certificate %zu: %s",
@@ -77,6 +98,8 @@ new_store(void)
 	return store;
 }
 
+DEFINE_CLEANUP(struct trust, trust_free);
+
 struct trust *
 trust_load(const char *bundle_path, struct err *err)
 {
@@ -87,19 +110,17 @@ trust_load(const char *bundle_path, struct err *err)
 
 	ERR_clear_error();
 	AUTO(BIO_freep) BIO *bundle = BIO_new_mem_buf(text, (int)len);
-	AUTO(X509_STORE_freep) X509_STORE *store = new_store();
+	AUTO(trust_freep) struct trust *trust = alloc_zero(1, sizeof(*trust));
 	if (bundle == NULL)
 		die("BIO_new_mem_buf: out of memory");
-	int result = add_authorities(store, bundle, err);
+	trust->store = new_store();
+	int result = add_authorities(trust, bundle, err);
 	ERR_clear_error();
 	if (result != 0) {
 		err_prefix(err, "%s", bundle_path);
 		return NULL;
 	}
-
-	struct trust *trust = alloc_zero(1, sizeof(*trust));
-	trust->store = take(store);
-	return trust;
+	return take(trust);
 }
 
 void
@@ -115,6 +136,18 @@ X509_STORE *
 trust_store(const struct trust *trust)
 {
 	return trust->store;
+}
+
+int64_t
+trust_first_end(const struct trust *trust)
+{
+	return trust->first_end_s;
+}
+
+int64_t
+trust_last_end(const struct trust *trust)
+{
+	return trust->last_end_s;
 }
 
 static bool

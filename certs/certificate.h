@@ -32,6 +32,13 @@ void trust_free(struct trust *trust);
 /* For SSL_CTX_set1_cert_store(); borrowed. Flags, depth and security level are
  * set in it; no purpose is. */
 X509_STORE *trust_store(const struct trust *trust);
+/* When the first and the last of its certificates end, in seconds since the
+ * epoch. */
+int64_t trust_first_end(const struct trust *trust);
+int64_t trust_last_end(const struct trust *trust);
+
+/* notAfter in seconds since the epoch; 0 where it is none. */
+int64_t certificate_end(const X509 *certificate);
 
 bool subject_is_valid(const char *subject);
 

@@ -78,20 +78,6 @@ issue_key_encode_public(EVP_PKEY *key)
 }
 
 void
-issue_key_id(EVP_PKEY *key, char ret[ISSUE_KEY_ID])
-{
-	unsigned char *der = NULL;
-	int len = i2d_PUBKEY(key, &der);
-	uint8_t digest[SHA256_BYTES];
-
-	if (len <= 0)
-		die("cannot encode a public key: %s", openssl_reason());
-	digest_sha256(der, (size_t)len, digest);
-	OPENSSL_free(der);
-	hex_encode(digest, (ISSUE_KEY_ID - 1) / 2, ret);
-}
-
-void
 issue_secret_free(char **secret)
 {
 	if (*secret == NULL)

@@ -7,6 +7,7 @@
 
 #include <openssl/evp.h>
 
+#include "certs/key_id.h"
 #include "lib/err.h"
 
 enum issue_key_kind {
@@ -22,10 +23,6 @@ EVP_PKEY *issue_key_parse(const char *pem, size_t len, struct err *err);
 /* PKCS #8 in PEM. The caller wipes it: auto_secret. */
 char *issue_key_encode(EVP_PKEY *key);
 char *issue_key_encode_public(EVP_PKEY *key);
-
-#define ISSUE_KEY_ID 17 /* with the NUL */
-/* The `kid` of a key: the head of the SHA-256 of its public part's DER. */
-void issue_key_id(EVP_PKEY *key, char ret[ISSUE_KEY_ID]);
 
 /* Wipes and frees a string that held a secret. */
 void issue_secret_free(char **secret);

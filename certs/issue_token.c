@@ -108,15 +108,15 @@ issue_token(const struct token_order *order, EVP_PKEY *key, char **ret_token,
     char ret_id[TOKEN_ID_MAX + 1], struct err *err)
 {
 	AUTO(jwt_freep) jwt_t *jwt = NULL;
-	char key_id[ISSUE_KEY_ID];
+	char kid[KEY_ID];
 	char id[UUID_TEXT];
 
 	if (check_order(order, key, err) != 0)
 		return -1;
 	auto_secret char *pem = issue_key_encode(key);
-	issue_key_id(key, key_id);
+	key_id(key, kid);
 	uuid_make(order->now_s * 1000, id);
-	require(jwt_new(&jwt) == 0 && jwt_add_header(jwt, "kid", key_id) == 0);
+	require(jwt_new(&jwt) == 0 && jwt_add_header(jwt, "kid", kid) == 0);
 	add_claims(jwt, order, id);
 	require(jwt_set_alg(jwt, JWT_ALG_ES256, (const unsigned char *)pem,
 		    (int)strlen(pem)) == 0);

@@ -24,7 +24,7 @@ struct token_order {
 };
 
 /*
- * ES256 with the `kid` that issue_key_id() gives. The caller wipes the token
+ * ES256 with the `kid` that key_id() gives. The caller wipes the token
  * (auto_secret) and has the identifier `jti` in ret_id. ERR_UNPROCESSABLE: a
  * subject, role or key that no token may have, or a token too long.
  */

@@ -52,6 +52,9 @@ struct token_keys *token_keys_load(const char *directory, struct err *err);
 void token_keys_free(struct token_keys *keys);
 /* The PEM of one key, or NULL; borrowed. */
 const char *token_keys_find(const struct token_keys *keys, const char *key_id);
+/* The `kid` of each, in the directory's order, NULL behind the last; borrowed.
+ */
+const char *token_keys_id(const struct token_keys *keys, size_t k);
 
 /*
  * The compact form taken apart: exactly three parts of strict base64url,

@@ -179,3 +179,9 @@ token_keys_find(const struct token_keys *keys, const char *key_id)
 	}
 	return NULL;
 }
+
+const char *
+token_keys_id(const struct token_keys *keys, size_t k)
+{
+	return k < keys->count ? keys->keys[k].id : NULL;
+}

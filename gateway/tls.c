@@ -100,16 +100,6 @@ set_key(SSL_CTX *context, const char *path, struct err *err)
 	return 0;
 }
 
-static int64_t
-end_of(const X509 *certificate)
-{
-	struct tm tm;
-
-	if (ASN1_TIME_to_tm(X509_get0_notAfter(certificate), &tm) != 1)
-		return 0;
-	return (int64_t)timegm(&tm);
-}
-
 /* Leaf first, then what stands between it and the root. */
 static int
 set_certificate(SSL_CTX *context, const char *path, int64_t *ret_not_after_s,
@@ -141,7 +131,7 @@ set_certificate(SSL_CTX *context, const char *path, int64_t *ret_not_after_s,
 	if (!openssl_pem_ended())
 		return fail(err, path);
 	ERR_clear_error();
-	*ret_not_after_s = end_of(leaf);
+	*ret_not_after_s = certificate_end(leaf);
 	return 0;
 }
 
@@ -200,9 +190,10 @@ tls_context_new(const char *certificate_path, const char *key_path,
 	    set_key(context, key_path, err) < 0)
 		return NULL;
 	if (SSL_CTX_check_private_key(context) != 1) {
-		fail(err,
-		    "the server's key does not belong to its "
-		    "certificate");
+		ERR_clear_error();
+		err_set(err, ERR_UNPROCESSABLE,
+		    "%s is not the key of the certificate in %s", key_path,
+		    certificate_path);
 		return NULL;
 	}
 	*ret_not_after_s = not_after_s;

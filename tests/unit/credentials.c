@@ -57,7 +57,7 @@ credentials_init(struct credentials *credentials)
 	credentials->ca_key = issue_key_new(ISSUE_KEY_P256);
 	credentials->ca = issue_authority(credentials->ca_key, &validity);
 	credentials->token_key = issue_key_new(ISSUE_KEY_P256);
-	issue_key_id(credentials->token_key, credentials->token_key_id);
+	key_id(credentials->token_key, credentials->token_key_id);
 	write_authority(credentials);
 
 	auto_free char *ca = alloc_printf("%s/ca.crt", credentials->directory);

@@ -48,12 +48,12 @@ write_credentials(struct runner_site *site)
 {
 	const struct validity validity = {clock_wall_ms() / 1000 - 3600, 3650};
 	auto_free char *keys = folder_path(site->folder, "token-keys");
-	char id[ISSUE_KEY_ID];
+	char id[KEY_ID];
 
 	site->ca_key = issue_key_new(ISSUE_KEY_P256);
 	site->token_key = issue_key_new(ISSUE_KEY_P256);
 	site->ca = issue_authority(site->ca_key, &validity);
-	issue_key_id(site->token_key, id);
+	key_id(site->token_key, id);
 	auto_free char *ca = issue_certificate_encode(site->ca);
 	auto_free char *pem = issue_key_encode_public(site->token_key);
 	auto_free char *name = alloc_printf("%s.pem", id);
@@ -61,6 +61,16 @@ write_credentials(struct runner_site *site)
 	write_file(site->folder, "ca.crt", ca, 0644);
 	assert_int_equal(mkdir(keys, 0755), 0);
 	write_file(keys, name, pem, 0644);
+}
+
+static void
+write_audit_key(const char *folder)
+{
+	EVP_PKEY *key = issue_key_new(ISSUE_KEY_ED25519);
+	auto_secret char *pem = issue_key_encode(key);
+
+	write_file(folder, "audit.key", pem, 0600);
+	EVP_PKEY_free(key);
 }
 
 static void
@@ -148,7 +158,7 @@ runner_site_open(struct runner_site *site, const char *folder)
 	*site = (struct runner_site){.folder = folder};
 	write_credentials(site);
 	write_file(folder, "policy.json", POLICY, 0644);
-	write_file(folder, "audit.key", "a key", 0600);
+	write_audit_key(folder);
 	write_file(folder, "task-init", "#!/bin/sh\n", 0755);
 	write_file(folder, "seccomp.json",
 	    "{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"syscalls\":[]}", 0644);
