@@ -129,6 +129,12 @@ static const struct command_spec commands[] = {
     {"policy check", "[PATH]", "Check a policy",
 	"PATH is a file or a folder; without it, the installation's own.", NULL,
 	0, 0, 1, verb_policy_check},
+    {"reload", NULL, "Have runner and gateways read their files again",
+	"Certificate, key, CA bundle, token keys, audit key and policy. Each "
+	"process takes up all of its files or keeps what it has: a table says "
+	"which, and why. Exits 1 where one was refused or did not answer, 8 "
+	"where the runner does not.",
+	NULL, 0, 0, 0, verb_reload},
     {"status", NULL, "Show how the runner is",
 	"Exits 1 where it is not ready, 8 where it does not answer.", NULL, 0,
 	0, 0, verb_status},

@@ -222,3 +222,22 @@ runner_link_call_take(struct runner_link *link, enum message_type type,
 			return take_answer(&message, ret_body, ret_fd, err);
 	}
 }
+
+int
+runner_link_ask(const struct invocation *invocation, enum message_type type,
+    json_t **ret_body, struct err *err)
+{
+	AUTO(runner_link_close) struct runner_link link = {.sock = -1};
+	auto_json *body = NULL;
+	auto_fd int fd = -1;
+
+	if (runner_link_open(invocation, &link, err) != 0 ||
+	    runner_link_call_take(
+		&link, type, json_object(), &body, &fd, err) != 0)
+		return -1;
+	if (!json_is_object(body))
+		return err_set(
+		    err, ERR_UNAVAILABLE, "the runner's answer cannot be read");
+	*ret_body = take(body);
+	return 0;
+}

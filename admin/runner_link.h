@@ -31,4 +31,9 @@ void runner_link_close(struct runner_link *link);
 int runner_link_call_take(struct runner_link *link, enum message_type type,
     json_t *members, json_t **ret_body, int *ret_fd, struct err *err);
 
+/* One question without members, on a connection of its own, that is answered
+ * with an object; the caller's. */
+int runner_link_ask(const struct invocation *invocation, enum message_type type,
+    json_t **ret_body, struct err *err);
+
 #endif

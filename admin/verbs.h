@@ -12,6 +12,7 @@ int verb_cert_show(struct invocation *invocation);
 int verb_token_issue(struct invocation *invocation);
 int verb_token_inspect(struct invocation *invocation);
 int verb_policy_check(struct invocation *invocation);
+int verb_reload(struct invocation *invocation);
 int verb_status(struct invocation *invocation);
 int verb_audit_tail(struct invocation *invocation);
 int verb_audit_show(struct invocation *invocation);

@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #include "gateway/config.h"
+#include "gateway/reload.h"
 #include "gateway/worker.h"
 
 struct gateway {
@@ -16,6 +17,7 @@ struct gateway {
 	size_t nworkers;
 	int64_t started_ms; /* clock_boot_ms() */
 	uv_async_t ended; /* a worker's thread has */
+	struct reload reload;
 	uv_signal_t terminate, interrupt, hangup;
 };
 

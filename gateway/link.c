@@ -35,6 +35,8 @@ struct link {
 	uint64_t backoff_ms;
 	void (*changed)(void *arg, bool connected);
 	void *arg;
+	const struct link_orders *orders; /* NULL: it takes none */
+	void *orders_arg;
 };
 
 static void schedule_retry(struct link *link);
@@ -97,6 +99,22 @@ handle_welcome(struct link *link, struct message *message, struct err *err)
 	link->backoff_ms = BACKOFF_MIN_MS;
 	log_info("runner.connected", "runner", welcome.runner, NULL);
 	tell_change(link, true);
+	if (link->orders != NULL)
+		link->orders->connected(link->orders_arg);
+	return 0;
+}
+
+static int
+handle_reload_order(struct link *link, struct message *message, struct err *err)
+{
+	int64_t order;
+
+	if (runner_read_reload_order(message, &order, err) < 0)
+		return -1;
+	if (link->orders == NULL)
+		return err_set(err, ERR_MALFORMED,
+		    "reload_order to a connection that takes none");
+	link->orders->reload(link->orders_arg, order);
 	return 0;
 }
 
@@ -250,6 +268,10 @@ say_hello(struct link *link, struct err *err)
 	auto_json *hello = json_pack(
 	    "{s:i, s:s}", "version", PROTOCOL_VERSION, "role", "gateway");
 
+	if (link->orders != NULL)
+		json_object_set_new(hello, "certificate_not_after",
+		    json_integer(
+			link->orders->certificate_not_after(link->orders_arg)));
 	return channel_send(link->channel, MESSAGE_hello, hello, NULL, 0, err);
 }
 
@@ -353,6 +375,13 @@ link_on_change(
 {
 	link->changed = changed;
 	link->arg = arg;
+}
+
+void
+link_take_orders(struct link *link, const struct link_orders *orders, void *arg)
+{
+	link->orders = orders;
+	link->orders_arg = arg;
 }
 
 const struct link_state *

@@ -48,6 +48,15 @@ struct link *link_open(uv_loop_t *loop, const char *path, uid_t uid);
 /* `changed` is called when the runner has welcomed us, and when it is lost. */
 void link_on_change(
     struct link *link, void (*changed)(void *arg, bool connected), void *arg);
+/* Of the process' connections this is the one that says in its hello when our
+ * certificate ends, and takes the runner's orders. Before the loop runs. */
+struct link_orders {
+	int64_t (*certificate_not_after)(void *arg); /* seconds */
+	void (*connected)(void *arg); /* the runner has welcomed us */
+	void (*reload)(void *arg, int64_t order);
+};
+void link_take_orders(
+    struct link *link, const struct link_orders *orders, void *arg);
 const struct link_state *link_state(const struct link *link);
 
 /*

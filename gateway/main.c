@@ -136,25 +136,9 @@ static void
 on_hangup(uv_signal_t *handle, int number)
 {
 	struct gateway *gateway = handle->data;
-	struct snapshot *snapshot;
-	struct err err;
 
 	(void)number;
-	/* A worker that has ended takes no orders. */
-	if (gateway->operations->stopping)
-		return;
-	snapshot = snapshot_load(&gateway->config, &err);
-	if (snapshot == NULL) {
-		log_failure(
-		    LOG_LEVEL_ERROR, "gateway.reload_failed", &err, NULL);
-		return;
-	}
-	for (size_t i = 0; i < gateway->nworkers; i++)
-		worker_reload(gateway->workers[i], snapshot);
-	worker_reload(gateway->operations, snapshot);
-	log_info("gateway.reloaded", "policy", policy_sha256(snapshot->policy),
-	    NULL);
-	snapshot_release(snapshot);
+	reload_begin(gateway);
 }
 
 /* On the worker's thread. */
@@ -180,6 +164,7 @@ close_signals(struct gateway *gateway)
 	uv_close((uv_handle_t *)&gateway->interrupt, NULL);
 	uv_close((uv_handle_t *)&gateway->hangup, NULL);
 	uv_close((uv_handle_t *)&gateway->ended, NULL);
+	reload_close(gateway);
 }
 
 static void
@@ -303,6 +288,7 @@ serve(struct gateway *gateway)
 	gateway->started_ms = clock_boot_ms();
 	if (make_workers(gateway, loop, &err) < 0)
 		return fail(&err);
+	reload_open(gateway, loop);
 	watch_signals(gateway, loop);
 	start_threads(gateway);
 	announce(gateway);

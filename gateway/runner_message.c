@@ -146,6 +146,24 @@ runner_read_begin(
 }
 
 int
+runner_read_reload_order(
+    const struct message *message, int64_t *ret_order, struct err *err)
+{
+	struct reload_order {
+		int64_t order;
+	} said;
+	static const struct json_field fields[] = {
+	    FIELD(reload_order, order, INTEGER, true, 1, INT64_MAX),
+	};
+
+	if (json_read_fields(message->members, "", fields, COUNT(fields), false,
+		&said, err) < 0)
+		return -1;
+	*ret_order = said.order;
+	return 0;
+}
+
+int
 runner_read_failure(
     const struct message *message, struct runner_failure *ret, struct err *err)
 {

@@ -56,6 +56,8 @@ int runner_read_reply(
 /* The descriptor is the message's first. */
 int runner_read_begin(
     const struct message *message, int64_t *ret_request, struct err *err);
+int runner_read_reload_order(
+    const struct message *message, int64_t *ret_order, struct err *err);
 int runner_read_failure(
     const struct message *message, struct runner_failure *ret, struct err *err);
 

@@ -233,6 +233,8 @@ take_up(struct worker *worker, struct snapshot *snapshot)
 	snapshot_release(worker->snapshot);
 	worker->snapshot = snapshot;
 	token_cache_clear(worker->tokens);
+	atomic_store(&worker->serving, snapshot->serial);
+	reload_worker_took_up(worker->gateway);
 }
 
 static void
@@ -354,6 +356,7 @@ worker_new_take(const struct worker_spec *spec, struct err *err)
 	    ? &transport_tls
 	    : &transport_plain;
 	worker->snapshot = snapshot_hold(spec->snapshot);
+	atomic_init(&worker->serving, spec->snapshot->serial);
 	worker->listen_fd = spec->listen_fd;
 	worker->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	worker->loop = spec->loop == NULL ? &worker->own_loop : spec->loop;

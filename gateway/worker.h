@@ -41,6 +41,7 @@ struct worker {
 	uv_poll_t listen_poll;
 	uv_async_t order; /* look at what the main thread wants */
 	_Atomic(struct snapshot *) next; /* to be taken up; NULL: none */
+	atomic_uint_fast64_t serving; /* the serial of `snapshot` */
 	atomic_bool stop;
 	uv_timer_t drain;
 	bool draining;

@@ -23,7 +23,8 @@ static const char usage[] =
     "\n"
     "SIGTERM stops it and leaves tasks running, for the next start to take "
     "up;\n"
-    "SIGINT ends them first; SIGHUP reads the policy anew. See\n"
+    "SIGINT ends them first; SIGHUP reads keys, CA bundle and policy anew. "
+    "See\n"
     "taskgate-runner(8).\n";
 
 struct options {
@@ -64,21 +65,14 @@ parse_options(int argc, char **argv, struct options *ret)
 }
 
 static int
-check(struct config *config, struct err *err)
+check(const struct config *config, struct err *err)
 {
-	AUTO(authority_done) struct authority authority = {0};
-	struct policy *policy;
+	AUTO(in_force_done) struct in_force in_force = {0};
 
-	if (authority_load(config->ca, config->token_keys, config->issuer,
-		config->audience, config->token_lifetime_max_s, &authority,
-		err) != 0)
+	if (in_force_load(config, &in_force, err) != 0)
 		return -1;
-	policy = policy_load(config->policy, err);
-	if (policy == NULL)
-		return -1;
-	printf("in order: %zu rules, policy %s\n", policy_rule_count(policy),
-	    policy_sha256(policy));
-	policy_free(policy);
+	printf("in order: %zu rules, policy %s\n",
+	    policy_rule_count(in_force.policy), policy_sha256(in_force.policy));
 	return 0;
 }
 

@@ -13,6 +13,7 @@
 #include "lib/cleanup.h"
 #include "lib/log.h"
 #include "runner/intake.h"
+#include "runner/reload.h"
 
 static const struct {
 	unsigned roles;
@@ -245,6 +246,7 @@ peer_free(struct peer *peer)
 {
 	struct runner *runner = peer->runner;
 
+	reload_peer_gone(runner->reload, peer);
 	for (size_t i = 0; i < peer->questions.size; i++) {
 		struct table_slot *slot = &peer->questions.slots[i];
 
@@ -282,12 +284,16 @@ peer_handle_hello(struct peer *peer, struct message *message, struct err *err)
 	struct hello {
 		int64_t version;
 		const char *role;
-	} hello;
+		int64_t certificate_not_after;
+	} hello = {.certificate_not_after = -1};
 	static const struct json_field fields[] = {
 	    JSON_FIELD(struct hello, version, "version", JSON_KIND_INTEGER,
 		true, PROTOCOL_VERSION, PROTOCOL_VERSION),
 	    JSON_FIELD(
 		struct hello, role, "role", JSON_KIND_STRING, true, 1, 16),
+	    JSON_FIELD(struct hello, certificate_not_after,
+		"certificate_not_after", JSON_KIND_INTEGER, false, 0,
+		PEER_TIME_MAX_S),
 	};
 	const char *role = peer->role == ROLE_ADMIN ? "admin" : "gateway";
 	auto_json *welcome = json_pack("{s:i, s:s}", "version",
@@ -306,6 +312,8 @@ peer_handle_hello(struct peer *peer, struct message *message, struct err *err)
 		return -1;
 	if (peer->role == ROLE_ADMIN)
 		return 0;
+	peer->takes_orders = hello.certificate_not_after >= 0;
+	peer->certificate_not_after_s = hello.certificate_not_after;
 	log_info("gateway.connected", NULL);
 	record_connection(peer, EVENT_GATEWAY_CONNECTED);
 	state = runner_state(peer->runner);

@@ -20,6 +20,9 @@
 /* A body from which on it travels as a sealed memfd. */
 #define REPLY_INLINE_MAX (32 * 1024)
 
+/* What a gateway may say that its certificate ends by: the year 9999. */
+#define PEER_TIME_MAX_S INT64_C(253402300799)
+
 enum role { ROLE_GATEWAY = 1, ROLE_ADMIN = 2 };
 enum peer_state { STATE_NEW = 1, STATE_READY = 2 };
 
@@ -33,6 +36,9 @@ struct peer {
 	enum peer_state state;
 	struct table questions; /* by number */
 	bool has_read_audit; /* and that is on record */
+	bool takes_orders; /* a gateway's one connection that does */
+	int64_t certificate_not_after_s; /* its own, where it takes orders */
+	int64_t reload_order; /* that it has not answered; 0: none */
 };
 
 /* A request that has no answer yet. */

@@ -21,7 +21,6 @@
 #include "runner/refusals.h"
 
 #define TOKENS_CACHED 4096
-#define AUDIT_KEY_MAX 16384
 
 int
 runner_check_ready(const struct runner *runner, struct err *err)
@@ -88,60 +87,18 @@ on_engine_changed(void *arg, const char *reason)
 	runner_state_changed(runner);
 }
 
-static void
-record_policy(struct runner *runner)
-{
-	struct audit_entry *entry =
-	    tasks_entry(&runner->tasks, EVENT_POLICY_LOADED);
-
-	entry->object = json_pack(
-	    "{s:I}", "rules", (json_int_t)policy_rule_count(runner->policy));
-	tasks_record_take(&runner->tasks, entry);
-	log_info(
-	    "policy.loaded", "sha256", policy_sha256(runner->policy), NULL);
-}
-
-void
-runner_reload(struct runner *runner)
-{
-	struct err err;
-	struct policy *policy = policy_load(runner->config.policy, &err);
-
-	if (policy == NULL) {
-		log_failure(LOG_LEVEL_ERROR, "policy.refused", &err, NULL);
-		return;
-	}
-	policy_free(runner->policy);
-	runner->policy = policy;
-	runner->tasks.policy = policy;
-	if (runner->pool != NULL)
-		pool_set_policy(runner->pool, policy);
-	record_policy(runner);
-	runner_state_changed(runner);
-}
-
 /* -- opening */
 
 static int
-open_authority(struct runner *runner, struct err *err)
+open_in_force(struct runner *runner, struct err *err)
 {
-	const struct config *config = &runner->config;
-	auto_free char *key = NULL;
-	size_t len = 0;
+	AUTO(in_force_done) struct in_force in_force = {0};
 
-	if (authority_load(config->ca, config->token_keys, config->issuer,
-		config->audience, config->token_lifetime_max_s,
-		&runner->authority, err) != 0)
+	if (in_force_load(&runner->config, &in_force, err) != 0)
 		return -1;
-	/* Nothing is signed with it yet, but one that is open to others must
-	 * not come to light only then. */
-	key = file_read_secret(config->audit_key, AUDIT_KEY_MAX, &len, err);
-	if (key == NULL)
-		return err_prefix(err, "audit_key");
-	explicit_bzero(key, len);
+	runner_take_up(runner, &in_force);
 	runner->tokens = token_cache_new(TOKENS_CACHED);
-	runner->policy = policy_load(config->policy, err);
-	return runner->policy != NULL ? 0 : -1;
+	return 0;
 }
 
 /* The runner's own, closed to everybody else. */
@@ -341,13 +298,14 @@ runner_open_take(struct runner *runner, struct config *config, struct err *err)
 	raise_descriptors();
 	if (uv_loop_init(&runner->loop) != 0)
 		die("uv_loop_init");
-	if (open_authority(runner, err) != 0 || open_store(runner, err) != 0 ||
+	if (open_in_force(runner, err) != 0 || open_store(runner, err) != 0 ||
 	    open_blobs(runner, err) != 0 || open_factory(runner, err) != 0)
 		return -1;
 	open_tasks(runner);
 	open_retention(runner);
 	runner_look_at_room(runner);
 	runner_state_open(runner);
+	runner->reload = reload_new(runner);
 	return peers_listen(runner, err);
 }
 
@@ -365,6 +323,7 @@ runner_close(struct runner *runner)
 	uv_close((uv_handle_t *)&runner->push, NULL);
 	while (runner->peers != NULL)
 		peer_free(runner->peers);
+	reload_free(runner->reload);
 	store_drain(runner->store);
 	refusals_free(runner->refusals);
 	entry = tasks_entry(&runner->tasks, EVENT_RUNNER_STOPPED);
@@ -384,7 +343,7 @@ on_signal(uv_signal_t *handle, int number)
 	struct runner *runner = handle->data;
 
 	if (number == SIGHUP)
-		runner_reload(runner);
+		reload_by_signal(runner->reload);
 	else
 		runner_stop(runner, number == SIGTERM);
 }
@@ -407,6 +366,7 @@ free_all(struct runner *runner)
 	output_store_close(&runner->outputs);
 	close(runner->lock);
 	policy_free(runner->policy);
+	EVP_PKEY_free(runner->audit_key);
 	token_cache_free(runner->tokens);
 	authority_done(&runner->authority);
 	free(runner->engine_reason);
@@ -427,7 +387,7 @@ runner_start(struct runner *runner)
 	entry->object = json_pack("{s:s, s:s}", "runner", runner->config.id,
 	    "version", TASKGATE_VERSION);
 	tasks_record_take(&runner->tasks, entry);
-	record_policy(runner);
+	runner_record_policy(runner);
 	tasks_recover(&runner->tasks);
 	log_info("runner.started", "runner", runner->config.id, NULL);
 	process_notify("READY=1");

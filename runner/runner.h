@@ -8,6 +8,8 @@
 
 #include "certs/principal.h"
 #include "runner/config.h"
+#include "runner/in_force.h"
+#include "runner/reload.h"
 #include "runner/retention.h"
 #include "runner/tasks.h"
 
@@ -28,7 +30,9 @@ struct runner {
 	struct authority authority;
 	struct token_cache *tokens;
 	int64_t considered_bytes; /* of requests whose key is looked up */
+	EVP_PKEY *audit_key;
 	struct policy *policy;
+	struct reload *reload;
 	int lock; /* whoever has it has the state folder */
 	struct store *store;
 	struct output_store outputs;
@@ -69,8 +73,9 @@ int runner_finish(struct runner *runner);
 json_t *runner_reasons(const struct runner *runner);
 /* ERR_UNAVAILABLE where nothing new can be taken on. */
 int runner_check_ready(const struct runner *runner, struct err *err);
-/* Loads the policy anew: whole, or the old one stays. */
-void runner_reload(struct runner *runner);
+/* From now on this is in force; what was before is in *in_force then. */
+void runner_take_up(struct runner *runner, struct in_force *in_force);
+void runner_record_policy(struct runner *runner);
 /* What is ready for tasks goes: none of them is given out any more. */
 void runner_close_pool(struct runner *runner);
 /* Everything that keeps the loop running; what is on its way to the disk is

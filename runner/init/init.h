@@ -10,7 +10,6 @@
 #include "runner/init/link.h"
 #include "runner/init/stream.h"
 #include "runner/init/task.h"
-#include "runner/init/usage.h"
 
 /* What this connection's runner has been told. */
 struct told {
@@ -36,7 +35,6 @@ struct init {
 	struct stream streams[CONTROL_STREAMS];
 	struct input input;
 	struct files files;
-	struct usage usage;
 	bool reported; /* `exit` holds what is said of the end */
 	struct control_exit exit;
 	uint8_t packet[CONTROL_PACKET_MAX];

@@ -107,7 +107,7 @@ class TestReload(Case):
 
     def test_a_broken_one_leaves_the_old_in_force(self):
         self.site.write_policy('{"version": 1, "rules": [{}]}')
-        self.reload("policy.refused")
+        self.reload("runner.reload_failed")
         self.assertEqual(self.submit().status, 201)
 
 

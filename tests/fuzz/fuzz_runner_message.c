@@ -42,6 +42,8 @@ read_each(struct message *message)
 		    reply.timing.run_us >= -1 && reply.timing.audit_us >= -1);
 	/* Nor can anything begin. */
 	require(runner_read_begin(message, &request, &err) != 0);
+	if (runner_read_reload_order(message, &request, &err) == 0)
+		require(request > 0);
 	if (runner_read_failure(message, &failure, &err) == 0)
 		require(failure.request > 0 && failure.retry_after_s >= 0 &&
 		    failure.error != NULL && failure.detail != NULL &&

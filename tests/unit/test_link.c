@@ -39,6 +39,8 @@ struct bench {
 	enum err_code code; /* of the last failure; NONE: a reply */
 	int64_t status;
 	unsigned connected, lost;
+	unsigned welcomes;
+	int64_t order; /* the last that came; 0: none */
 };
 
 static void
@@ -73,6 +75,35 @@ on_begin(void *arg, int *fd)
 	bench->begins++;
 	bench->pipe = take_fd(*fd);
 }
+
+static int64_t
+give_end(void *arg)
+{
+	(void)arg;
+	return 2000000000;
+}
+
+static void
+on_welcome(void *arg)
+{
+	struct bench *bench = arg;
+
+	bench->welcomes++;
+}
+
+static void
+on_order(void *arg, int64_t order)
+{
+	struct bench *bench = arg;
+
+	bench->order = order;
+}
+
+static const struct link_orders orders = {
+    .certificate_not_after = give_end,
+    .connected = on_welcome,
+    .reload = on_order,
+};
 
 static bool
 has_input(int fd)
@@ -435,6 +466,42 @@ assert_not_asked(struct bench *bench)
 }
 
 static void
+test_the_connection_that_takes_orders_says_so(void **state)
+{
+	struct bench bench;
+
+	open_bench(&bench, *state, getuid());
+	link_take_orders(bench.link, &orders, &bench);
+	accept_link(&bench);
+	auto_json *hello = receive(&bench);
+
+	assert_int_equal(
+	    json_integer_value(json_object_get(hello, "certificate_not_after")),
+	    2000000000);
+	say(&bench, WELCOME);
+	say(&bench, "{\"type\": \"reload_order\", \"order\": 9}");
+	TURN_UNTIL(&bench, bench.order == 9);
+	assert_int_equal(bench.welcomes, 1);
+	close_bench(&bench);
+}
+
+static void
+test_an_order_to_one_that_takes_none_drops_the_runner(void **state)
+{
+	struct bench bench;
+
+	open_bench(&bench, *state, getuid());
+	accept_link(&bench);
+	auto_json *hello = receive(&bench);
+
+	assert_null(json_object_get(hello, "certificate_not_after"));
+	say(&bench, WELCOME);
+	say(&bench, "{\"type\": \"reload_order\", \"order\": 9}");
+	TURN_UNTIL(&bench, bench.lost == 1);
+	close_bench(&bench);
+}
+
+static void
 test_nothing_is_asked_before_the_welcome(void **state)
 {
 	struct bench bench;
@@ -590,6 +657,8 @@ main(void)
 	    TEST(test_begin_of_what_was_forgotten_is_nobodys),
 	    TEST(test_begin_out_of_turn_drops_the_runner),
 	    TEST(test_answers_say_where_it_stands_and_where_the_time_went),
+	    TEST(test_the_connection_that_takes_orders_says_so),
+	    TEST(test_an_order_to_one_that_takes_none_drops_the_runner),
 	    TEST(test_nothing_is_asked_before_the_welcome),
 	    TEST(test_a_runner_that_dies_fails_what_is_open),
 	    TEST(test_a_runner_that_does_not_answer_in_time),

@@ -71,6 +71,10 @@ test_anything_but_hello_first_drops_the_peer(void **state)
 	    "{\"type\":\"hello\",\"version\":2,\"role\":\"gateway\"}",
 	    "{\"type\":\"hello\",\"version\":1,\"role\":\"admin\"}",
 	    "{\"type\":\"hello\",\"version\":1,\"role\":\"gateway\",\"x\":1}",
+	    "{\"type\":\"hello\",\"version\":1,\"role\":\"gateway\","
+	    "\"certificate_not_after\":-1}",
+	    "{\"type\":\"hello\",\"version\":1,\"role\":\"gateway\","
+	    "\"certificate_not_after\":253402300800}",
 	    "{\"type\":\"hello\",\"type\":\"hello\",\"version\":1,"
 	    "\"role\":\"gateway\"}",
 	    HELLO "{}",
@@ -95,6 +99,11 @@ test_a_bad_message_drops_the_peer_that_sent_it(void **state)
 	    "{\"type\":\"status\",\"request\":1}",
 	    "{\"type\":\"audit_read\",\"request\":1,\"limit\":1,"
 	    "\"newest\":true}",
+	    "{\"type\":\"reload\",\"request\":1}",
+	    "{\"type\":\"reload_order\",\"order\":1}",
+	    "{\"type\":\"reload_result\",\"done\":true,"
+	    "\"certificate_not_after\":1}", /* takes no orders */
+	    "{\"type\":\"reload_result\",\"done\":true}",
 	    "{\"type\":\"forget\"}",
 	    "{\"type\":\"forget\",\"request\":0}",
 	    "{\"type\":\"forget\",\"request\":\"1\"}",

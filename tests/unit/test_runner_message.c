@@ -68,6 +68,15 @@ read_begin(const struct message *message, void *ret, struct err *err)
 	return runner_read_begin(message, &request, err);
 }
 
+static int
+read_reload_order(const struct message *message, void *ret, struct err *err)
+{
+	int64_t order;
+
+	(void)ret;
+	return runner_read_reload_order(message, &order, err);
+}
+
 static bool
 is_case_accepted(const struct corpus_case *one)
 {
@@ -77,7 +86,7 @@ is_case_accepted(const struct corpus_case *one)
 		    const struct message *message, void *ret, struct err *err);
 	} readers[] = {{"welcome", read_welcome}, {"state", read_state},
 	    {"reply", read_reply}, {"failure", read_failure},
-	    {"begin", read_begin}};
+	    {"begin", read_begin}, {"reload_order", read_reload_order}};
 	auto_free char *text = corpus_read(one, "message.json", NULL);
 	AUTO(message_done) struct message message = message_of(text);
 	const char *type =
