@@ -16,6 +16,8 @@ static const struct column columns[] = {
     {"Running", "running"},
     {"Queued", "queued"},
     {"Capacity", "capacity"},
+    {"Warm", "warm"},
+    {"Warming", "warming"},
     {"Policy", "policy_sha256"},
     {"Audit records", "audit_seq"},
 };

@@ -201,6 +201,7 @@ show_server(const struct session *session, const json_t *document)
 	show_member("queued", document, "queued");
 	show_member("running", document, "running");
 	show_member("capacity", document, "capacity");
+	show_member("warm", document, "warm");
 }
 
 static int

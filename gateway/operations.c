@@ -201,6 +201,10 @@ write_runner(struct buffer *out, const struct worker *worker)
 	    state->said.running);
 	write_gauge(out, "taskgate_tasks_capacity",
 	    "Tasks that may run at a time", state->said.capacity);
+	write_gauge(out, "taskgate_warm_sandboxes",
+	    "Fresh containers that are ready for a task", state->said.warm);
+	write_gauge(out, "taskgate_warming_sandboxes",
+	    "Fresh containers that are being made ready", state->said.warming);
 	json_object_foreach(state->said.counters, name, value)
 	    write_counter(out, name, value);
 }

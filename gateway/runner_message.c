@@ -40,6 +40,8 @@ runner_read_state(
 	    FIELD(runner_state, queued, INTEGER, true, 0, INT64_MAX),
 	    FIELD(runner_state, running, INTEGER, true, 0, INT64_MAX),
 	    FIELD(runner_state, capacity, INTEGER, true, 0, INT64_MAX),
+	    FIELD(runner_state, warm, INTEGER, true, 0, INT64_MAX),
+	    FIELD(runner_state, warming, INTEGER, true, 0, INT64_MAX),
 	    FIELD(runner_state, counters, OBJECT, true, 0, 0),
 	};
 	struct runner_state state = {0};

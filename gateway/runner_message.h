@@ -21,7 +21,7 @@ struct runner_welcome {
 struct runner_state {
 	bool ready;
 	json_t *reasons; /* array of strings */
-	int64_t queued, running, capacity;
+	int64_t queued, running, capacity, warm, warming;
 	json_t *counters; /* object */
 };
 

@@ -19,12 +19,14 @@ handle_status(struct exchange *x)
 	auto_json *body = NULL;
 	int64_t up_ms = clock_boot_ms() - worker->gateway->started_ms;
 
-	body = json_pack("{s:s, s:I, s:b, s:O, s:I, s:I, s:I}", "version",
-	    TASKGATE_VERSION, "uptime_s", (json_int_t)(up_ms / 1000), "ready",
-	    json_array_size(reasons) == 0, "reasons", reasons, "queued",
-	    (json_int_t)state->said.queued, "running",
+	body = json_pack("{s:s, s:I, s:b, s:O, s:I, s:I, s:I, s:I, s:I}",
+	    "version", TASKGATE_VERSION, "uptime_s", (json_int_t)(up_ms / 1000),
+	    "ready", json_array_size(reasons) == 0, "reasons", reasons,
+	    "queued", (json_int_t)state->said.queued, "running",
 	    (json_int_t)state->said.running, "capacity",
-	    (json_int_t)state->said.capacity);
+	    (json_int_t)state->said.capacity, "warm",
+	    (json_int_t)state->said.warm, "warming",
+	    (json_int_t)state->said.warming);
 	exchange_answer_json(x, MHD_HTTP_OK, body);
 }
 

@@ -85,7 +85,7 @@ pool_new(uv_loop_t *loop, struct sandbox_factory *factory,
 static void
 free_kind(struct pool_kind *kind)
 {
-	(void)pool_fill_drop(kind, NULL, false);
+	(void)pool_fill_drop(kind, NULL, false, POOL_DROP_POLICY);
 	if (kind->look != NULL)
 		engine_cancel(kind->look);
 	free(kind->rule);
@@ -316,7 +316,7 @@ pool_drop_image(struct pool *pool, const char *image_id)
 
 	for (struct pool_kind *kind = pool->kinds; kind != NULL;
 	     kind = kind->next)
-		count += pool_fill_drop(kind, image_id, false);
+		count += pool_fill_drop(kind, image_id, false, POOL_DROP_ORDER);
 	pool_kick(pool, 0);
 	return count;
 }
@@ -327,36 +327,61 @@ pool_flush(struct pool *pool)
 	return pool_drop_image(pool, NULL);
 }
 
+struct sum {
+	size_t ready, creating;
+	int64_t memory;
+};
+
+static struct sum
+sum_kinds(const struct pool *pool)
+{
+	struct sum sum = {0};
+
+	for (const struct pool_kind *kind = pool->kinds; kind != NULL;
+	     kind = kind->next) {
+		sum.ready += kind->ready;
+		sum.creating += kind->creating;
+		sum.memory += (int64_t)(kind->ready + kind->creating) *
+		    kind->limits[LIMIT_MEMORY];
+	}
+	return sum;
+}
+
 size_t
 pool_ready(const struct pool *pool)
 {
-	size_t count = 0;
-
-	for (const struct pool_kind *kind = pool->kinds; kind != NULL;
-	     kind = kind->next)
-		count += kind->ready;
-	return count;
+	return sum_kinds(pool).ready;
 }
 
 size_t
 pool_creating(const struct pool *pool)
 {
-	size_t count = 0;
-
-	for (const struct pool_kind *kind = pool->kinds; kind != NULL;
-	     kind = kind->next)
-		count += kind->creating;
-	return count;
+	return sum_kinds(pool).creating;
 }
 
 int64_t
 pool_memory(const struct pool *pool)
 {
-	int64_t memory = 0;
+	return sum_kinds(pool).memory;
+}
 
-	for (const struct pool_kind *kind = pool->kinds; kind != NULL;
-	     kind = kind->next)
-		memory += (int64_t)(kind->ready + kind->creating) *
-		    kind->limits[LIMIT_MEMORY];
-	return memory;
+const char *
+pool_drop_text(enum pool_drop drop)
+{
+	static const char *const texts[] = {
+	    [POOL_DROP_AGE] = "age",
+	    [POOL_DROP_IMAGE] = "image",
+	    [POOL_DROP_POLICY] = "policy",
+	    [POOL_DROP_ROOM] = "room",
+	    [POOL_DROP_FAILURE] = "failure",
+	    [POOL_DROP_ORDER] = "order",
+	};
+
+	return texts[drop];
+}
+
+const struct pool_counters *
+pool_counters(const struct pool *pool)
+{
+	return &pool->counters;
 }

@@ -58,4 +58,23 @@ size_t pool_creating(const struct pool *pool);
 /* What those may use: beside what runs. */
 int64_t pool_memory(const struct pool *pool);
 
+/* Why one that was made, or was being made, is not given out. */
+enum pool_drop {
+	POOL_DROP_AGE,
+	POOL_DROP_IMAGE, /* its name means another one, or none, now */
+	POOL_DROP_POLICY, /* no rule wants it, or so many, any more */
+	POOL_DROP_ROOM, /* given back to what runs */
+	POOL_DROP_FAILURE,
+	POOL_DROP_ORDER, /* pool_drop_image(), pool_flush() */
+	POOL_DROP_COUNT
+};
+/* One word. */
+const char *pool_drop_text(enum pool_drop drop);
+
+struct pool_counters {
+	uint64_t made, claimed;
+	uint64_t dropped[POOL_DROP_COUNT];
+};
+const struct pool_counters *pool_counters(const struct pool *pool);
+
 #endif

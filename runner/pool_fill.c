@@ -46,8 +46,16 @@ forget(struct pooled *pooled)
 	return sandbox;
 }
 
+static void
+drop(struct pooled *pooled, enum pool_drop why)
+{
+	pooled->kind->pool->counters.dropped[why]++;
+	sandbox_destroy(forget(pooled));
+}
+
 size_t
-pool_fill_drop(struct pool_kind *kind, const char *image_id, bool keep)
+pool_fill_drop(
+    struct pool_kind *kind, const char *image_id, bool keep, enum pool_drop why)
 {
 	size_t count = 0;
 
@@ -61,7 +69,7 @@ pool_fill_drop(struct pool_kind *kind, const char *image_id, bool keep)
 		next = pooled->next;
 		if (image_id != NULL && (strcmp(id, image_id) == 0) == keep)
 			continue;
-		sandbox_destroy(forget(pooled));
+		drop(pooled, why);
 		count++;
 	}
 	return count;
@@ -82,6 +90,7 @@ pool_fill_take(struct pool_kind *kind)
 	if (oldest == NULL)
 		return NULL;
 	pool_fill_recover(kind);
+	kind->pool->counters.claimed++;
 	return forget(oldest);
 }
 
@@ -122,9 +131,10 @@ on_ready(void *arg, const struct sandbox_ready *ready)
 	pooled->ready_ms = clock_boot_ms();
 	kind->creating--;
 	kind->ready++;
+	kind->pool->counters.made++;
 	/* Its name meant another image when it was made. */
 	if (kind->current && strcmp(ready->image_id, kind->image_id) != 0)
-		sandbox_destroy(forget(pooled));
+		drop(pooled, POOL_DROP_IMAGE);
 	pool_kick(kind->pool, 0);
 }
 
@@ -136,7 +146,7 @@ on_ended(void *arg, const struct sandbox_end *end)
 
 	pool_fill_fail(
 	    kind, end->detail[0] != '\0' ? end->detail : "it ended unasked");
-	sandbox_destroy(forget(pooled));
+	drop(pooled, POOL_DROP_FAILURE);
 	pool_kick(kind->pool, 0);
 }
 
@@ -192,7 +202,7 @@ grow_old(struct pool_kind *kind, int64_t now_ms, int64_t *due_ms)
 		if (!pooled->ready)
 			continue;
 		if (now_ms >= end_ms) {
-			sandbox_destroy(forget(pooled));
+			drop(pooled, POOL_DROP_AGE);
 			continue;
 		}
 		if (now_ms < end_ms - early) {
@@ -223,13 +233,13 @@ grow_steady(struct pool_kind *kind, int64_t now_ms, int64_t *due_ms)
 
 /* The youngest, so that what is being made goes first. */
 static void
-drop_youngest(struct pool_kind *kind)
+drop_youngest(struct pool_kind *kind, enum pool_drop why)
 {
 	struct pooled *pooled = kind->first;
 
 	while (pooled->next != NULL)
 		pooled = pooled->next;
-	sandbox_destroy(forget(pooled));
+	drop(pooled, why);
 }
 
 static int64_t
@@ -265,7 +275,7 @@ give_back(struct pool *pool, int64_t now_ms)
 		/* What runs takes more than there is: not ours to mend. */
 		if (most == NULL)
 			return;
-		drop_youngest(most);
+		drop_youngest(most, POOL_DROP_ROOM);
 		pool->rest_until_ms = now_ms + REST_MS;
 	}
 }
@@ -312,7 +322,7 @@ pool_fill_settle(struct pool *pool, int64_t now_ms, int64_t *due_ms)
 		grow_old(kind, now_ms, due_ms);
 		grow_steady(kind, now_ms, due_ms);
 		while (count_of(kind) - (int64_t)count_old(kind) > kind->max)
-			drop_youngest(kind);
+			drop_youngest(kind, POOL_DROP_POLICY);
 	}
 	give_back(pool, now_ms);
 	if (now_ms >= pool->refill_ms)

@@ -44,7 +44,7 @@ lose_image(struct pool_kind *kind, const struct err *err)
 	/* Nobody's any more; of other failures it is not known. */
 	if (err->code == ERR_NOT_FOUND) {
 		kind->image_id[0] = '\0';
-		(void)pool_fill_drop(kind, NULL, false);
+		(void)pool_fill_drop(kind, NULL, false, POOL_DROP_IMAGE);
 	}
 	pool_fill_fail(kind, err->detail);
 }
@@ -57,7 +57,7 @@ find_image(struct pool_kind *kind, const char *id)
 		pool_fill_recover(kind);
 	snprintf(kind->image_id, sizeof(kind->image_id), "%s", id);
 	kind->current = true;
-	(void)pool_fill_drop(kind, id, true);
+	(void)pool_fill_drop(kind, id, true, POOL_DROP_IMAGE);
 }
 
 static void

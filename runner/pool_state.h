@@ -52,6 +52,7 @@ struct pool {
 	struct pool_kind *kinds;
 	int64_t running_memory_bytes;
 	size_t starting_cold;
+	struct pool_counters counters;
 
 	uv_timer_t *timer;
 	int64_t due_ms; /* when it fires; INT64_MAX: it does not */
@@ -76,7 +77,8 @@ void pool_sooner(int64_t *due_ms, int64_t at_ms);
  * *due_ms becomes when to come again. */
 void pool_fill_settle(struct pool *pool, int64_t now_ms, int64_t *due_ms);
 /* Destroys those of one image (NULL: any), or of all others where `keep`. */
-size_t pool_fill_drop(struct pool_kind *kind, const char *image_id, bool keep);
+size_t pool_fill_drop(struct pool_kind *kind, const char *image_id, bool keep,
+    enum pool_drop why);
 /* Takes one that is ready out, oldest first; NULL. */
 struct sandbox *pool_fill_take(struct pool_kind *kind);
 /* Nothing of this kind is made for a while, longer each time. */

@@ -52,6 +52,19 @@ set_count(json_t *counters, const char *name, uint64_t value)
 	json_object_set_new(counters, name, json_integer((json_int_t)value));
 }
 
+static void
+add_pool(json_t *counters, const struct pool_counters *pool)
+{
+	set_count(counters, "warm_made", pool->made);
+	set_count(counters, "warm_claimed", pool->claimed);
+	for (int i = 0; i < POOL_DROP_COUNT; i++) {
+		auto_free char *name = alloc_printf(
+		    "warm_dropped_%s", pool_drop_text((enum pool_drop)i));
+
+		set_count(counters, name, pool->dropped[i]);
+	}
+}
+
 static json_t *
 render_counters(const struct runner *runner)
 {
@@ -63,6 +76,8 @@ render_counters(const struct runner *runner)
 	set_count(counters, "tasks_denied", tasks->denied);
 	set_count(counters, "tasks_turned_away", tasks->refused);
 	set_count(counters, "tasks_started", tasks->started);
+	set_count(counters, "tasks_started_warm", tasks->warm);
+	set_count(counters, "tasks_adopted", tasks->adopted);
 	for (int i = OUTCOME_NONE + 1; i < OUTCOME_COUNT; i++) {
 		auto_free char *name = alloc_printf(
 		    "tasks_ended_%s", task_outcome_text((enum task_outcome)i));
@@ -72,6 +87,8 @@ render_counters(const struct runner *runner)
 	set_count(counters, "output_bytes", tasks->output_bytes);
 	set_count(counters, "store_commits", store_commits(runner->store));
 	set_count(counters, "store_operations", store_written(runner->store));
+	if (runner->pool != NULL)
+		add_pool(counters, pool_counters(runner->pool));
 	return counters;
 }
 
@@ -80,12 +97,15 @@ runner_state(const struct runner *runner)
 {
 	json_t *reasons = runner_reasons(runner);
 	bool ready = json_array_size(reasons) == 0;
+	const struct pool *pool = runner->pool;
 
-	return json_pack("{s:b, s:o, s:I, s:I, s:I, s:o}", "ready", ready,
-	    "reasons", reasons, "queued",
+	return json_pack("{s:b, s:o, s:I, s:I, s:I, s:I, s:I, s:o}", "ready",
+	    ready, "reasons", reasons, "queued",
 	    (json_int_t)runner->tasks.queue.length, "running",
 	    (json_int_t)runner->tasks.queue.running, "capacity",
-	    (json_int_t)runner->config.running_max, "counters",
+	    (json_int_t)runner->config.running_max, "warm",
+	    (json_int_t)(pool != NULL ? pool_ready(pool) : 0), "warming",
+	    (json_int_t)(pool != NULL ? pool_creating(pool) : 0), "counters",
 	    render_counters(runner));
 }
 

@@ -182,6 +182,7 @@ on_started(void *arg, int64_t wall_ms)
 		facts->started_ms = wall_ms;
 		facts->starting_us = task->started_us - task->turn_us;
 		task->tasks->counters.started++;
+		task->tasks->counters.warm += facts->warm;
 		log_info("task.started", "task", task->data.id, "subject",
 		    task->data.owner.subject, NULL);
 	}

@@ -2,6 +2,7 @@
 one takes them up, and nobody can tell from what they left."""
 
 import hashlib
+import json
 import signal
 import time
 
@@ -328,13 +329,48 @@ class TestWarm(Adoption):
         found = self.check(task)
         self.assertEqual(found["start"], "warm")
         self.check_output(task, counted(60))
+        wait_until(lambda: self.numbers("tasks_adopted") == (1,),
+                   what="what was taken up in the metrics")
+
+    def metrics(self):
+        return {name: int(value) for name, _, value in (
+            line.rpartition(" ") for line in self.site.operations(
+                "/metrics").body.decode().splitlines() if line[0] != "#")
+                if value.isdigit()}
+
+    def numbers(self, *names):
+        """Counters of the runner's, of one moment."""
+        metrics = self.metrics()
+        return tuple(metrics.get(f"taskgate_runner_{name}_total", 0)
+                     for name in names)
 
     def counters(self):
-        """(tasks that succeeded, transactions), of one moment."""
-        lines = dict(line.rsplit(" ", 1) for line in self.site.operations(
-            "/metrics").body.decode().splitlines() if line[0] != "#")
-        return tuple(int(lines[f"taskgate_runner_{name}_total"])
-                     for name in ("tasks_ended_succeeded", "store_commits"))
+        return self.numbers("tasks_ended_succeeded", "store_commits")
+
+    def test_the_pool_is_in_metrics_and_status(self):
+        wait_until(lambda: self.metrics()["taskgate_warm_sandboxes"] == 2,
+                   what="a full pool")
+        names = ("tasks_started_warm", "warm_claimed", "warm_made")
+        before = self.numbers(*names)
+        self.assertGreaterEqual(before[2], 2)
+        wait_until(lambda: self.site.submit("true", wait=10)["start"] ==
+                   "warm", what="a warm task")
+        wait_until(lambda: all(a > b for a, b in zip(
+            self.numbers(*names), before)), what="what was used and made")
+        wait_until(lambda: self.site.call("GET", "/api/status").json["warm"]
+                   == 2, what="a full pool")
+        status = self.site.admin("status", "--dir", self.site.etc, "-o",
+                                 "json")
+        self.assertEqual({"warm", "warming"} & set(json.loads(status.stdout)),
+                         {"warm", "warming"})
+        dropped = self.numbers("warm_dropped_policy")[0]
+        self.site.write_policy(POLICY)
+        self.site.runner.send(signal.SIGHUP)
+        wait_until(lambda: self.numbers("warm_dropped_policy")[0] ==
+                   dropped + 2, what="what was dropped")
+        self.assertEqual(self.metrics()["taskgate_warm_sandboxes"], 0)
+        self.site.write_policy(self.policy)
+        self.site.runner.send(signal.SIGHUP)
 
     def commits_of_one(self):
         wait_until(lambda: len(self.warm()) == 2, what="a full pool")

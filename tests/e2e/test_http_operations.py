@@ -101,7 +101,7 @@ class TestOperations(Case):
         self.assertEqual(answer.status, 200)
         self.assertEqual(set(answer.json), {
             "version", "uptime_s", "ready", "reasons", "queued", "running",
-            "capacity"})
+            "capacity", "warm", "warming"})
         self.assertTrue(answer.json["ready"])
         self.assertGreater(answer.json["capacity"], 0)
 

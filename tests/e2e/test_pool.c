@@ -154,6 +154,12 @@ run_in(struct sandbox *sandbox, struct record *record, const char *script)
 	UNTIL(record->ended);
 }
 
+static uint64_t
+dropped(enum pool_drop why)
+{
+	return pool_counters(pool)->dropped[why];
+}
+
 static bool
 is_settled(size_t ready)
 {
@@ -252,6 +258,7 @@ test_a_pool_that_was_emptied_grows_to_its_most_and_shrinks_with_age(
 	}
 	/* None is taken: each goes at its age, the last is replaced. */
 	UNTIL(is_settled(1));
+	assert_true(dropped(POOL_DROP_AGE) >= 2);
 	close_pool();
 }
 
@@ -364,9 +371,11 @@ test_a_policy_that_wants_others_lets_these_go(void **state)
 	before = pool_ready(pool);
 	set_rule("\"description\":\"another\",\"warm\":{\"min\":1,\"max\":2}");
 	assert_int_equal(pool_ready(pool), before);
+	assert_int_equal(dropped(POOL_DROP_POLICY), 0);
 	/* For another user. */
 	set_rule("\"user\":{\"uid\":1234,\"gid\":1234},\"warm\":{\"min\":1}");
 	assert_int_equal(pool_ready(pool), 0);
+	assert_int_equal(dropped(POOL_DROP_POLICY), 2);
 	assert_null(claim());
 	UNTIL(is_settled(1));
 	assert_null(claim());
@@ -437,6 +446,7 @@ test_one_that_dies_while_it_waits_is_replaced(void **state)
 
 	free(engine_say("POST", path));
 	UNTIL(pool_ready(pool) == 0);
+	assert_int_equal(dropped(POOL_DROP_FAILURE), 1);
 	assert_null(claim());
 	UNTIL(is_settled(1));
 	sandbox = claim_soon();
@@ -500,6 +510,7 @@ test_bounds_hold_and_room_is_given_back(void **state)
 	/* What runs may take more than there is. */
 	pool_set_load(pool, 5 * MEMORY, 0);
 	UNTIL(is_settled(0));
+	assert_int_equal(dropped(POOL_DROP_ROOM), 2);
 	pool_set_load(pool, 0, 0);
 	UNTIL(is_settled(4));
 	close_pool();
@@ -591,6 +602,31 @@ test_what_is_dropped_is_counted_and_made_again(void **state)
 	UNTIL(is_settled(2));
 	assert_int_equal(pool_flush(pool), 2);
 	UNTIL(is_settled(2));
+	assert_int_equal(dropped(POOL_DROP_ORDER), 4);
+	assert_int_equal(pool_counters(pool)->made, 6);
+	assert_int_equal(pool_counters(pool)->claimed, 0);
+	close_pool();
+}
+
+/* As long as a short task takes from its start to its answer. */
+static void
+test_a_successor_is_not_made_beside_a_task_that_has_just_started(void **state)
+{
+	int64_t claimed_ms;
+
+	(void)state;
+	open_pool(&bounds);
+	set_rule("\"warm\":{\"min\":1,\"max\":1}");
+	UNTIL(is_settled(1));
+	for (int k = 0; k < 3; k++) {
+		claimed_ms = clock_boot_ms();
+		sandbox_destroy(claim_soon());
+		assert_int_equal(pool_creating(pool), 0);
+		UNTIL(pool_creating(pool) == 1);
+		assert_true(clock_boot_ms() - claimed_ms >= 25);
+		UNTIL(is_settled(1));
+	}
+	assert_int_equal(pool_counters(pool)->claimed, 3);
 	close_pool();
 }
 
@@ -645,6 +681,8 @@ main(void)
 	    cmocka_unit_test(
 		test_an_image_that_cannot_be_used_is_tried_less_and_less_often),
 	    cmocka_unit_test(test_what_is_dropped_is_counted_and_made_again),
+	    cmocka_unit_test(
+		test_a_successor_is_not_made_beside_a_task_that_has_just_started),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

@@ -25,7 +25,8 @@
 #define DEADLINE_MS 20000
 #define STATE                                                     \
 	"{\"type\": \"state\", \"ready\": true, \"reasons\": []," \
-	" \"queued\": 4, \"running\": 5, \"capacity\": 6, \"counters\": {}}"
+	" \"queued\": 4, \"running\": 5, \"capacity\": 6,"        \
+	" \"warm\": 7, \"warming\": 8, \"counters\": {}}"
 #define WELCOME "{\"type\": \"welcome\", \"version\": 1, \"runner\": \"r\"}"
 
 struct bench {
@@ -254,6 +255,8 @@ test_a_question_is_answered(void **state)
 	open_bench(&bench, *state, getuid());
 	shake_hands(&bench);
 	assert_int_equal(link_state(bench.link)->said.capacity, 6);
+	assert_int_equal(link_state(bench.link)->said.warm, 7);
+	assert_int_equal(link_state(bench.link)->said.warming, 8);
 	uint64_t request = ask(&bench, 30);
 	auto_json *message = receive(&bench);
 

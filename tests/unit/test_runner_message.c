@@ -142,7 +142,8 @@ test_welcome_of_our_version_alone(void **state)
 
 static const char good_state[] =
     "{\"ready\": false, \"reasons\": [\"engine: away\"], \"queued\": 1,"
-    " \"running\": 2, \"capacity\": 3, \"counters\": {\"a\": 1}}";
+    " \"running\": 2, \"capacity\": 3, \"warm\": 4, \"warming\": 5,"
+    " \"counters\": {\"a\": 1}}";
 
 static void
 test_state_is_taken_apart(void **state)
@@ -157,14 +158,16 @@ test_state_is_taken_apart(void **state)
 	assert_int_equal(said.queued, 1);
 	assert_int_equal(said.running, 2);
 	assert_int_equal(said.capacity, 3);
+	assert_int_equal(said.warm, 4);
+	assert_int_equal(said.warming, 5);
 	assert_int_equal(json_array_size(said.reasons), 1);
 }
 
 static void
 test_a_state_with_any_member_missing_is_refused(void **state)
 {
-	static const char *const names[] = {
-	    "ready", "reasons", "queued", "running", "capacity", "counters"};
+	static const char *const names[] = {"ready", "reasons", "queued",
+	    "running", "capacity", "warm", "warming", "counters"};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(names); i++) {
@@ -185,11 +188,13 @@ test_reasons_are_strings(void **state)
 	(void)state;
 	assert_false(
 	    is_accepted("{\"ready\": true, \"reasons\": [1], \"queued\": 0,"
-			" \"running\": 0, \"capacity\": 0, \"counters\": {}}",
+			" \"running\": 0, \"capacity\": 0, \"warm\": 0,"
+			" \"warming\": 0, \"counters\": {}}",
 		read_state));
 	assert_false(
 	    is_accepted("{\"ready\": true, \"reasons\": [], \"queued\": -1,"
-			" \"running\": 0, \"capacity\": 0, \"counters\": {}}",
+			" \"running\": 0, \"capacity\": 0, \"warm\": 0,"
+			" \"warming\": 0, \"counters\": {}}",
 		read_state));
 }
 
