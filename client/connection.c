@@ -13,7 +13,6 @@
 #include <unistd.h>
 
 #include "client/lookup.h"
-#include "client/tls.h"
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
@@ -27,19 +26,6 @@ fail(struct connection *connection, enum fault_kind kind, const char *detail)
 {
 	fault_set(&connection->fault, kind, detail);
 	connection->state = CONNECTION_FAILED;
-}
-
-struct connection *
-connection_open(SSL_CTX *ctx, const struct url *url)
-{
-	struct connection *connection = alloc_zero(1, sizeof(*connection));
-
-	connection->state = CONNECTION_LOOKING_UP;
-	connection->ctx = ctx;
-	connection->url = url;
-	connection->fd = -1;
-	connection->lookup = lookup_start(url->host, url->port);
-	return connection;
 }
 
 void
@@ -124,6 +110,20 @@ look_up(struct connection *connection)
 	return true;
 }
 
+struct connection *
+connection_open(struct tls *tls, const struct url *url)
+{
+	struct connection *connection = alloc_zero(1, sizeof(*connection));
+
+	connection->state = CONNECTION_LOOKING_UP;
+	connection->tls = tls;
+	connection->url = url;
+	connection->fd = -1;
+	connection->lookup = lookup_start(url->host, url->port);
+	look_up(connection);
+	return connection;
+}
+
 static bool
 finish_connect(struct connection *connection)
 {
@@ -145,7 +145,7 @@ finish_connect(struct connection *connection)
 		return true;
 	}
 	connection->ssl =
-	    tls_start(connection->ctx, connection->url->host, connection->fd);
+	    tls_start(connection->tls, connection->url->host, connection->fd);
 	connection->state = CONNECTION_SHAKING;
 	return true;
 }

@@ -5,13 +5,13 @@
 #ifndef CLIENT_CONNECTION_H
 #define CLIENT_CONNECTION_H
 
-#include <openssl/ssl.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
 #include "client/fault.h"
+#include "client/tls.h"
 #include "client/url.h"
 
 struct lookup;
@@ -29,7 +29,7 @@ enum connection_state {
 struct connection {
 	enum connection_state state;
 	struct fault fault; /* why it failed */
-	SSL_CTX *ctx; /* borrowed */
+	struct tls *tls; /* borrowed */
 	const struct url *url; /* borrowed */
 	struct lookup *lookup;
 	int fd;
@@ -44,8 +44,8 @@ struct connection {
 	char in[CONNECTION_IN_SIZE];
 };
 
-/* Begins. */
-struct connection *connection_open(SSL_CTX *ctx, const struct url *url);
+/* Begins: connecting is under way, unless a name is looked up first. */
+struct connection *connection_open(struct tls *tls, const struct url *url);
 void connection_close(struct connection *connection);
 
 /* Moves on until it is open, has failed, or must wait. */

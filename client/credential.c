@@ -63,29 +63,6 @@ credential_read_certificate(
 	return 0;
 }
 
-int
-credential_check_pair(
-    const char *certificate_pem, const char *key_pem, struct err *err)
-{
-	AUTO(X509_freep)
-	X509 *certificate = parse_certificate(certificate_pem, err);
-	AUTO(BIO_freep) BIO *bio = BIO_new_mem_buf(key_pem, -1);
-	AUTO(EVP_PKEY_freep) EVP_PKEY *key = NULL;
-
-	if (certificate == NULL)
-		return -1;
-	key = bio != NULL
-	    ? PEM_read_bio_PrivateKey(bio, NULL, openssl_no_password, NULL)
-	    : NULL;
-	if (key == NULL)
-		return err_set(err, ERR_UNPROCESSABLE,
-		    "the key is not a private key in PEM without a password");
-	if (X509_check_private_key(certificate, key) != 1)
-		return err_set(err, ERR_UNPROCESSABLE,
-		    "key and certificate do not belong together");
-	return 0;
-}
-
 static json_t *
 read_claims(const char *token)
 {

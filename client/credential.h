@@ -28,9 +28,6 @@ int credential_read_certificate(
 /* ERR_UNPROCESSABLE; the detail holds no byte of the token. */
 int credential_read_token(
     const char *token, struct token_facts *ret, struct err *err);
-/* Whether key and certificate are a pair. ERR_UNPROCESSABLE. */
-int credential_check_pair(
-    const char *certificate, const char *key, struct err *err);
 
 /*
  * Why the server may have refused this context at this time, with what helps:

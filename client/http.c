@@ -24,8 +24,7 @@ struct http {
 	const struct context *context;
 	struct url url;
 	char *authority;
-	SSL_CTX *ctx; /* NULL: `fault` says why */
-	struct fault fault;
+	struct tls *tls;
 	struct transfer *transfers;
 	struct connection *idle[IDLE_MAX];
 	size_t nidle;
@@ -48,7 +47,7 @@ http_open(const struct context *context)
 		die("a server that is no address");
 	http->context = context;
 	http->authority = url_authority(&http->url);
-	http->ctx = tls_open(context, &http->fault);
+	http->tls = tls_new(context);
 	return http;
 }
 
@@ -57,7 +56,7 @@ http_close(struct http *http)
 {
 	while (http->nidle > 0)
 		connection_close(http->idle[--http->nidle]);
-	SSL_CTX_free(http->ctx);
+	tls_free(http->tls);
 	free(http->authority);
 	free(http);
 }
@@ -75,7 +74,7 @@ find_connection(struct http *http)
 		}
 		connection_close(connection);
 	}
-	return connection_open(http->ctx, &http->url);
+	return connection_open(http->tls, &http->url);
 }
 
 static void
@@ -123,6 +122,20 @@ add_request(struct buffer *out, const struct http *http,
 	add_body(out, request);
 }
 
+/* In this order each step of a fresh process has another beside it: the
+ * kernel connects, then the server works at its flight. */
+static void
+begin(struct transfer *transfer)
+{
+	struct http *http = transfer->http;
+
+	transfer->connection = find_connection(http);
+	tls_warm(http->tls);
+	connection_shake(transfer->connection);
+	if (tls_load(http->tls, &transfer->fault) != 0)
+		transfer->done = true;
+}
+
 struct transfer *
 http_start(struct http *http, const struct http_request *request)
 {
@@ -138,16 +151,11 @@ http_start(struct http *http, const struct http_request *request)
 		transfer->until_ms =
 		    now_ms + (int64_t)request->timeout_s * 1000;
 	reply_init(&transfer->reply);
+	begin(transfer);
 	add_request(&transfer->out, http, request);
 	transfer->next = http->transfers;
 	http->transfers = transfer;
 	http->again_at_once = true;
-	if (http->ctx != NULL) {
-		transfer->connection = find_connection(http);
-	} else {
-		transfer->fault = http->fault;
-		transfer->done = true;
-	}
 	return transfer;
 }
 
@@ -202,7 +210,7 @@ advance_all(struct http *http)
 		if (at->connection != NULL &&
 		    transfer_rewind(at, now_ms + CONNECT_TIMEOUT_MS)) {
 			connection_close(at->connection);
-			at->connection = connection_open(http->ctx, &http->url);
+			at->connection = connection_open(http->tls, &http->url);
 			http->again_at_once = true;
 			continue;
 		}

@@ -5,111 +5,147 @@
 #include "client/tls.h"
 
 #include <arpa/inet.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "certs/openssl.h"
+#include "client/certificates.h"
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
 
 #define READ_AHEAD (64 * 1024)
 
-DEFINE_CLEANUP(SSL_CTX, SSL_CTX_free);
+struct tls {
+	const struct context *context;
+	SSL_CTX *ctx; /* NULL: not yet */
+	bool is_loaded;
+	struct fault fault; /* of loading */
+	struct identity identity;
+};
 
 void
 tls_setup(void)
 {
+	/* Digests that signatures name. All the rest of what OpenSSL knows by
+	 * name from before providers, hundreds of names, is left out: that
+	 * saves 3 of 10 million instructions of SSL_CTX_new(). */
+	const EVP_MD *const named[] = {
+	    EVP_sha256(), EVP_sha384(), EVP_sha512()};
+
 	/* Whoever asks first for the library decides about its configuration.
 	 * What it would free at our end goes with the process. */
-	if (OPENSSL_init_crypto(
-		OPENSSL_INIT_NO_LOAD_CONFIG | OPENSSL_INIT_NO_ATEXIT, NULL) !=
-	    1)
+	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG |
+		    OPENSSL_INIT_NO_ADD_ALL_CIPHERS |
+		    OPENSSL_INIT_NO_ADD_ALL_DIGESTS | OPENSSL_INIT_NO_ATEXIT,
+		NULL) != 1)
 		die("OpenSSL cannot be initialised");
+	for (size_t i = 0; i < COUNT(named); i++) {
+		if (EVP_add_digest(named[i]) != 1)
+			die("OpenSSL has not all digests");
+	}
 }
 
-static BIO *
-open_text(const char *text)
+struct tls *
+tls_new(const struct context *context)
 {
-	return BIO_new_mem_buf(text, -1);
+	struct tls *tls = alloc_zero(1, sizeof(*tls));
+
+	tls->context = context;
+	return tls;
+}
+
+void
+tls_free(struct tls *tls)
+{
+	identity_done(&tls->identity);
+	SSL_CTX_free(tls->ctx);
+	free(tls);
 }
 
 static int
-fail(struct fault *fault, enum fault_kind kind)
+load_ca(struct tls *tls, struct err *err)
 {
-	fault_set(fault, kind, ERR_reason_error_string(ERR_peek_error()));
-	ERR_clear_error();
+	X509_STORE *store = SSL_CTX_get_cert_store(tls->ctx);
+	AUTO(certificates_freep)
+	STACK_OF(X509) *list = certificates_read(tls->context->ca, err);
+
+	if (list == NULL)
+		return -1;
+	for (int i = 0; i < sk_X509_num(list); i++) {
+		if (X509_STORE_add_cert(store, sk_X509_value(list, i)) != 1)
+			die("OpenSSL takes no certificate");
+	}
+	return 0;
+}
+
+int
+tls_load(struct tls *tls, struct fault *fault)
+{
+	const struct context *context = tls->context;
+	struct err err;
+
+	tls_warm(tls);
+	if (!tls->is_loaded) {
+		tls->is_loaded = true;
+		if (load_ca(tls, &err) != 0)
+			fault_set(&tls->fault, FAULT_OWN_CA, err.detail);
+		else if (identity_read(context->certificate, context->key,
+			     &tls->identity, &err) != 0)
+			fault_set(
+			    &tls->fault, FAULT_OWN_CERTIFICATE, err.detail);
+	}
+	if (tls->fault.kind == FAULT_NONE)
+		return 0;
+	*fault = tls->fault;
 	return -1;
 }
 
-/* All the certificates that there are: the first is given to `first`, the
- * others to `more`. Returns how many, -1: one could not be used. */
-static int
-each_certificate(const char *pem, SSL_CTX *ctx,
-    bool (*use)(SSL_CTX *ctx, X509 *certificate, int i))
+const struct identity *
+tls_identity(const struct tls *tls)
 {
-	AUTO(BIO_freep) BIO *bio = open_text(pem);
-	int n = 0;
+	return &tls->identity;
+}
 
-	for (; bio != NULL; n++) {
-		AUTO(X509_freep)
-		X509 *certificate =
-		    PEM_read_bio_X509(bio, NULL, openssl_no_password, NULL);
+/* Where the server's certificate came before there was time for the CA. */
+static int
+verify_server(X509_STORE_CTX *store, void *arg)
+{
+	struct fault fault;
 
-		if (certificate == NULL)
-			break;
-		if (!use(ctx, certificate, n))
-			return -1;
+	if (tls_load(arg, &fault) != 0) {
+		X509_STORE_CTX_set_error(store, X509_V_ERR_UNSPECIFIED);
+		return 0;
 	}
-	/* The end of the text is no fault, anything else is. */
-	if (!openssl_pem_ended())
-		return -1;
-	if (n > 0)
-		ERR_clear_error();
-	return n;
+	return X509_verify_cert(store);
 }
 
-static bool
-use_ca(SSL_CTX *ctx, X509 *certificate, int i)
-{
-	(void)i;
-	return X509_STORE_add_cert(SSL_CTX_get_cert_store(ctx), certificate) ==
-	    1;
-}
-
-static bool
-use_own(SSL_CTX *ctx, X509 *certificate, int i)
-{
-	return (i == 0 ? SSL_CTX_use_certificate(ctx, certificate)
-		       : SSL_CTX_add1_chain_cert(ctx, certificate)) == 1;
-}
-
+/* RFC 8446 4.3.2: called if the server wants to see a certificate. */
 static int
-use_key(SSL_CTX *ctx, const char *pem)
+show_certificate(SSL *ssl, void *arg)
 {
-	AUTO(BIO_freep) BIO *bio = open_text(pem);
-	AUTO(EVP_PKEY_freep)
-	EVP_PKEY *key = bio != NULL
-	    ? PEM_read_bio_PrivateKey(bio, NULL, openssl_no_password, NULL)
-	    : NULL;
+	struct tls *tls = arg;
+	const struct identity *identity = &tls->identity;
+	struct fault fault;
 
-	return key != NULL && SSL_CTX_use_PrivateKey(ctx, key) == 1 &&
-		SSL_CTX_check_private_key(ctx) == 1
-	    ? 0
-	    : -1;
+	if (tls_load(tls, &fault) != 0)
+		return 0;
+	return SSL_use_cert_and_key(
+	    ssl, identity->certificate, identity->key, identity->chain, 1);
 }
 
 static void
 set_bounds(SSL_CTX *ctx)
 {
+	SSL_CTX_set_security_level(ctx, 2);
 	if (SSL_CTX_set_min_proto_version(ctx, TLS1_3_VERSION) != 1 ||
 	    SSL_CTX_set_max_proto_version(ctx, TLS1_3_VERSION) != 1)
 		die("OpenSSL has no TLS 1.3");
-	SSL_CTX_set_security_level(ctx, 2);
 	/* The hybrid group where the library has it (OpenSSL 3.5 on). */
 	if (SSL_CTX_set1_groups_list(
 		ctx, "X25519MLKEM768:X25519:P-256:P-384") != 1 &&
 	    SSL_CTX_set1_groups_list(ctx, "X25519:P-256:P-384") != 1)
 		die("OpenSSL has none of the groups");
-	SSL_CTX_set_verify(ctx, SSL_VERIFY_PEER, NULL);
+	ERR_clear_error();
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_mode(ctx,
 	    SSL_MODE_ENABLE_PARTIAL_WRITE |
@@ -117,29 +153,24 @@ set_bounds(SSL_CTX *ctx)
 	/* Head and body of a record in one read. */
 	SSL_CTX_set_read_ahead(ctx, 1);
 	SSL_CTX_set_default_read_buffer_len(ctx, READ_AHEAD);
-	X509_VERIFY_PARAM_set_flags(
-	    SSL_CTX_get0_param(ctx), X509_V_FLAG_PARTIAL_CHAIN);
 }
 
-SSL_CTX *
-tls_open(const struct context *context, struct fault *fault)
+void
+tls_warm(struct tls *tls)
 {
-	AUTO(SSL_CTX_freep) SSL_CTX *ctx = SSL_CTX_new(TLS_client_method());
-
-	if (ctx == NULL)
+	if (tls->ctx != NULL)
+		return;
+	tls->ctx = SSL_CTX_new(TLS_client_method());
+	if (tls->ctx == NULL)
 		die("OpenSSL: no context");
-	set_bounds(ctx);
-	ERR_clear_error();
-	if (each_certificate(context->ca, ctx, use_ca) < 1) {
-		fail(fault, FAULT_OWN_CA);
-		return NULL;
-	}
-	if (each_certificate(context->certificate, ctx, use_own) < 1 ||
-	    use_key(ctx, context->key) != 0) {
-		fail(fault, FAULT_OWN_CERTIFICATE);
-		return NULL;
-	}
-	return take(ctx);
+	set_bounds(tls->ctx);
+	SSL_CTX_set_app_data(tls->ctx, tls);
+	SSL_CTX_set_verify(tls->ctx, SSL_VERIFY_PEER, NULL);
+	SSL_CTX_set_cert_verify_callback(tls->ctx, verify_server, tls);
+	SSL_CTX_set_cert_cb(tls->ctx, show_certificate, tls);
+	/* Who believes in an intermediate CA alone need not have its root. */
+	X509_VERIFY_PARAM_set_flags(
+	    SSL_CTX_get0_param(tls->ctx), X509_V_FLAG_PARTIAL_CHAIN);
 }
 
 static bool
@@ -152,12 +183,14 @@ is_address(const char *host)
 }
 
 SSL *
-tls_start(SSL_CTX *ctx, const char *host, int fd)
+tls_start(struct tls *tls, const char *host, int fd)
 {
-	SSL *ssl = SSL_new(ctx);
 	X509_VERIFY_PARAM *param = NULL;
+	SSL *ssl = NULL;
 	bool ok;
 
+	tls_warm(tls);
+	ssl = SSL_new(tls->ctx);
 	if (ssl == NULL)
 		die("OpenSSL: no connection");
 	param = SSL_get0_param(ssl);
@@ -203,11 +236,14 @@ is_refusal(int reason)
 static struct fault
 explain_protocol(SSL *ssl, bool shaking)
 {
-	struct fault fault = {0};
+	const struct tls *tls = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+	struct fault fault = tls->fault;
 	unsigned long error = ERR_peek_error();
 	int reason = ERR_GET_REASON(error);
 	long verified = SSL_get_verify_result(ssl);
 
+	if (fault.kind != FAULT_NONE)
+		return fault;
 	if (shaking && verified != X509_V_OK)
 		fault_set(&fault, FAULT_STRANGER,
 		    X509_verify_cert_error_string(verified));

@@ -9,14 +9,33 @@
 
 #include "client/context.h"
 #include "client/fault.h"
+#include "client/identity.h"
+
+/* What all connections of a context share. */
+struct tls;
 
 /* Once, before OpenSSL is used and before threads. */
 void tls_setup(void);
 
-/* NULL: *fault says what of the context cannot be used. */
-SSL_CTX *tls_open(const struct context *context, struct fault *fault);
+/* Nothing is read or checked yet. The context is borrowed. */
+struct tls *tls_new(const struct context *context);
+void tls_free(struct tls *tls);
+
+/*
+ * A fresh process spends its time here, so there are two steps for whoever has
+ * something to wait for meanwhile; without them it is done where it is needed.
+ * tls_warm(): what our first flight needs, 1.3 ms; beside connecting.
+ * tls_load(): CA, certificate and key, which the server's answer needs, 0.7 ms;
+ * beside its flight. -1: *fault says what of the context cannot be used, now
+ * and ever.
+ */
+void tls_warm(struct tls *tls);
+int tls_load(struct tls *tls, struct fault *fault);
+/* After tls_load(): for what else is to be signed. */
+const struct identity *tls_identity(const struct tls *tls);
+
 /* For one connection to this host, a name or an address. */
-SSL *tls_start(SSL_CTX *ctx, const char *host, int fd);
+SSL *tls_start(struct tls *tls, const char *host, int fd);
 
 /*
  * What the end of SSL_do_handshake(), SSL_read() or SSL_write() with `result`

@@ -10,6 +10,7 @@
 #include "client/context_store.h"
 #include "client/credential.h"
 #include "client/exit_code.h"
+#include "client/identity.h"
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
@@ -322,12 +323,14 @@ import(const struct invocation *invocation, char **ret_name, struct err *err)
 	const char *wish = option_value(invocation, "name");
 	auto_free char *current = context_current();
 	auto_context context = {0};
+	auto_identity identity = {0};
 	const char *name = NULL;
 
 	if (load_any(invocation->operands[0], &context, err) != 0)
 		return -1;
 	name = wish != NULL ? wish : context.subject;
-	if (credential_check_pair(context.certificate, context.key, err) != 0)
+	if (identity_read(context.certificate, context.key, &identity, err) !=
+	    0)
 		return err_prefix(err, "%s", invocation->operands[0]);
 	if (context_save(
 		name, &context, option_flag(invocation, "replace"), err) != 0)

@@ -11,6 +11,7 @@
 #include "client/context_store.h"
 #include "client/doctor.h"
 #include "client/exit_code.h"
+#include "client/identity.h"
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
@@ -75,10 +76,11 @@ look_at_credentials(struct examination *examination)
 	auto_free char *renew = advice_token(context);
 	struct certificate_facts certificate, ca;
 	struct token_facts token;
+	auto_identity identity = {0};
 	struct err err;
 
-	if (credential_check_pair(context->certificate, context->key, &err) !=
-	    0)
+	if (identity_read(
+		context->certificate, context->key, &identity, &err) != 0)
 		add_err(examination, "key", &err, enroll);
 	if (credential_read_certificate(context->ca, &ca, &err) != 0)
 		add_err(examination, "CA", &err, enroll);

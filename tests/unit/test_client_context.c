@@ -459,13 +459,6 @@ test_credentials_say_what_they_are(void **state)
 	assert_int_equal(facts.expires_s, CREDENTIALS_NOW + 600);
 	assert_string_equal(facts.thumbprint, certificate.thumbprint);
 	assert_int_equal(
-	    credential_check_pair(certificate_pem, key_pem, &err), 0);
-	assert_int_equal(
-	    credential_check_pair(certificate_pem, other_key_pem, &err), -1);
-	assert_non_null(strstr(err.detail, "do not belong together"));
-	assert_int_equal(
-	    credential_check_pair(certificate_pem, "no key", &err), -1);
-	assert_int_equal(
 	    credential_read_certificate("no certificate", &certificate, &err),
 	    -1);
 }
