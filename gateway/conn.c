@@ -154,6 +154,7 @@ conn_completed(struct conn *conn)
 {
 	conn->exchange = NULL;
 	conn->completed = true;
+	conn->pair_readable = true;
 	worker_make_ready(conn->worker, conn);
 }
 
@@ -162,6 +163,7 @@ conn_drain(struct conn *conn)
 {
 	conn->last = true;
 	/* What has arrived already is heard. */
+	conn->readable = true;
 	if (conn->state == CONN_HANDSHAKE || conn->state == CONN_IDLE)
 		conn_advance(conn);
 	if (conn->state == CONN_HANDSHAKE)

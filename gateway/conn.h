@@ -62,6 +62,8 @@ struct conn {
 	uv_timer_t deadline;
 	unsigned handles; /* not closed yet */
 	int socket_events, pair_events; /* watched */
+	/* Reading may give something: it was not found empty since. */
+	bool readable, pair_readable;
 
 	struct buffer in; /* from the client, not yet MHD's */
 	struct buffer out; /* to the client, not yet the transport's */

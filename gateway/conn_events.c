@@ -2,6 +2,9 @@
  * What wakes a connection: its socket, its MHD side, its deadline; and what is
  * to be watched for next.
  */
+#include <errno.h>
+#include <sys/socket.h>
+
 #include "gateway/conn.h"
 #include "gateway/exchange.h"
 #include "gateway/worker.h"
@@ -29,7 +32,22 @@ on_socket(uv_poll_t *poll, int status, int events)
 	}
 	if ((events & UV_DISCONNECT) != 0)
 		conn->peer_gone = true;
+	if ((events & UV_READABLE) != 0)
+		conn->readable = true;
 	conn_advance(conn);
+}
+
+/* Between requests MHD has nothing to say: it has closed. (Or the event is
+ * older than the answer.) */
+static void
+judge_idle_pair(struct conn *conn)
+{
+	char byte;
+
+	if (recv(conn->pair, &byte, 1, MSG_PEEK) >= 0 || errno != EAGAIN)
+		conn_close_pair(conn);
+	else
+		conn->pair_readable = false;
 }
 
 static void
@@ -37,11 +55,15 @@ on_pair(uv_poll_t *poll, int status, int events)
 {
 	struct conn *conn = poll->data;
 
-	(void)events;
 	/* libuv has stopped watching; reading tells what is wrong. */
 	if (status < 0)
 		conn->pair_events = 0;
-	conn_advance(conn);
+	if (status < 0 || (events & UV_READABLE) != 0)
+		conn->pair_readable = true;
+	if (conn->state != CONN_BUSY)
+		judge_idle_pair(conn);
+	else
+		conn_advance(conn);
 }
 
 /* How long the runner or a task takes is not the connection's to judge. */
@@ -116,22 +138,22 @@ on_deadline(uv_timer_t *timer)
 	conn_advance(conn);
 }
 
+/* libuv takes a change of what is watched for to the kernel in two calls: in an
+ * ordinary request nothing changes. */
 static int
 wanted_of_socket(const struct conn *conn)
 {
+	bool is_busy = conn->state == CONN_BUSY;
 	int events = 0;
 
 	if (conn->wants_write || conn->out.len > 0)
 		events |= UV_WRITABLE;
-	if (conn->state == CONN_BUSY) {
-		if (!conn->input_ended && conn_busy_room(conn) > 0)
-			events |= UV_READABLE;
-		if (conn->worker->listener == LISTENER_PUBLIC &&
-		    !conn->peer_gone)
-			events |= UV_DISCONNECT;
-	} else if (conn->state != CONN_ENDING) {
+	if (conn->state == CONN_ENDING)
+		return events;
+	if (!is_busy || (!conn->input_ended && conn_busy_room(conn) > 0))
 		events |= UV_READABLE;
-	}
+	if (conn->worker->listener == LISTENER_PUBLIC && !conn->peer_gone)
+		events |= UV_DISCONNECT;
 	return events;
 }
 
@@ -140,7 +162,7 @@ wanted_of_pair(const struct conn *conn)
 {
 	int events = 0;
 
-	if (conn->state != CONN_BUSY || conn->pair_ended)
+	if (conn->pair_ended)
 		return 0;
 	if (conn->out.len == 0)
 		events |= UV_READABLE;

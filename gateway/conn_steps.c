@@ -37,6 +37,7 @@ step_handshake(struct conn *conn)
 		if (conn->judging != NULL)
 			conn->judge = conn->judging->serial;
 		snapshot_release(take(conn->judging));
+		conn->readable = true;
 		conn_become_idle(conn);
 		return true;
 	case IO_WANT_READ:
@@ -97,6 +98,7 @@ open_pair(struct conn *conn)
 	conn->pair = pair[0];
 	conn->pair_events = 0;
 	conn->pair_ended = false;
+	conn->pair_readable = false;
 	/* Takes the other end over in every case. */
 	if (http_add_connection_take(conn, pair[1]) < 0) {
 		conn_close_pair(conn);
@@ -213,8 +215,8 @@ accept_chunks(struct conn *conn)
 }
 
 /* Nothing more can come of a body that stands still because it is not read:
- * its client has closed the socket, and what the kernel still holds cannot be
- * all that is missing. (Of chunks nobody knows.) */
+ * its client has closed the socket, and what the kernel and the transport still
+ * hold cannot be all that is missing. (Of chunks nobody knows.) */
 static bool
 is_lost(const struct conn *conn)
 {
@@ -224,7 +226,7 @@ is_lost(const struct conn *conn)
 	    conn_busy_room(conn) > 0)
 		return false;
 	return conn->chunked || ioctl(conn->fd, FIONREAD, &held) < 0 ||
-	    conn->forward - conn->in.len > (uint64_t)held;
+	    conn->forward - conn->in.len > (uint64_t)held + TRANSPORT_HELD_MAX;
 }
 
 /* The body was cut off, or the client went while its answer was waited for. */

@@ -21,7 +21,7 @@ pump_read(struct conn *conn, size_t room)
 	struct worker *worker = conn->worker;
 	size_t len;
 
-	if (room == 0 || conn->input_ended)
+	if (room == 0 || conn->input_ended || !conn->readable)
 		return false;
 	conn->wants_write = false;
 	if (room > sizeof(worker->scratch))
@@ -32,6 +32,7 @@ pump_read(struct conn *conn, size_t room)
 		conn->arrived += len;
 		return true;
 	case IO_WANT_READ:
+		conn->readable = false;
 		return false;
 	case IO_WANT_WRITE:
 		conn->wants_write = true;
@@ -98,6 +99,7 @@ pump_forward(struct conn *conn)
 		 * the answer waits to be read. */
 		if (n < 0) {
 			conn->last = true;
+			conn->pair_readable = true;
 			conn->forward = 0;
 			conn->chunked = false;
 			buffer_done(&conn->in);
@@ -130,7 +132,11 @@ pump_answer_once(struct conn *conn)
 	ssize_t n =
 	    recv(conn->pair, worker->scratch, sizeof(worker->scratch), 0);
 
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+	if (n < 0 && errno == EINTR)
+		return false;
+	/* What is less than was asked for is all there is. */
+	conn->pair_readable = n == (ssize_t)sizeof(worker->scratch);
+	if (n < 0 && errno == EAGAIN)
 		return false;
 	if (n <= 0) {
 		conn->pair_ended = true;
@@ -160,7 +166,7 @@ pump_answer(struct conn *conn)
 
 	for (int i = 0; i < PUMP_ROUNDS; i++) {
 		if (conn->out.len > 0 || conn->pair < 0 || conn->pair_ended ||
-		    !pump_answer_once(conn))
+		    !conn->pair_readable || !pump_answer_once(conn))
 			break;
 		moved = true;
 	}

@@ -166,6 +166,8 @@ set_rules(SSL_CTX *context, const struct trust *trust, struct err *err)
 	SSL_CTX_set_cert_verify_callback(
 	    context, verify_peer, (void *)(uintptr_t)trust);
 	SSL_CTX_set_max_cert_list(context, PEER_CHAIN_BYTES_MAX);
+	/* A record in one call of read(2), not in two. */
+	SSL_CTX_set_read_ahead(context, 1);
 	SSL_CTX_set_mode(context,
 	    SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
 		SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
@@ -270,7 +272,12 @@ read_tls(struct conn *conn, void *data, size_t size, size_t *ret_len)
 
 	ERR_clear_error();
 	ret = SSL_read_ex(conn->ssl, data, size, ret_len);
-	return ret == 1 ? IO_OK : result_of(conn->ssl, ret);
+	if (ret != 1)
+		return result_of(conn->ssl, ret);
+	/* It reads ahead: what it does not hold has not come yet, and will be
+	 * told by the loop. */
+	conn->readable = SSL_has_pending(conn->ssl) == 1;
+	return IO_OK;
 }
 
 static enum io_result

@@ -26,6 +26,7 @@ read_plain(struct conn *conn, void *data, size_t size, size_t *ret_len)
 		return errno == EAGAIN || errno == EINTR ? IO_WANT_READ
 							 : IO_FAILED;
 	*ret_len = (size_t)n;
+	conn->readable = *ret_len == size;
 	return IO_OK;
 }
 

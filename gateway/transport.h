@@ -17,9 +17,14 @@ enum io_result {
 	IO_FAILED /* anything else, such as an end without close_notify */
 };
 
+/* Bytes that a transport has taken from the kernel and not given on, at most:
+ * TLS reads ahead. */
+#define TRANSPORT_HELD_MAX 32768
+
 struct transport {
 	/* IO_OK when data may flow. */
 	enum io_result (*handshake)(struct conn *conn);
+	/* Clears conn->readable where there is no more for now. */
 	enum io_result (*read)(
 	    struct conn *conn, void *data, size_t size, size_t *ret_len);
 	enum io_result (*write)(
