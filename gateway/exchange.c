@@ -208,18 +208,14 @@ void
 exchange_answer_json(
     struct exchange *exchange, unsigned status, const json_t *json)
 {
-	char *text;
-
 	if (json == NULL || status == MHD_HTTP_NO_CONTENT) {
 		exchange_answer_take(exchange, status,
 		    MHD_create_response_from_buffer(
 			0, NULL, MHD_RESPMEM_PERSISTENT));
 		return;
 	}
-	text = json_dumps(json, JSON_COMPACT | JSON_ENCODE_ANY);
-	if (text == NULL)
-		die("an answer cannot be written as JSON");
-	answer_text_take(exchange, status, text, "application/json");
+	answer_text_take(
+	    exchange, status, json_encode(json, NULL), "application/json");
 }
 
 static void

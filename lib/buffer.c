@@ -6,11 +6,14 @@
 
 #include <stdarg.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
+
+#define PRINTED_MAX 512 /* without memory of its own */
 
 static void
 grow(struct buffer *buffer, size_t needed)
@@ -49,16 +52,32 @@ buffer_append_string(struct buffer *buffer, const char *s)
 void
 buffer_printf(struct buffer *buffer, const char *format, ...)
 {
-	auto_free char *text = NULL;
+	char text[PRINTED_MAX];
+	auto_free char *longer = NULL;
 	va_list ap;
 	int n;
 
 	va_start(ap, format);
-	n = vasprintf(&text, format, ap);
+	n = vsnprintf(text, sizeof(text), format, ap);
 	va_end(ap);
+	if (n >= (int)sizeof(text)) {
+		va_start(ap, format);
+		n = vasprintf(&longer, format, ap);
+		va_end(ap);
+	}
 	if (n < 0)
 		die("out of memory: a formatted string");
-	buffer_append(buffer, text, (size_t)n);
+	buffer_append(buffer, longer != NULL ? longer : text, (size_t)n);
+}
+
+void
+buffer_cut(struct buffer *buffer, size_t len)
+{
+	if (len > buffer->len)
+		die("buffer_cut: %zu of %zu bytes", len, buffer->len);
+	buffer->len = len;
+	if (buffer->data != NULL)
+		buffer->data[len] = '\0';
 }
 
 void

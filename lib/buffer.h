@@ -25,6 +25,8 @@ void buffer_append(struct buffer *buffer, const void *data, size_t len);
 void buffer_append_string(struct buffer *buffer, const char *s);
 void buffer_printf(struct buffer *buffer, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
+/* Drops what stands behind the first len bytes. */
+void buffer_cut(struct buffer *buffer, size_t len);
 /* Drops len bytes from the front. */
 void buffer_consume(struct buffer *buffer, size_t len);
 /* The caller owns the bytes (never NULL); the buffer is empty again. */

@@ -75,6 +75,8 @@ int json_read_fields(const json_t *object, const char *path,
  * in it is a programmer's error. The caller frees. *ret_len may be NULL.
  */
 char *json_encode_canonical(const json_t *json, size_t *ret_len);
+/* The same with members in their order, for answers; real numbers may be. */
+char *json_encode(const json_t *json, size_t *ret_len);
 
 /* A file of at most `max` bytes, parsed; errors name the file. */
 json_t *json_parse_file(const char *path, size_t max, struct err *err);

@@ -148,7 +148,10 @@ add_logfmt(struct buffer *line, bool first, const char *key, const char *value)
 {
 	size_t len = strlen(value);
 
-	buffer_printf(line, "%s%s=", first ? "" : " ", key);
+	if (!first)
+		buffer_append(line, " ", 1);
+	buffer_append_string(line, key);
+	buffer_append(line, "=", 1);
 	if (len > VALUE_MAX || needs_quotes(value, len))
 		add_neutral(line, value);
 	else
@@ -158,7 +161,9 @@ add_logfmt(struct buffer *line, bool first, const char *key, const char *value)
 static void
 add_json(struct buffer *line, bool first, const char *key, const char *value)
 {
-	buffer_printf(line, "%s\"%s\":", first ? "{" : ",", key);
+	buffer_append(line, first ? "{\"" : ",\"", 2);
+	buffer_append_string(line, key);
+	buffer_append(line, "\":", 2);
 	add_neutral(line, value);
 }
 
@@ -171,13 +176,14 @@ add(struct buffer *line, const char *key, const char *value)
 	    [LOG_FORMAT_JSON] = add_json,
 	};
 
-	auto_buffer pair = BUFFER_INIT(LINE_MAX_BYTES);
+	size_t before = line->len;
 
-	/* A pair goes in whole or not at all, so that a line stays one. */
 	writers[settings.format](
-	    &pair, line->len == 0, key, value != NULL ? value : "");
-	if (!pair.full)
-		buffer_append(line, pair.data, pair.len);
+	    line, before == 0, key, value != NULL ? value : "");
+	/* A pair goes in whole or not at all, so that a line stays one. */
+	if (line->full)
+		buffer_cut(line, before);
+	line->full = false;
 }
 
 static void

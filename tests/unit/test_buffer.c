@@ -99,6 +99,36 @@ test_consume_drops_from_the_front(void **state)
 }
 
 static void
+test_cut_drops_from_the_end(void **state)
+{
+	auto_buffer buffer = BUFFER_INIT(8);
+
+	(void)state;
+	buffer_cut(&buffer, 0);
+	buffer_append_string(&buffer, "abcdef");
+	buffer_cut(&buffer, 6);
+	assert_string_equal(buffer.data, "abcdef");
+	buffer_cut(&buffer, 2);
+	assert_string_equal(buffer.data, "ab");
+	buffer_append_string(&buffer, "ghijkl");
+	assert_string_equal(buffer.data, "abghijkl");
+}
+
+static void
+test_long_and_short_texts_are_printed_whole(void **state)
+{
+	(void)state;
+	for (int len = 500; len < 530; len++) {
+		auto_buffer buffer = BUFFER_INIT(1000);
+
+		buffer_printf(&buffer, "<%0*d>", len - 2, 7);
+		assert_int_equal(buffer.len, len);
+		assert_int_equal(strlen(buffer.data), len);
+		assert_string_equal(buffer.data + len - 3, "07>");
+	}
+}
+
+static void
 test_take_hands_over_and_empties(void **state)
 {
 	auto_buffer buffer = BUFFER_INIT(16);
@@ -175,6 +205,14 @@ consume_too_much(void)
 }
 
 static void
+cut_too_little(void)
+{
+	auto_buffer buffer = BUFFER_INIT(8);
+
+	buffer_cut(&buffer, 1);
+}
+
+static void
 say_die(void)
 {
 	die("%s", "enough");
@@ -192,6 +230,7 @@ test_programmers_errors_end_the_process(void **state)
 	assert_true(survives(do_nothing));
 	assert_false(survives(say_die));
 	assert_false(survives(consume_too_much));
+	assert_false(survives(cut_too_little));
 	assert_false(survives(ask_for_an_overflow));
 }
 
@@ -205,6 +244,8 @@ main(void)
 	    cmocka_unit_test(test_append_of_a_huge_length_does_not_overflow),
 	    cmocka_unit_test(test_appending_its_own_growth_keeps_all_bytes),
 	    cmocka_unit_test(test_consume_drops_from_the_front),
+	    cmocka_unit_test(test_cut_drops_from_the_end),
+	    cmocka_unit_test(test_long_and_short_texts_are_printed_whole),
 	    cmocka_unit_test(test_take_hands_over_and_empties),
 	    cmocka_unit_test(test_alloc_of_nothing_is_not_null),
 	    cmocka_unit_test(test_alloc_bytes_copies_past_a_nul),

@@ -495,6 +495,37 @@ test_canonical_form_sorts_and_escapes(void **state)
 	assert_int_equal(len, sizeof(expected) - 1);
 }
 
+/* Against jansson's own writer. */
+static void
+test_answers_are_written_as_jansson_would(void **state)
+{
+	static const char *const texts[] = {
+	    "{}",
+	    "[]",
+	    "[{},[],[[1]]]",
+	    "{\"z\":[true,false,null,-9223372036854775808],\"a\":{\"b\":\"c\"}"
+	    "}",
+	    "{\"\xc3\xa9\":\"\\\"\\\\\\b\\f\\n\\r\\t\\u0001\x7f/\"}",
+	    "[0.5,1e300,-2.5]",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(texts); i++) {
+		auto_json *json =
+		    json_loads(texts[i], JSON_REJECT_DUPLICATES, NULL);
+		auto_free char *expected = json_dumps(json, JSON_COMPACT);
+		size_t len = 0;
+		auto_free char *written = json_encode(json, &len);
+		auto_json *again = json_loads(written, 0, NULL);
+
+		assert_non_null(json);
+		assert_int_equal(len, strlen(written));
+		assert_true(json_equal(json, again));
+		if (strpbrk(texts[i], ".") == NULL)
+			assert_string_equal(written, expected);
+	}
+}
+
 static void
 test_canonical_form_does_not_depend_on_order(void **state)
 {
@@ -542,6 +573,7 @@ main(void)
 		test_bounds_take_the_last_value_and_refuse_the_next),
 	    cmocka_unit_test(test_canonical_form_sorts_and_escapes),
 	    cmocka_unit_test(test_canonical_form_does_not_depend_on_order),
+	    cmocka_unit_test(test_answers_are_written_as_jansson_would),
 	    cmocka_unit_test(test_file_errors_name_the_file),
 	};
 

@@ -1,6 +1,8 @@
 /*
- * The one spelling of a JSON value: what is hashed and signed. The value is
- * our own, or has been read strictly; a real number in it is a defect.
+ * Writing a JSON value: in its one spelling, which is hashed and signed, and as
+ * it stands, for answers. (jansson's own writer looks for cycles by printing
+ * addresses: 35,000 instructions for an answer of 500 bytes, measured.) The
+ * value is our own, or has been read strictly: a tree.
  */
 #include <inttypes.h>
 #include <stdlib.h>
@@ -24,10 +26,10 @@ write_string(struct buffer *out, const char *text, size_t len)
 	for (const char *at = text; at < end; at++) {
 		const char *pair = shorts;
 
+		if ((unsigned char)*at >= 0x20 && *at != '"' && *at != '\\')
+			continue;
 		while (*pair != '\0' && *pair != *at)
 			pair += 2;
-		if (*pair == '\0' && (unsigned char)*at >= 0x20)
-			continue;
 		buffer_append(out, from, (size_t)(at - from));
 		from = at + 1;
 		if (*pair != '\0' && *at != '\0')
@@ -54,10 +56,34 @@ compare_members(const void *a, const void *b)
 	return strcmp(left->name, right->name);
 }
 
-static void write_value(struct buffer *out, json_t *json);
+static void write_value(struct buffer *out, json_t *json, bool sorted);
 
 static void
-write_object(struct buffer *out, json_t *object)
+write_member(struct buffer *out, const char *before, const char *name,
+    json_t *value, bool sorted)
+{
+	buffer_append_string(out, before);
+	write_string(out, name, strlen(name));
+	buffer_append(out, ":", 1);
+	write_value(out, value, sorted);
+}
+
+static void
+write_as_it_stands(struct buffer *out, json_t *object)
+{
+	const char *before = "";
+	const char *name = NULL;
+	json_t *value = NULL;
+
+	json_object_foreach(object, name, value)
+	{
+		write_member(out, before, name, value, false);
+		before = ",";
+	}
+}
+
+static void
+write_sorted(struct buffer *out, json_t *object)
 {
 	size_t count = json_object_size(object);
 	auto_free struct member *members = alloc_zero(count, sizeof(*members));
@@ -68,38 +94,43 @@ write_object(struct buffer *out, json_t *object)
 	json_object_foreach(object, name, value) members[n++] =
 	    (struct member){name, value};
 	qsort(members, count, sizeof(*members), compare_members);
+	for (size_t i = 0; i < count; i++)
+		write_member(out, i > 0 ? "," : "", members[i].name,
+		    members[i].value, true);
+}
+
+static void
+write_object(struct buffer *out, json_t *object, bool sorted)
+{
 	buffer_append(out, "{", 1);
-	for (size_t i = 0; i < count; i++) {
-		if (i > 0)
-			buffer_append(out, ",", 1);
-		write_string(out, members[i].name, strlen(members[i].name));
-		buffer_append(out, ":", 1);
-		write_value(out, members[i].value);
-	}
+	if (sorted)
+		write_sorted(out, object);
+	else
+		write_as_it_stands(out, object);
 	buffer_append(out, "}", 1);
 }
 
 static void
-write_array(struct buffer *out, json_t *array)
+write_array(struct buffer *out, json_t *array, bool sorted)
 {
 	buffer_append(out, "[", 1);
 	for (size_t i = 0; i < json_array_size(array); i++) {
 		if (i > 0)
 			buffer_append(out, ",", 1);
-		write_value(out, json_array_get(array, i));
+		write_value(out, json_array_get(array, i), sorted);
 	}
 	buffer_append(out, "]", 1);
 }
 
 static void
-write_value(struct buffer *out, json_t *json)
+write_value(struct buffer *out, json_t *json, bool sorted)
 {
 	switch (json_typeof(json)) {
 	case JSON_OBJECT:
-		write_object(out, json);
+		write_object(out, json, sorted);
 		return;
 	case JSON_ARRAY:
-		write_array(out, json);
+		write_array(out, json, sorted);
 		return;
 	case JSON_STRING:
 		write_string(
@@ -119,9 +150,11 @@ write_value(struct buffer *out, json_t *json)
 		buffer_append_string(out, "null");
 		return;
 	case JSON_REAL:
-		break;
+		if (sorted)
+			die("a real number has no canonical form");
+		buffer_printf(out, "%.17g", json_real_value(json));
+		return;
 	}
-	die("a real number has no canonical form");
 }
 
 char *
@@ -129,7 +162,18 @@ json_encode_canonical(const json_t *json, size_t *ret_len)
 {
 	auto_buffer out = BUFFER_INIT(SIZE_MAX);
 
-	write_value(&out, (json_t *)json);
+	write_value(&out, (json_t *)json, true);
+	if (ret_len != NULL)
+		*ret_len = out.len;
+	return buffer_take(&out);
+}
+
+char *
+json_encode(const json_t *json, size_t *ret_len)
+{
+	auto_buffer out = BUFFER_INIT(SIZE_MAX);
+
+	write_value(&out, (json_t *)json, false);
 	if (ret_len != NULL)
 		*ret_len = out.len;
 	return buffer_take(&out);
