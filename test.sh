@@ -61,19 +61,19 @@ clean_up() {
 	rm -rf --one-file-system "$work"
 }
 
-# promtool comes with a server that would start at every boot: its program is
+# Some tools come with a server that would start at every boot: the program is
 # taken out of the package instead.
-provide_promtool() {
-	local tools=$source_dir/build/tools
+provide() { # PACKAGE PATH
+	local tools=$source_dir/build/tools name=${2##*/}
 	PATH=$PATH:$tools
-	command -v promtool >/dev/null && return
+	command -v "$name" >/dev/null && return
 	mkdir -p "$tools" || return
 	(
-		cd "$work" && apt-get download --quiet=2 prometheus &&
-			dpkg-deb --fsys-tarfile prometheus_*.deb |
-			tar -xO ./usr/bin/promtool >"$tools/promtool.new"
-	) && chmod 0755 "$tools/promtool.new" &&
-		mv "$tools/promtool.new" "$tools/promtool"
+		cd "$work" && apt-get download --quiet=2 "$1" &&
+			dpkg-deb --fsys-tarfile "$1"_*.deb |
+			tar -xO ".$2" >"$tools/$name.new"
+	) && chmod 0755 "$tools/$name.new" &&
+		mv "$tools/$name.new" "$tools/$name"
 }
 
 build() {
@@ -118,7 +118,9 @@ packages_install "${packages_build[@]}" "${packages_run[@]}" \
 	"${packages_test[@]}" || fail 'packages could not be installed'
 work=$(mktemp -d /tmp/taskgate-test-XXXXXX) || exit
 chmod 0755 "$work"
-provide_promtool || fail 'promtool could not be provided'
+provide prometheus /usr/bin/promtool || fail 'promtool could not be provided'
+# Benchmarks compare with it.
+provide nginx /usr/sbin/nginx || fail 'nginx could not be provided'
 build || fail 'the build failed'
 # A group that is nobody's: only processes that are given it get in.
 engine_start "$work/engine/state" "$work/engine/run" 59999 ||

@@ -55,7 +55,9 @@ def show_bytes(number):
 def show_time(seconds):
     if seconds >= 1:
         return f"{seconds:.2f} s"
-    return f"{show(seconds * 1000)} ms"
+    if seconds >= 0.001:
+        return f"{show(seconds * 1000)} ms"
+    return f"{show(seconds * 1000000)} µs"
 
 
 class Table:
@@ -161,6 +163,7 @@ class Bench:
 
     def run(self, only):
         # They use this module.
+        import bench_gateway
         import bench_memory
         import bench_output
         import bench_store
@@ -172,6 +175,10 @@ class Bench:
             "idle": bench_memory.idle,
             "output": bench_output.output,
             "store": bench_store.store,
+            "http": bench_gateway.http,
+            "handshake": bench_gateway.handshake,
+            "memory": bench_gateway.memory,
+            "flood": bench_gateway.flood,
         }
         for name in only or ():
             if name not in benchmarks:

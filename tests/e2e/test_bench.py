@@ -42,6 +42,17 @@ class TestBench(unittest.TestCase):
             self.assertGreater(row["value"], 0, row)
             self.assertIsNone(row["verdict"], row)
 
+    def test_the_gateway_is_compared_with_nginx(self):
+        done = self.run_bench("-o", "json", *(
+            word for name in ("http", "handshake", "memory", "flood")
+            for word in ("--only", name)))
+        self.assertEqual(done.returncode, 0, done.stderr)
+        rows = json.loads(done.stdout)["rows"]
+        self.assertEqual(
+            [row["at_most"] for row in rows], [2, 1.2, 1.5, 2])
+        for row in rows:
+            self.assertGreater(row["value"], 0, row)
+
     def test_what_is_not_there_is_said(self):
         done = self.run_bench("--only", "nothing")
         self.assertEqual(done.returncode, 1)
