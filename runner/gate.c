@@ -199,7 +199,7 @@ begin_search(struct search *found, const char *task)
 	struct search *search;
 
 	if (live != NULL) {
-		give_found(found, live, &live->data);
+		give_found(found, live, live->data);
 		return;
 	}
 	search = alloc_zero(1, sizeof(*search));
@@ -295,7 +295,7 @@ void
 gate_reply_task(struct question *question, int status,
     const struct task_data *data, bool inline_output)
 {
-	const struct runner *runner = question->runner;
+	struct runner *runner = question->runner;
 	const struct task *live = tasks_find(&runner->tasks, data->id);
 	struct task_standing standing;
 	json_t *task = task_render(
@@ -350,7 +350,7 @@ gate_wait_task(struct question *question, struct task *task, int64_t wait_ms,
 {
 	/* Whoever asked has gone meanwhile. */
 	if (question->peer == NULL) {
-		gate_reply_task(question, status, &task->data, false);
+		gate_reply_task(question, status, task->data, false);
 		return;
 	}
 	question->status = status;

@@ -80,7 +80,7 @@ reply_list(struct question *question, json_t *tasks, const char *last)
 static void
 reply_page(struct page *page)
 {
-	const struct runner *runner = page->question->runner;
+	struct runner *runner = page->question->runner;
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < page->nrows; i++) {
@@ -89,7 +89,7 @@ reply_page(struct page *page)
 		struct task_standing standing;
 
 		json_array_append_new(list,
-		    live != NULL ? task_render(&live->data,
+		    live != NULL ? task_render(live->data,
 				       tasks_standing(live, &standing))
 				 : task_render(&page->rows[i], NULL));
 	}
@@ -133,32 +133,32 @@ static void
 list_live(struct question *question, const struct task_query *query,
     enum task_state state)
 {
-	const struct task *task = question->runner->tasks.newest;
+	struct task *task = question->runner->tasks.newest;
 	const struct task *last = NULL;
 	json_t *list = json_array();
 	size_t bytes = 0;
 	bool more = false;
 
 	for (; task != NULL && !more; task = task->older) {
-		const struct task_data *data = &task->data;
 		struct task_standing standing;
 
-		if (data->facts.state != state ||
+		if (task_state(task) != state ||
 		    (query->before[0] != '\0' &&
-			strcmp(data->id, query->before) >= 0) ||
+			strcmp(task->id, query->before) >= 0) ||
 		    (query->subject[0] != '\0' &&
-			strcmp(data->owner.subject, query->subject) != 0))
+			strcmp(task_subject(task), query->subject) != 0))
 			continue;
 		more = (int64_t)json_array_size(list) == query->limit ||
 		    bytes > PAGE_BYTES_MAX;
 		if (more)
 			break;
-		bytes += weigh(data);
-		json_array_append_new(
-		    list, task_render(data, tasks_standing(task, &standing)));
+		task_wake(task);
+		bytes += weigh(task->data);
+		json_array_append_new(list,
+		    task_render(task->data, tasks_standing(task, &standing)));
 		last = task;
 	}
-	reply_list(question, list, more ? last->data.id : NULL);
+	reply_list(question, list, more ? last->id : NULL);
 }
 
 /* -- the message */

@@ -86,7 +86,7 @@ submitted(
 		gate_wait_task(
 		    proposal->question, task, proposal->wait_ms, 201, true);
 	else
-		gate_reply_task(proposal->question, 201, &task->data, false);
+		gate_reply_task(proposal->question, 201, task->data, false);
 	free_proposal(proposal);
 }
 

@@ -283,8 +283,8 @@ reply_pipe(struct question *question, const struct output_request *request,
 	auto_fd int fd = -1;
 	struct err err = {0};
 
-	if (output_follow(live->output, request->stream, request->offset, &fd,
-		&err) != 0) {
+	if (task_follow(live, request->stream, request->offset, &fd, &err) !=
+	    0) {
 		gate_refuse(question, &err);
 		return;
 	}
@@ -297,7 +297,7 @@ output_found(struct question *question, void *arg, struct task *live,
 {
 	auto_free struct output_request *request = arg;
 
-	if (live != NULL && live->output != NULL && request->follow)
+	if (live != NULL && request->follow)
 		reply_pipe(question, request, live);
 	else
 		reply_file(question, request, data);

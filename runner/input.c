@@ -13,7 +13,7 @@
 static void
 note(struct task *task)
 {
-	struct task_stdin *input = &task->data.facts.input;
+	struct task_stdin *input = &task->data->facts.input;
 
 	input->received = (int64_t)sandbox_input_received(task->sandbox);
 	input->ended = sandbox_input_has_ended(task->sandbox);
@@ -23,7 +23,7 @@ note(struct task *task)
 static void
 feed_inline(struct task *task)
 {
-	const struct request *request = &task->data.request;
+	const struct request *request = &task->data->request;
 	struct sandbox *sandbox = task->sandbox;
 	size_t sent = (size_t)sandbox_input_received(sandbox);
 	size_t len = sandbox_input_room(sandbox);
@@ -43,16 +43,16 @@ feed_inline(struct task *task)
 static bool
 is_fed(const struct task *task)
 {
-	return task->data.facts.state == TASK_RUNNING && !task->adopting &&
+	return task->data->facts.state == TASK_RUNNING && !task->adopting &&
 	    !task->ending;
 }
 
 static int
 check(const struct task *task, int64_t offset, struct err *err)
 {
-	const struct task_stdin *input = &task->data.facts.input;
+	const struct task_stdin *input = &task->data->facts.input;
 
-	if (task->data.request.stdin_mode != REQUEST_STDIN_STREAM)
+	if (task->data->request.stdin_mode != REQUEST_STDIN_STREAM)
 		return err_set(err, ERR_CONFLICT,
 		    "the task has no standard input to be sent");
 	if (task->ending || task->exited)
@@ -77,7 +77,7 @@ check(const struct task *task, int64_t offset, struct err *err)
 static void
 tell(const struct task *task, struct tasks_input *ret)
 {
-	const struct task_stdin *input = &task->data.facts.input;
+	const struct task_stdin *input = &task->data->facts.input;
 
 	*ret = (struct tasks_input){input->received, input->ended};
 }
@@ -107,9 +107,9 @@ int
 tasks_input_write(
     struct task *task, const void *data, size_t len, struct err *err)
 {
-	const int64_t most = task->data.limits[LIMIT_STDIN];
+	const int64_t most = task->data->limits[LIMIT_STDIN];
 
-	if ((int64_t)len > most - task->data.facts.input.received) {
+	if ((int64_t)len > most - task->data->facts.input.received) {
 		task->uploading = false;
 		err_set(err, ERR_TOO_LARGE,
 		    "more standard input than the task's limit of %" PRId64
@@ -157,7 +157,7 @@ tasks_input_abort(struct task *task)
 void
 input_feed(struct task *task)
 {
-	switch (task->data.request.stdin_mode) {
+	switch (task->data->request.stdin_mode) {
 	case REQUEST_STDIN_NONE:
 		return;
 	case REQUEST_STDIN_INLINE:

@@ -33,6 +33,7 @@ tasks_open(struct tasks *tasks, const struct queue_bounds *bounds)
 	table_init(&tasks->by_id);
 	table_init(&tasks->accepting);
 	tasks->oldest = tasks->newest = NULL;
+	tasks->tired = NULL;
 	tasks->count = 0;
 	tasks->starting_cold = 0;
 	tasks->recovered = true;
@@ -46,9 +47,13 @@ tasks_open(struct tasks *tasks, const struct queue_bounds *bounds)
 }
 
 struct task *
-tasks_find(const struct tasks *tasks, const char *id)
+tasks_find(struct tasks *tasks, const char *id)
 {
-	return table_find(&tasks->by_id, id);
+	struct task *task = table_find(&tasks->by_id, id);
+
+	if (task != NULL)
+		task_wake(task);
+	return task;
 }
 
 /* RFC 9562 6.2: ids of one millisecond need not be in order by themselves. */
@@ -76,25 +81,22 @@ tasks_make_id(struct tasks *tasks, int64_t now_ms, char ret[UUID_TEXT])
 
 /* What the queue counts of a task. */
 static struct queue_entry
-task_entry(const struct task_data *data, int64_t request_bytes)
+task_entry(const int64_t limits[LIMIT_COUNT], int64_t request_bytes)
 {
 	return (struct queue_entry){
 	    .bytes = request_bytes,
-	    .memory_bytes = data->limits[LIMIT_MEMORY],
-	    .cpus = data->limits[LIMIT_CPUS],
+	    .memory_bytes = limits[LIMIT_MEMORY],
+	    .cpus = limits[LIMIT_CPUS],
 	};
 }
 
-struct task *
-task_new_take(
-    struct tasks *tasks, struct task_data *data, int64_t request_bytes)
+static struct task *
+new_task(struct tasks *tasks, const char id[UUID_TEXT])
 {
 	struct task *task = alloc_zero(1, sizeof(*task));
 
-	task->data = *data;
-	*data = (struct task_data){0};
+	memcpy(task->id, id, UUID_TEXT);
 	task->tasks = tasks;
-	task->entry = task_entry(&task->data, request_bytes);
 	task->deadline_ms = TASK_UNKNOWN;
 	task->kill_ms = TASK_UNKNOWN;
 	if (uv_timer_init(tasks->loop, &task->timer) != 0)
@@ -103,12 +105,36 @@ task_new_take(
 	return task;
 }
 
+struct task *
+task_new_take(
+    struct tasks *tasks, struct task_data *data, int64_t request_bytes)
+{
+	struct task *task = new_task(tasks, data->id);
+
+	task->entry = task_entry(data->limits, request_bytes);
+	task->data = alloc_zero(1, sizeof(*task->data));
+	*task->data = *data;
+	*data = (struct task_data){0};
+	return task;
+}
+
+struct task *
+task_new_packed_take(
+    struct tasks *tasks, const char id[UUID_TEXT], struct task_pack *pack)
+{
+	struct task *task = new_task(tasks, id);
+
+	task->entry = task_entry(pack->limits, (int64_t)pack->request_bytes);
+	task->pack = pack;
+	return task;
+}
+
 void
 task_link(struct task *task)
 {
 	struct tasks *tasks = task->tasks;
 
-	table_add(&tasks->by_id, task->data.id, task);
+	table_add(&tasks->by_id, task->id, task);
 	task->older = tasks->newest;
 	if (tasks->newest != NULL)
 		tasks->newest->newer = task;
@@ -123,7 +149,7 @@ unlink_task(struct task *task)
 {
 	struct tasks *tasks = task->tasks;
 
-	if (table_remove(&tasks->by_id, task->data.id) == NULL)
+	if (table_remove(&tasks->by_id, task->id) == NULL)
 		return;
 	if (task->older != NULL)
 		task->older->newer = task->newer;
@@ -156,8 +182,9 @@ task_forget(struct task *task)
 	if (task->files != NULL)
 		files_free(take(task->files));
 	/* Of an end that never became durable. */
-	if (task->data.facts.files == NULL)
-		json_decref(task->end.files);
+	if (task->end != NULL && task->data->facts.files == NULL)
+		json_decref(task->end->files);
+	task_stay_awake(task);
 	task->forgotten = true;
 	uv_close((uv_handle_t *)&task->timer, on_timer_closed);
 }
@@ -167,25 +194,21 @@ task_free_if_unused(struct task *task)
 {
 	if (!task->forgotten || !task->timer_closed || task->users > 0)
 		return;
-	task_data_done(&task->data);
+	if (task->data != NULL)
+		task_data_done(task->data);
+	free(task->data);
+	free(task->pack);
+	free(task->end);
 	free(task);
 }
 
 /* -- acceptance */
 
-/* From here on it can be followed. */
-static void
-open_output(struct task *task)
-{
-	task->output = output_new(task->tasks->outputs, task->data.id,
-	    task->data.limits[LIMIT_OUTPUT]);
-}
-
 void
 task_wait(struct task *task)
 {
-	open_output(task);
 	queue_push(&task->tasks->queue, &task->entry);
+	task_tire(task);
 }
 
 /* Whether this is the only one of its key that is on its way: those that come
@@ -198,7 +221,7 @@ note_key(struct task *task, const char *key)
 
 	if (key == NULL)
 		return true;
-	name = alloc_printf("%s %s", task->data.owner.subject, key);
+	name = alloc_printf("%s %s", task->data->owner.subject, key);
 	if (table_find(&tasks->accepting, name) != NULL)
 		return false;
 	task->key = take(name);
@@ -220,7 +243,8 @@ tasks_submit_take(struct tasks *tasks, struct task_data *data,
     const struct task_submission *submission, struct err *err)
 {
 	AUTO(task_data_done) struct task_data own = *data;
-	struct queue_entry entry = task_entry(&own, submission->request_bytes);
+	struct queue_entry entry =
+	    task_entry(own.limits, submission->request_bytes);
 	struct task *task;
 
 	*data = (struct task_data){0};
@@ -278,13 +302,13 @@ take_in(struct task *task)
 	task->tasks->counters.accepted++;
 	task_link(task);
 	if (task->entry.standing == QUEUE_RUNNING) {
-		open_output(task);
+		task_open_output(task);
 		task_go(task);
 	} else {
 		task_wait(task);
 	}
-	log_info("task.accepted", "task", task->data.id, "subject",
-	    task->data.owner.subject, "rule", task->data.rule, NULL);
+	log_info("task.accepted", "task", task->data->id, "subject",
+	    task->data->owner.subject, "rule", task->data->rule, NULL);
 }
 
 void
@@ -332,10 +356,11 @@ static void
 on_waited(uv_timer_t *timer)
 {
 	struct task_waiter *waiter = timer->data;
-	const struct task *task = waiter->task;
+	struct task *task = waiter->task;
 
 	remove_waiter(waiter);
-	waiter->done(waiter->arg, &task->data);
+	task_wake(task);
+	waiter->done(waiter->arg, task->data);
 }
 
 struct task_waiter *
@@ -369,7 +394,8 @@ task_tell_waiters(struct task *task)
 		struct task_waiter *waiter = task->waiters;
 
 		remove_waiter(waiter);
-		waiter->done(waiter->arg, &task->data);
+		task_wake(task);
+		waiter->done(waiter->arg, task->data);
 	}
 }
 
@@ -408,6 +434,7 @@ on_again(uv_timer_t *again)
 			task_write_end(task);
 	}
 	tasks_dispatch(tasks);
+	tasks_rest(tasks);
 }
 
 size_t

@@ -19,6 +19,7 @@
 #include "runner/sandbox.h"
 #include "runner/store.h"
 #include "runner/task.h"
+#include "runner/task_pack.h"
 #include "runner/task_store.h"
 
 /* Requests that wait in memory, all together. */
@@ -26,9 +27,13 @@
 
 struct task_waiter;
 
+/* One that waits rests: most of it is packed away soon, until task_wake(). */
 struct task {
-	struct task_data data; /* facts as they may be told */
+	char id[UUID_TEXT];
+	struct task_data *data; /* facts as they may be told; NULL: it rests */
 	/* the rest is runner/tasks*.c's: */
+	struct task_pack *pack; /* of one that rests */
+	struct task *next_tired, **tired_at; /* not in that list: NULL */
 	struct tasks *tasks;
 	struct task *older, *newer;
 	struct queue_entry entry;
@@ -54,7 +59,7 @@ struct task {
 	bool held; /* the store refused the end: to be tried again */
 	bool was_held; /* the log has it already */
 	int digesting; /* what is still to be hashed before the end */
-	struct task_facts end;
+	struct task_facts *end; /* NULL: not known yet */
 	bool timed_out;
 	bool overdue; /* it was, before it was heard of: KILL ended it then */
 	uv_timer_t timer;
@@ -97,6 +102,7 @@ struct tasks {
 	struct table by_id;
 	struct table accepting; /* by subject and key */
 	struct task *oldest, *newest;
+	struct task *tired; /* wait, and do not rest yet */
 	size_t count;
 	size_t held; /* of these, ends that the store refused */
 	uv_timer_t again; /* held ends, and a recovery that failed */
@@ -124,7 +130,16 @@ void tasks_hand_over(struct tasks *tasks);
 size_t tasks_busy(const struct tasks *tasks);
 /* Those whose end is not durable alone. */
 size_t tasks_ending(const struct tasks *tasks);
-struct task *tasks_find(const struct tasks *tasks, const char *id);
+/* Awake. */
+struct task *tasks_find(struct tasks *tasks, const char *id);
+/* Its data is there until control is back in the loop. */
+void task_wake(struct task *task);
+/* Also of one that rests. */
+enum task_state task_state(const struct task *task);
+const char *task_subject(const struct task *task);
+/* A pipe's reading end, also of what did not start yet; as output_follow(). */
+int task_follow(struct task *task, enum stream stream, int64_t offset,
+    int *ret_fd, struct err *err);
 
 /* Later than every id before. */
 void tasks_make_id(struct tasks *tasks, int64_t now_ms, char ret[UUID_TEXT]);

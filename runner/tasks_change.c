@@ -42,7 +42,7 @@ static int
 run_accept(struct store_op *op, struct database *database, struct err *err)
 {
 	struct change *change = (struct change *)op;
-	const struct task_data *data = &change->task->data;
+	const struct task_data *data = change->task->data;
 	int found = 0;
 
 	if (change->key != NULL)
@@ -74,7 +74,7 @@ run_start(struct store_op *op, struct database *database, struct err *err)
 	struct change *change = (struct change *)op;
 
 	if (task_store_start(
-		database, change->task->data.id, &change->facts, err) != 0)
+		database, change->task->data->id, &change->facts, err) != 0)
 		return -1;
 	return change->entry == NULL
 	    ? 0
@@ -89,7 +89,7 @@ run_cancel(struct store_op *op, struct database *database, struct err *err)
 	const struct task_facts *facts = &change->facts;
 
 	if (facts->cancelled &&
-	    task_store_cancel(database, change->task->data.id,
+	    task_store_cancel(database, change->task->data->id,
 		facts->detail[0] != '\0' ? facts->detail : NULL, err) != 0)
 		return -1;
 	return audit_append(database, change->entry, err);
@@ -100,7 +100,7 @@ run_end(struct store_op *op, struct database *database, struct err *err)
 {
 	struct change *change = (struct change *)op;
 
-	if (task_store_finish(database, change->task->data.id, &change->facts,
+	if (task_store_finish(database, change->task->data->id, &change->facts,
 		change->request, err) != 0)
 		return -1;
 	return audit_append(database, change->entry, err);
@@ -214,22 +214,22 @@ static struct audit_entry *
 new_entry(const struct task *task, enum event event)
 {
 	struct audit_entry *entry =
-	    audit_entry_new(event, clock_wall_ms(), task->data.policy_sha256);
+	    audit_entry_new(event, clock_wall_ms(), task->data->policy_sha256);
 
-	entry->principal = render_owner(&task->data.owner);
-	entry->object = json_pack("{s:s}", "task", task->data.id);
-	entry->rule = alloc_string(task->data.rule);
+	entry->principal = render_owner(&task->data->owner);
+	entry->object = json_pack("{s:s}", "task", task->data->id);
+	entry->rule = alloc_string(task->data->rule);
 	return entry;
 }
 
 static struct audit_entry *
 new_start_entry(const struct task *task)
 {
-	const struct task_facts *facts = &task->data.facts;
+	const struct task_facts *facts = &task->data->facts;
 	struct audit_entry *entry = new_entry(task, EVENT_TASK_STARTED);
 
 	audit_set_message(entry, "A task of %s was started in container %.12s",
-	    task->data.owner.subject, facts->container);
+	    task->data->owner.subject, facts->container);
 	json_object_set_new(
 	    entry->object, "image_id", audit_text(facts->image_id));
 	json_object_set_new(
@@ -246,10 +246,10 @@ note_start(struct change *change, int64_t wall_ms)
 {
 	struct task *task = change->task;
 
-	change->facts = task->data.facts;
+	change->facts = task->data->facts;
 	change->facts.started_ms = wall_ms;
 	change->facts.deadline_ms =
-	    wall_ms + 1000 * task->data.limits[LIMIT_TIMEOUT];
+	    wall_ms + 1000 * task->data->limits[LIMIT_TIMEOUT];
 	change->facts.starting_us = clock_boot_us() - task->turn_us;
 	change->facts.state = TASK_RUNNING;
 }
@@ -262,11 +262,11 @@ tasks_change_accept(struct task *task, const struct task_submission *submission)
 	    new_change(task, entry, run_accept, accept_done);
 
 	audit_set_message(entry, "A task of %s was accepted by rule %s",
-	    task->data.owner.subject, task->data.rule);
+	    task->data->owner.subject, task->data->rule);
 	json_object_set_new(entry->object, "request_sha256",
-	    json_string(task->data.request_sha256));
+	    json_string(task->data->request_sha256));
 	json_object_set_new(
-	    entry->object, "limits", task_limits_write(task->data.limits));
+	    entry->object, "limits", task_limits_write(task->data->limits));
 	entry->untrusted = json_incref(submission->untrusted);
 	change->submission = *submission;
 	if (submission->key != NULL)
@@ -296,7 +296,7 @@ tasks_change_cancel(struct task *task, struct audit_entry *entry,
 	struct change *change =
 	    new_change(task, entry, run_cancel, cancel_done);
 
-	change->facts = task->data.facts;
+	change->facts = task->data->facts;
 	change->done = done;
 	change->arg = arg;
 	store_submit(task->tasks->store, &change->op);
@@ -316,11 +316,11 @@ render_files(const json_t *files)
 static json_t *
 render_end(const struct task *task)
 {
-	struct task_data copy = task->data;
+	struct task_data copy = *task->data;
 	json_t *object;
 
 	/* Borrowed: nothing of it is given back. */
-	copy.facts = task->end;
+	copy.facts = *task->end;
 	object = task_render(&copy, NULL);
 	json_object_set_new(object, "task", json_string(copy.id));
 	/* What the client wrote is in the record of the acceptance. */
@@ -341,19 +341,19 @@ tasks_change_end(struct task *task, task_changed *done)
 {
 	struct audit_entry *entry = new_entry(task, EVENT_TASK_FINISHED);
 	struct change *change = new_change(task, entry, run_end, change_done);
-	const char *outcome = task_outcome_text(task->end.outcome);
+	const char *outcome = task_outcome_text(task->end->outcome);
 
 	json_decref(entry->object);
 	entry->object = render_end(task);
 	entry->outcome = alloc_string(outcome);
-	audit_set_message(
-	    entry, "A task of %s ended: %s", task->data.owner.subject, outcome);
+	audit_set_message(entry, "A task of %s ended: %s",
+	    task->data->owner.subject, outcome);
 	/* An engine repeats names that a client chose. */
-	if (task->end.detail[0] != '\0')
+	if (task->end->detail[0] != '\0')
 		entry->untrusted =
-		    json_pack("{s:o}", "detail", audit_text(task->end.detail));
-	change->facts = task->end;
-	change->request = task_request_scrub(&task->data.request);
+		    json_pack("{s:o}", "detail", audit_text(task->end->detail));
+	change->facts = *task->end;
+	change->request = task_request_scrub(&task->data->request);
 	change->changed = done;
 	store_submit(task->tasks->store, &change->op);
 }

@@ -27,8 +27,11 @@ void tasks_change_end(struct task *task, task_changed *done);
 /* tasks.c */
 struct task *task_new_take(
     struct tasks *tasks, struct task_data *data, int64_t request_bytes);
+/* Of an earlier life; it rests. */
+struct task *task_new_packed_take(
+    struct tasks *tasks, const char id[UUID_TEXT], struct task_pack *pack);
 void task_link(struct task *task);
-/* It is in its line, and can be followed. */
+/* It is in its line. */
 void task_wait(struct task *task);
 void task_tell_waiters(struct task *task);
 void task_forget(struct task *task);
@@ -37,6 +40,13 @@ void task_free_if_unused(struct task *task);
 /* Within tasks_change_accept(). */
 void tasks_accepted(struct task *task, const struct err *err,
     const char *existing, bool same, const struct task_submission *submission);
+
+/* tasks_rest.c */
+/* It waits: may rest soon. */
+void task_tire(struct task *task);
+void task_stay_awake(struct task *task);
+/* Those that may, and nobody works on. */
+void tasks_rest(struct tasks *tasks);
 
 /* tasks_turn.c */
 bool tasks_may_start(const struct tasks *tasks);
@@ -56,6 +66,8 @@ void tasks_tell_pool(struct tasks *tasks);
 void task_close_inputs(struct task *task);
 
 /* tasks_run.c */
+/* From here on it can be followed. */
+void task_open_output(struct task *task);
 extern const struct sandbox_events task_sandbox_events;
 void task_step_to(struct task *task, enum task_event event);
 /* What is to be known of a sandbox that waits. */

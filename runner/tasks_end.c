@@ -14,10 +14,10 @@
 static void
 log_end(const struct task *task)
 {
-	const struct task_facts *facts = &task->data.facts;
+	const struct task_facts *facts = &task->data->facts;
 
-	log_info("task.finished", "task", task->data.id, "subject",
-	    task->data.owner.subject, "outcome",
+	log_info("task.finished", "task", task->data->id, "subject",
+	    task->data->owner.subject, "outcome",
 	    task_outcome_text(facts->outcome), NULL);
 }
 
@@ -29,17 +29,16 @@ end_written(struct task *task, const struct err *err)
 	if (err != NULL) {
 		if (!task->was_held)
 			log_failure(LOG_LEVEL_ERROR, "task.end_held", err,
-			    "task", task->data.id, NULL);
+			    "task", task->data->id, NULL);
 		task->held = true;
 		tasks->held++;
 		task->was_held = true;
 		return;
 	}
-	task->end.ending_us = clock_boot_us() - task->ended_us;
-	task->data.facts = task->end;
-	tasks->counters.finished[task->end.outcome]++;
-	if (task->output != NULL)
-		output_end(task->output);
+	task->end->ending_us = clock_boot_us() - task->ended_us;
+	task->data->facts = *task->end;
+	tasks->counters.finished[task->end->outcome]++;
+	output_end(task->output);
 	task_tell_waiters(task);
 	/* Behind the replies: removing it takes its time. */
 	log_end(task);
@@ -75,7 +74,7 @@ task_leave_place(struct task *task)
 static void
 take_output(struct task *task, const struct sandbox_end *end)
 {
-	struct task_facts *facts = &task->end;
+	struct task_facts *facts = task->end;
 
 	for (int i = 0; i < STREAM_COUNT; i++) {
 		enum stream stream = (enum stream)i;
@@ -87,22 +86,22 @@ take_output(struct task *task, const struct sandbox_end *end)
 	}
 	facts->truncated |= output_is_truncated(task->output);
 	if (output_failure(task->output) != NULL)
-		log_error("task.output_lost", "task", task->data.id, "reason",
+		log_error("task.output_lost", "task", task->data->id, "reason",
 		    output_failure(task->output), NULL);
 }
 
 static void
 take_digests(struct task *task)
 {
-	for (int i = 0; task->output != NULL && i < STREAM_COUNT; i++)
-		memcpy(task->end.output_sha256[i],
+	for (int i = 0; i < STREAM_COUNT; i++)
+		memcpy(task->end->output_sha256[i],
 		    output_sha256(task->output, (enum stream)i), SHA256_HEX);
 	if (task->files == NULL)
 		return;
 	if (files_failure(task->files) != NULL)
-		log_error("task.files_lost", "task", task->data.id, "reason",
+		log_error("task.files_lost", "task", task->data->id, "reason",
 		    files_failure(task->files), NULL);
-	task->end.files = files_render(task->files);
+	task->end->files = files_render(task->files);
 }
 
 static void
@@ -119,11 +118,8 @@ digested(void *arg)
 static void
 digest(struct task *task)
 {
-	task->digesting = 1;
-	if (task->output != NULL) {
-		task->digesting++;
-		output_digest(task->output, digested, task);
-	}
+	task->digesting = 2;
+	output_digest(task->output, digested, task);
 	if (task->files != NULL) {
 		task->digesting++;
 		files_digest(task->files, digested, task);
@@ -136,18 +132,18 @@ digest(struct task *task)
 static void
 decide(struct task *task, const struct sandbox_end *end)
 {
-	auto_free char *why = alloc_string(task->data.facts.detail);
+	auto_free char *why = alloc_string(task->data->facts.detail);
 	const struct task_end_context context = {
-	    .cancelled = task->data.facts.cancelled,
+	    .cancelled = task->data->facts.cancelled,
 	    .timed_out = task->timed_out,
 	    .overdue = task->overdue,
 	    .detail = *why != '\0' ? why : NULL,
 	};
 
-	task->end = task->data.facts;
-	task_facts_end(&task->end, end, &context, clock_wall_ms());
-	if (task->output != NULL)
-		take_output(task, end);
+	task->end = alloc_zero(1, sizeof(*task->end));
+	*task->end = task->data->facts;
+	task_facts_end(task->end, end, &context, clock_wall_ms());
+	take_output(task, end);
 }
 
 void
@@ -156,7 +152,8 @@ task_note_exit(struct task *task)
 	task->ended_us = clock_boot_us();
 	task->exited = true;
 	if (task->started_us > 0)
-		task->data.facts.running_us = task->ended_us - task->started_us;
+		task->data->facts.running_us =
+		    task->ended_us - task->started_us;
 }
 
 void
@@ -173,6 +170,7 @@ task_end(struct task *task, const struct sandbox_end *end)
 	uv_timer_stop(&task->timer);
 	task_close_inputs(task);
 	input_gone(task);
+	task_open_output(task);
 	decide(task, end);
 	/* Nothing is on record of it that would be looked for. */
 	if (task->sandbox != NULL && !task->recorded)

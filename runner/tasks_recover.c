@@ -13,10 +13,17 @@
 #include "lib/log.h"
 #include "runner/tasks_change.h"
 
+/* What waits is packed as it is read. */
+struct found {
+	char id[UUID_TEXT];
+	struct task_pack *pack; /* or: */
+	struct task_data *data;
+};
+
 struct recovery {
 	struct store_op op;
 	struct tasks *tasks;
-	struct task_data *found;
+	struct found *found;
 	size_t count, size;
 	char last_id[UUID_TEXT];
 };
@@ -25,13 +32,21 @@ static bool
 keep_row(void *arg, struct task_data *data)
 {
 	struct recovery *recovery = arg;
+	struct found *found;
 
 	if (recovery->count == recovery->size) {
 		recovery->size = 2 * recovery->size + 64;
 		recovery->found = alloc_resize(
 		    recovery->found, recovery->size, sizeof(*recovery->found));
 	}
-	recovery->found[recovery->count++] = *data;
+	found = &recovery->found[recovery->count++];
+	*found = (struct found){0};
+	memcpy(found->id, data->id, UUID_TEXT);
+	found->pack = task_pack_take(data);
+	if (found->pack != NULL)
+		return true;
+	found->data = alloc_zero(1, sizeof(*found->data));
+	*found->data = *data;
 	*data = (struct task_data){0};
 	return true;
 }
@@ -51,23 +66,23 @@ run_recovery(struct store_op *op, struct database *database, struct err *err)
 static void
 open_kept(struct task *task)
 {
-	const struct request *request = &task->data.request;
+	const struct request *request = &task->data->request;
 	struct tasks *tasks = task->tasks;
 
 	task->output = output_adopt(
-	    tasks->outputs, task->data.id, task->data.limits[LIMIT_OUTPUT]);
+	    tasks->outputs, task->data->id, task->data->limits[LIMIT_OUTPUT]);
 	for (int i = 0; i < STREAM_COUNT; i++)
-		task->data.facts.kept[i] =
+		task->data->facts.kept[i] =
 		    output_kept(task->output, (enum stream)i);
 	if (request->noutputs > 0)
-		task->files = files_adopt(tasks->files, task->data.id,
+		task->files = files_adopt(tasks->files, task->data->id,
 		    request->outputs, request->noutputs);
 }
 
 static void
 save(const struct task *task, struct sandbox_saved *ret)
 {
-	const struct task_data *data = &task->data;
+	const struct task_data *data = task->data;
 	const struct task_facts *facts = &data->facts;
 
 	*ret = (struct sandbox_saved){
@@ -93,7 +108,7 @@ save(const struct task *task, struct sandbox_saved *ret)
 static void
 find_times(struct task *task)
 {
-	const struct task_facts *facts = &task->data.facts;
+	const struct task_facts *facts = &task->data->facts;
 	int64_t wall_ms = clock_wall_ms(), boot_ms = clock_boot_ms();
 
 	if (facts->deadline_ms != TASK_UNKNOWN)
@@ -124,19 +139,19 @@ resume(struct task *task)
 	task->adopting = true;
 	find_times(task);
 	open_kept(task);
-	queue_start_again(&tasks->queue, task->data.owner.subject,
-	    task->data.rule, &task->entry, clock_boot_ms());
+	queue_start_again(&tasks->queue, task->data->owner.subject,
+	    task->data->rule, &task->entry, clock_boot_ms());
 }
 
 void
 task_go_on(struct task *task)
 {
-	struct task_facts *facts = &task->data.facts;
+	struct task_facts *facts = &task->data->facts;
 
 	task->adopting = false;
 	task->tasks->counters.adopted++;
-	log_info("task.adopted", "task", task->data.id, "subject",
-	    task->data.owner.subject, NULL);
+	log_info("task.adopted", "task", task->data->id, "subject",
+	    task->data->owner.subject, NULL);
 	for (int i = 0; i < STREAM_COUNT; i++) {
 		/* Acknowledged, but not kept: nothing may follow the gap. */
 		if (sandbox_output_received(task->sandbox, (enum stream)i) >
@@ -160,7 +175,7 @@ void
 task_start_again(struct task *task)
 {
 	static const struct sandbox_end dropped = {.how = SANDBOX_NOT_STARTED};
-	struct task_facts *facts = &task->data.facts;
+	struct task_facts *facts = &task->data->facts;
 
 	task->adopting = false;
 	task->ordered = false;
@@ -178,27 +193,46 @@ task_start_again(struct task *task)
 
 /* -- taking up */
 
-static struct task *
+static void
+link_again(struct task *task, int64_t created_ms)
+{
+	task->accepted_us =
+	    1000 * (clock_boot_ms() + created_ms - clock_wall_ms());
+	task_link(task);
+}
+
+static void
+wait_again(struct task *task, const char *subject, const char *rule)
+{
+	queue_readmit(&task->tasks->queue, subject, rule, &task->entry);
+	task_wait(task);
+}
+
+static void
+take_up_packed(struct tasks *tasks, const char *id, struct task_pack *pack)
+{
+	struct task *task = task_new_packed_take(tasks, id, pack);
+	struct task_pack_texts texts;
+
+	link_again(task, pack->created_ms);
+	task_pack_texts(pack, &texts);
+	wait_again(task, texts.subject, texts.rule);
+}
+
+static void
 take_up(struct tasks *tasks, struct task_data *data)
 {
 	auto_free char *body = json_dumps(data->request.body, JSON_COMPACT);
 	int64_t bytes = body != NULL ? (int64_t)strlen(body) : 0;
 	struct task *task = task_new_take(tasks, data, bytes);
 
-	task->accepted_us =
-	    1000 * (clock_boot_ms() + task->data.created_ms - clock_wall_ms());
-	task_link(task);
-	return task;
-}
-
-static void
-wait_again(struct task *task)
-{
-	struct tasks *tasks = task->tasks;
-
-	queue_readmit(&tasks->queue, task->data.owner.subject, task->data.rule,
-	    &task->entry);
-	task_wait(task);
+	link_again(task, task->data->created_ms);
+	if (task->data->facts.state == TASK_QUEUED)
+		wait_again(task, task->data->owner.subject, task->data->rule);
+	else if (task->data->facts.sandbox[0] == '\0')
+		call_lost(task);
+	else
+		resume(task);
 }
 
 /* All else of an earlier life may be removed once those that are kept are
@@ -230,14 +264,12 @@ static void
 take_up_all(struct tasks *tasks, struct recovery *recovery)
 {
 	for (size_t i = 0; i < recovery->count; i++) {
-		struct task *task = take_up(tasks, &recovery->found[i]);
+		struct found *found = &recovery->found[i];
 
-		if (task->data.facts.state == TASK_QUEUED)
-			wait_again(task);
-		else if (task->data.facts.sandbox[0] == '\0')
-			call_lost(task);
+		if (found->pack != NULL)
+			take_up_packed(tasks, found->id, take(found->pack));
 		else
-			resume(task);
+			take_up(tasks, found->data);
 	}
 	adopt(tasks, recovery->count);
 }
@@ -256,8 +288,14 @@ recovery_done(struct store_op *op, const struct err *err)
 	} else {
 		log_failure(LOG_LEVEL_ERROR, "tasks.not_recovered", err, NULL);
 	}
-	for (size_t i = 0; i < recovery->count; i++)
-		task_data_done(&recovery->found[i]);
+	for (size_t i = 0; i < recovery->count; i++) {
+		struct found *found = &recovery->found[i];
+
+		free(found->pack);
+		if (found->data != NULL)
+			task_data_done(found->data);
+		free(found->data);
+	}
 	free(recovery->found);
 	free(recovery);
 	tasks_dispatch(tasks);

@@ -17,10 +17,10 @@
 void
 task_step_to(struct task *task, enum task_event event)
 {
-	struct task_facts *facts = &task->data.facts;
+	struct task_facts *facts = &task->data->facts;
 
 	if (!task_step(facts->state, event, &facts->state))
-		die("task %s: event %d in state %s", task->data.id, (int)event,
+		die("task %s: event %d in state %s", task->data->id, (int)event,
 		    task_state_text(facts->state));
 }
 
@@ -37,7 +37,7 @@ name_inputs(const struct task *task, struct sandbox_input *ret)
 {
 	for (size_t i = 0; i < task->ninputs; i++)
 		ret[i] = (struct sandbox_input){
-		    .name = task->data.request.inputs[i].name,
+		    .name = task->data->request.inputs[i].name,
 		    .fd = task->inputs[i],
 		};
 }
@@ -45,7 +45,7 @@ name_inputs(const struct task *task, struct sandbox_input *ret)
 void
 task_give_order(struct task *task)
 {
-	const struct request *request = &task->data.request;
+	const struct request *request = &task->data->request;
 	struct sandbox_input inputs[REQUEST_FILES_MAX];
 	const struct sandbox_command command = {
 	    .args = request->args,
@@ -57,13 +57,13 @@ task_give_order(struct task *task)
 	    .ninputs = task->ninputs,
 	    .outputs = request->outputs,
 	    .noutputs = request->noutputs,
-	    .timeout_s = task->data.limits[LIMIT_TIMEOUT],
+	    .timeout_s = task->data->limits[LIMIT_TIMEOUT],
 	};
 	struct err err;
 
 	name_inputs(task, inputs);
 	if (request->noutputs > 0)
-		task->files = files_new(task->tasks->files, task->data.id,
+		task->files = files_new(task->tasks->files, task->data->id,
 		    request->outputs, request->noutputs);
 	task->ordered = true;
 	task->deadline_ms = clock_boot_ms() + 1000 * command.timeout_s;
@@ -93,9 +93,10 @@ task_return_to_queue(struct task *task)
 		sandbox_destroy(take(task->sandbox));
 	task_count_cold(task, false);
 	task->recorded = false;
-	forget_sandbox(&task->data.facts);
+	forget_sandbox(&task->data->facts);
 	task_step_to(task, TASK_EVENT_RETURNED);
 	queue_return(&task->tasks->queue, &task->entry);
+	task_tire(task);
 }
 
 /* A start that is on record is not put there twice. */
@@ -116,7 +117,7 @@ start_written(struct task *task, const struct err *err)
 		return;
 	if (err != NULL) {
 		log_failure(LOG_LEVEL_ERROR, "task.not_started", err, "task",
-		    task->data.id, NULL);
+		    task->data->id, NULL);
 		/* No record, no action: it waits for better times. */
 		task_return_to_queue(task);
 		return;
@@ -133,7 +134,7 @@ void
 task_note_sandbox(struct task *task)
 {
 	const struct sandbox_ready *ready = sandbox_ready(task->sandbox);
-	struct task_facts *facts = &task->data.facts;
+	struct task_facts *facts = &task->data->facts;
 
 	copy_name(facts->sandbox, sizeof(facts->sandbox), ready->id);
 	copy_name(facts->container, sizeof(facts->container), ready->container);
@@ -154,6 +155,25 @@ task_prepared(struct task *task)
 	tasks_change_start(task, task->again, start_written);
 }
 
+/* -- its output */
+
+void
+task_open_output(struct task *task)
+{
+	if (task->output != NULL)
+		return;
+	task->output = output_new(task->tasks->outputs, task->data->id,
+	    task->data->limits[LIMIT_OUTPUT]);
+}
+
+int
+task_follow(struct task *task, enum stream stream, int64_t offset, int *ret_fd,
+    struct err *err)
+{
+	task_open_output(task);
+	return output_follow(task->output, stream, offset, ret_fd, err);
+}
+
 /* -- what the sandbox says */
 
 static void
@@ -172,7 +192,7 @@ static void
 on_started(void *arg, int64_t wall_ms)
 {
 	struct task *task = arg;
-	struct task_facts *facts = &task->data.facts;
+	struct task_facts *facts = &task->data->facts;
 
 	task->started_us = clock_boot_us();
 	if (task->adopting) {
@@ -183,8 +203,8 @@ on_started(void *arg, int64_t wall_ms)
 		facts->starting_us = task->started_us - task->turn_us;
 		task->tasks->counters.started++;
 		task->tasks->counters.warm += facts->warm;
-		log_info("task.started", "task", task->data.id, "subject",
-		    task->data.owner.subject, NULL);
+		log_info("task.started", "task", task->data->id, "subject",
+		    task->data->owner.subject, NULL);
 	}
 	input_feed(task);
 	task->tasks->changed(task->tasks->arg);
@@ -194,7 +214,7 @@ static void
 on_output(void *arg, enum stream stream, const void *data, size_t len)
 {
 	struct task *task = arg;
-	struct task_facts *facts = &task->data.facts;
+	struct task_facts *facts = &task->data->facts;
 	int64_t before = facts->kept[stream];
 
 	output_write(task->output, stream, data, len);
@@ -209,8 +229,8 @@ on_input_taken(void *arg, uint64_t offset, bool closed)
 {
 	struct task *task = arg;
 
-	task->data.facts.input.taken = (int64_t)offset;
-	task->data.facts.input.closed = closed;
+	task->data->facts.input.taken = (int64_t)offset;
+	task->data->facts.input.closed = closed;
 	input_feed(task);
 }
 
@@ -249,7 +269,7 @@ may_return(const struct task *task, const struct sandbox_end *end)
 {
 	return end->how == SANDBOX_NOT_STARTED && end->retry &&
 	    !task->ordered && !task->ending && !task->tasks->stopping &&
-	    task->data.facts.state == TASK_STARTING &&
+	    task->data->facts.state == TASK_STARTING &&
 	    task->returned < RETURNS_MAX;
 }
 
@@ -265,7 +285,7 @@ on_ended(void *arg, const struct sandbox_end *end)
 		task->again = task->recorded;
 		task->recorded = false;
 	} else if (may_return(task, end)) {
-		log_warning("task.returned", "task", task->data.id, "reason",
+		log_warning("task.returned", "task", task->data->id, "reason",
 		    end->detail, NULL);
 		task->returned++;
 		if (task->writing)

@@ -67,7 +67,7 @@ on_timer(uv_timer_t *timer)
 void
 task_set_cancelled(struct task *task, const char *why)
 {
-	struct task_facts *facts = &task->data.facts;
+	struct task_facts *facts = &task->data->facts;
 
 	facts->cancelled = true;
 	snprintf(facts->detail, sizeof(facts->detail), "%s", why);
@@ -79,7 +79,7 @@ new_cancel_entry(const struct task *task, int64_t grace_s)
 	struct audit_entry *entry =
 	    tasks_entry(task->tasks, EVENT_TASK_CANCEL_ASKED);
 
-	entry->object = json_pack("{s:s, s:I}", "task", task->data.id,
+	entry->object = json_pack("{s:s, s:I}", "task", task->data->id,
 	    "grace_s", (json_int_t)grace_s);
 	return entry;
 }
@@ -125,7 +125,7 @@ task_stop(struct task *task, const char *why)
 {
 	struct audit_entry *entry;
 
-	if (task->ending || task->data.facts.cancelled)
+	if (task->ending || task->data->facts.cancelled)
 		return;
 	entry = new_cancel_entry(task, 0);
 	json_object_set_new(entry->object, "reason", json_string(why));
@@ -148,7 +148,7 @@ check_signal(const struct task *task, struct err *err)
 	enum task_state ignored;
 
 	if (task == NULL || task->ending || task->exited ||
-	    !task_step(task->data.facts.state, TASK_EVENT_SIGNALLED, &ignored))
+	    !task_step(task->data->facts.state, TASK_EVENT_SIGNALLED, &ignored))
 		return err_set(err, ERR_CONFLICT, "the task does not run");
 	if (task->adopting)
 		return err_set(err, ERR_UNAVAILABLE,
@@ -186,11 +186,11 @@ tasks_signal(struct task *task, int signal, json_t *principal,
 	signalling = alloc_zero(1, sizeof(*signalling));
 	*signalling = (struct signalling){
 	    .tasks = tasks, .signal = signal, .done = done, .arg = arg};
-	memcpy(signalling->task, task->data.id, UUID_TEXT);
+	memcpy(signalling->task, task->data->id, UUID_TEXT);
 	entry = tasks_entry(tasks, EVENT_TASK_SIGNALLED);
 	entry->principal = json_incref(principal);
-	entry->object = json_pack("{s:s, s:s}", "task", task->data.id, "signal",
-	    sigabbrev_np(signal));
+	entry->object = json_pack("{s:s, s:s}", "task", task->data->id,
+	    "signal", sigabbrev_np(signal));
 	tasks_record_then_take(tasks, entry, signal_written, signalling);
 }
 

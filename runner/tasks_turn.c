@@ -51,8 +51,8 @@ start_cold(struct task *task)
 {
 	struct sandbox_spec spec;
 
-	make_spec(&task->data, &spec);
-	task->data.facts.warm = false;
+	make_spec(task->data, &spec);
+	task->data->facts.warm = false;
 	task_count_cold(task, true);
 	task->sandbox = sandbox_new(
 	    task->tasks->factory, &spec, &task_sandbox_events, task);
@@ -68,7 +68,7 @@ updated(void *arg, const struct err *err)
 		return;
 	}
 	log_failure(LOG_LEVEL_WARNING, "sandbox.not_updated", err, "task",
-	    task->data.id, NULL);
+	    task->data->id, NULL);
 	sandbox_destroy(take(task->sandbox));
 	start_cold(task);
 }
@@ -84,11 +84,11 @@ claim(struct task *task, bool *ret_fits)
 	*ret_fits = false;
 	if (tasks->pool == NULL)
 		return;
-	make_spec(&task->data, &spec);
+	make_spec(task->data, &spec);
 	task->sandbox = pool_claim(tasks->pool, &spec, &update);
 	if (task->sandbox == NULL)
 		return;
-	task->data.facts.warm = true;
+	task->data->facts.warm = true;
 	sandbox_attach(task->sandbox, &task_sandbox_events, task);
 	*ret_fits = !update;
 }
@@ -106,7 +106,8 @@ get_sandbox(struct task *task)
 	else if (fits)
 		task_prepared(task);
 	else
-		sandbox_update(task->sandbox, task->data.limits, updated, task);
+		sandbox_update(
+		    task->sandbox, task->data->limits, updated, task);
 }
 
 static void
@@ -122,7 +123,7 @@ fail_inputs(struct task *task, const struct err *err)
 static void
 take_inputs(struct task *task, const int *fds)
 {
-	size_t count = task->data.request.ninputs;
+	size_t count = task->data->request.ninputs;
 
 	task->inputs = alloc_zero(count, sizeof(*task->inputs));
 	memcpy(task->inputs, fds, count * sizeof(*fds));
@@ -134,13 +135,13 @@ static void
 inputs_found(void *arg, const struct err *err, const int *fds)
 {
 	struct task *task = arg;
-	size_t count = err == NULL ? task->data.request.ninputs : 0;
+	size_t count = err == NULL ? task->data->request.ninputs : 0;
 
 	task->users--;
 	/* Else it ended, or went back to the queue and may have had another
 	 * turn meanwhile. */
 	if (--task->finding == 0 && !task->ending && !task->forgotten &&
-	    task->data.facts.state == TASK_STARTING) {
+	    task->data->facts.state == TASK_STARTING) {
 		if (err != NULL)
 			fail_inputs(task, err);
 		else
@@ -155,7 +156,7 @@ inputs_found(void *arg, const struct err *err, const int *fds)
 void
 task_find_inputs(struct task *task)
 {
-	const struct request *request = &task->data.request;
+	const struct request *request = &task->data->request;
 
 	if (request->ninputs == 0) {
 		get_sandbox(task);
@@ -163,7 +164,7 @@ task_find_inputs(struct task *task)
 	}
 	task->users++;
 	task->finding++;
-	blobs_find(task->tasks->blobs, task->data.owner.subject,
+	blobs_find(task->tasks->blobs, task->data->owner.subject,
 	    request->inputs, request->ninputs, inputs_found, task);
 }
 
@@ -186,7 +187,7 @@ is_within(const struct task_data *data, const struct policy_verdict *now)
 static bool
 is_still_allowed(const struct task *task)
 {
-	const struct task_owner *owner = &task->data.owner;
+	const struct task_owner *owner = &task->data->owner;
 	const char *roles[TOKEN_ROLES_MAX];
 	struct policy_principal principal = {
 	    .subject = owner->subject,
@@ -198,9 +199,9 @@ is_still_allowed(const struct task *task)
 
 	for (size_t i = 0; i < owner->nroles; i++)
 		roles[i] = owner->roles[i];
-	policy_decide(task->tasks->policy, &principal, &task->data.request,
+	policy_decide(task->tasks->policy, &principal, &task->data->request,
 	    clock_wall_ms(), &verdict);
-	allowed = verdict.allowed && is_within(&task->data, &verdict);
+	allowed = verdict.allowed && is_within(task->data, &verdict);
 	policy_verdict_done(&verdict);
 	return allowed;
 }
@@ -223,12 +224,14 @@ begin_turn(struct task *task)
 {
 	task_step_to(task, TASK_EVENT_DISPATCHED);
 	task->turn_us = clock_boot_us();
-	task->data.facts.queued_us = task->turn_us - task->accepted_us;
+	task->data->facts.queued_us = task->turn_us - task->accepted_us;
 }
 
 static void
 take_turn(struct task *task)
 {
+	task_wake(task);
+	task_open_output(task);
 	begin_turn(task);
 	/* It waited; the policy may have changed meanwhile. */
 	if (task_ask_policy(task))
@@ -254,7 +257,7 @@ task_turn_at_once(struct task *task)
 		return;
 	begin_turn(task);
 	/* What it reads is looked for once it is accepted. */
-	if (task->data.request.ninputs > 0)
+	if (task->data->request.ninputs > 0)
 		return;
 	claim(task, &fits);
 	if (!fits)

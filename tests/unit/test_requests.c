@@ -18,6 +18,7 @@
 #include "lib/cleanup.h"
 #include "lib/file.h"
 #include "lib/json.h"
+#include "runner/tasks_change.h"
 #include "tests/unit/folder.h"
 #include "tests/unit/runner_site.h"
 
@@ -568,6 +569,70 @@ test_output_is_a_file_or_the_reading_end_of_a_pipe(void **state)
 	runner_site_close(&site);
 }
 
+/* -- rest */
+
+static struct task *
+find_at_rest(struct runner_site *site, const char *id)
+{
+	struct task *task;
+
+	runner_site_settle(site);
+	tasks_rest(&site->runner.tasks);
+	task = table_find(&site->runner.tasks.by_id, id);
+	assert_non_null(task);
+	assert_null(task->data);
+	return task;
+}
+
+static void
+test_what_waits_rests_until_it_is_asked_for(void **state)
+{
+	struct runner_site site;
+	auto_free char *id = NULL;
+	const struct task *task;
+
+	runner_site_open(&site, *state);
+	id = runner_site_submit(&site, "alice", BODY);
+	auto_json *before = get(&site, "alice", id);
+
+	task = find_at_rest(&site, id);
+	assert_null(task->output);
+	assert_int_equal(task_state(task), TASK_QUEUED);
+	assert_string_equal(task_subject(task), "alice");
+	auto_json *after = get(&site, "alice", id);
+
+	assert_true(json_equal(before, after));
+	assert_non_null(task->data);
+	find_at_rest(&site, id);
+	walk_pages(&site, (const char *const *)&id, 1, "queued");
+	find_at_rest(&site, id);
+	walk_pages(&site, (const char *const *)&id, 1, NULL);
+	runner_site_close(&site);
+}
+
+static void
+test_what_rests_is_followed_and_ended(void **state)
+{
+	struct runner_site site;
+	auto_free char *id = NULL;
+	struct message reply;
+	char byte;
+
+	runner_site_open(&site, *state);
+	id = runner_site_submit(&site, "alice", BODY);
+	find_at_rest(&site, id);
+	reply = ask_output(&site, id, 0, true);
+	assert_int_equal(reply.nfds, 1);
+	find_at_rest(&site, id);
+	auto_json *task = cancel(&site, id, NULL);
+
+	assert_string_equal(text_of(task, "outcome"), "cancelled");
+	assert_int_equal(read(reply.fds[0], &byte, 1), 0);
+	message_done(&reply);
+	assert_null(site.runner.tasks.tired);
+	runner_site_close(&site);
+}
+
 /* -- another life */
 
 static void
@@ -587,9 +652,10 @@ test_what_waited_waits_after_a_restart(void **state)
 	auto_json *after = get(&site, "alice", one);
 
 	assert_true(json_equal(before, after));
+	find_at_rest(&site, one);
 	/* It can still be started as it was asked for. */
 	assert_string_equal(
-	    tasks_find(&site.runner.tasks, one)->data.request.env[0].value,
+	    tasks_find(&site.runner.tasks, one)->data->request.env[0].value,
 	    "swordfish");
 	two = runner_site_submit(&site, "alice", BODY);
 	assert_true(strcmp(two, one) > 0);
@@ -785,6 +851,8 @@ main(void)
 	    TEST(test_who_waits_is_told_of_the_end),
 	    TEST(test_who_has_gone_is_forgotten),
 	    TEST(test_output_is_a_file_or_the_reading_end_of_a_pipe),
+	    TEST(test_what_waits_rests_until_it_is_asked_for),
+	    TEST(test_what_rests_is_followed_and_ended),
 	    TEST(test_what_waited_waits_after_a_restart),
 	    TEST(test_what_ran_is_lost_after_a_restart),
 	    TEST(test_without_a_record_nothing_is_accepted_and_ends_are_held),

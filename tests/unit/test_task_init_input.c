@@ -221,7 +221,7 @@ test_what_comes_for_a_task_that_reads_no_more_is_dropped(void **state)
 
 	(void)state;
 	order_shell(&site,
-	    "exec <&-; trap 'exit 3' USR1\n"
+	    "trap 'exit 3' USR1; exec <&-\n"
 	    "while :; do sleep 1000 & wait; done");
 	init_site_until(&site, CONTROL_TAKEN);
 	assert_true(site.closed);
