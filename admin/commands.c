@@ -97,6 +97,30 @@ static const struct option_spec audit_tail_options[] = {
     {"task", 0, "ID", "TASKGATE_TASK", "Of one task alone", false},
 };
 
+#define LOG_OPTIONS                                                        \
+	{"database", 0, "FILE", "TASKGATE_DATABASE",                       \
+	    "The log: a runner's store.db, or a copy (of runner.json)",    \
+	    false},                                                        \
+	{                                                                  \
+		"key", 0, "FILE", "TASKGATE_AUDIT_PUBLIC_KEY",             \
+		    "An audit public key; more than one after a rotation " \
+		    "(DIR/audit.pub)",                                     \
+		    true                                                   \
+	}
+
+static const struct option_spec audit_verify_options[] = {
+    {"from", 0, "FILE", "TASKGATE_CHECKPOINT",
+	"A checkpoint that was kept elsewhere, - for standard input: the log "
+	"must begin with what it signed",
+	false},
+    LOG_OPTIONS,
+};
+
+static const struct option_spec audit_checkpoint_options[] = {
+    {"out", 0, "FILE", "TASKGATE_OUT", "Write it to FILE", false},
+    LOG_OPTIONS,
+};
+
 static const struct command_spec commands[] = {
     {"init", NULL, "Make an installation, or complete one",
 	"Makes CA, server certificate, token key, audit key, a policy that "
@@ -142,6 +166,19 @@ static const struct command_spec commands[] = {
 	audit_tail_options, COUNT(audit_tail_options), 0, 0, verb_audit_tail},
     {"audit show", "SEQ|TASK", "Show one record, or those of a task", NULL,
 	NULL, 0, 1, 1, verb_audit_show},
+    {"audit verify", NULL, "Verify that nobody changed the audit log",
+	"Reads the database itself, also while the runner writes: every "
+	"record, "
+	"the tree over them and its signed head. That the log was rolled back, "
+	"or written anew by who holds the audit key, shows only against a "
+	"checkpoint that was kept elsewhere (--from). Exits 1, and says where, "
+	"if anything was changed.",
+	audit_verify_options, COUNT(audit_verify_options), 0, 0,
+	verb_audit_verify},
+    {"audit checkpoint", NULL, "Print the signed head of the audit log",
+	"A few lines to be kept off the machine, for audit verify --from.",
+	audit_checkpoint_options, COUNT(audit_checkpoint_options), 0, 0,
+	verb_audit_checkpoint},
 };
 
 const struct program_spec admin_program = {

@@ -13,6 +13,7 @@
 #include "certs/issue_key.h"
 #include "certs/openssl.h"
 #include "lib/alloc.h"
+#include "lib/checkpoint.h"
 #include "lib/file.h"
 #include "lib/json.h"
 #include "lib/quantity.h"
@@ -113,6 +114,33 @@ site_admin_socket(const char *directory, struct err *err)
 	}
 	return run[0] == '/' ? alloc_printf("%s/admin.sock", run)
 			     : alloc_printf("%s/%s/admin.sock", directory, run);
+}
+
+int
+site_find_log(const char *directory, struct site_log *ret, struct err *err)
+{
+	auto_json *json = read_configuration(directory, "runner.json", err);
+
+	if (json == NULL)
+		return -1;
+	const char *state = text_or(json, "state", NULL);
+	const char *id = text_or(json, "id", NULL);
+	if (state == NULL || id == NULL)
+		return err_set(err, ERR_UNPROCESSABLE,
+		    "%s/runner.json has no state or no id", directory);
+	ret->database = state[0] == '/'
+	    ? alloc_printf("%s/store.db", state)
+	    : alloc_printf("%s/%s/store.db", directory, state);
+	ret->origin = checkpoint_origin(id);
+	return 0;
+}
+
+void
+site_log_done(struct site_log *log)
+{
+	free(log->database);
+	free(log->origin);
+	*log = (struct site_log){0};
 }
 
 /* A private key that only its owner can read. */

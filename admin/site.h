@@ -26,6 +26,15 @@ char *site_path(const struct site *site, const char *name);
 /* runner.json's `run`, with "/admin.sock". The caller frees; NULL: *err. */
 char *site_admin_socket(const char *directory, struct err *err);
 
+struct site_log {
+	char *database;
+	char *origin;
+};
+
+/* The audit log of runner.json. */
+int site_find_log(const char *directory, struct site_log *ret, struct err *err);
+void site_log_done(struct site_log *log);
+
 /* CA certificate and operator/ca.key, which nobody else may read. */
 int
 site_load_issuer(const struct site *site, struct issuer *ret, struct err *err);

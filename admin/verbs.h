@@ -16,5 +16,7 @@ int verb_reload(struct invocation *invocation);
 int verb_status(struct invocation *invocation);
 int verb_audit_tail(struct invocation *invocation);
 int verb_audit_show(struct invocation *invocation);
+int verb_audit_verify(struct invocation *invocation);
+int verb_audit_checkpoint(struct invocation *invocation);
 
 #endif

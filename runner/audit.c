@@ -12,6 +12,7 @@
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
 #include "lib/json.h"
+#include "lib/merkle.h"
 #include "lib/utf8.h"
 
 #define INFO "info"
@@ -131,16 +132,6 @@ set_untrusted_hash(json_t *record, const uint8_t salt[AUDIT_SALT_BYTES],
 	set_string(record, "untrusted_sha256", hex);
 }
 
-/* RFC 9162 2.1.1: a leaf is hashed with a zero byte in front. */
-static void
-hash_leaf(const char *record, size_t len, uint8_t ret[SHA256_BYTES])
-{
-	auto_free uint8_t *leaf = alloc_zero(1 + len, 1);
-
-	memcpy(leaf + 1, record, len);
-	digest_sha256(leaf, 1 + len, ret);
-}
-
 void
 audit_render(const struct audit_entry *entry, int64_t seq,
     const uint8_t salt[AUDIT_SALT_BYTES], struct audit_leaf *ret)
@@ -169,7 +160,7 @@ audit_render(const struct audit_entry *entry, int64_t seq,
 		set_untrusted_hash(
 		    record, salt, ret->untrusted, ret->untrusted_len);
 	ret->record = json_encode_canonical(record, &ret->record_len);
-	hash_leaf(ret->record, ret->record_len, ret->hash);
+	merkle_hash_leaf(ret->record, ret->record_len, ret->hash);
 }
 
 void

@@ -65,6 +65,8 @@ runner_take_up(struct runner *runner, struct in_force *in_force)
 
 	runner->authority = in_force->authority;
 	runner->audit_key = in_force->audit_key;
+	if (runner->store != NULL)
+		store_set_key(runner->store, runner->audit_key);
 	runner->policy = in_force->policy;
 	runner->tasks.policy = runner->policy;
 	*in_force = old;

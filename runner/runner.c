@@ -148,6 +148,8 @@ open_store(struct runner *runner, struct err *err)
 	auto_free char *output =
 	    alloc_printf("%s/output", runner->config.state);
 	auto_free char *files = alloc_printf("%s/files", runner->config.state);
+	auto_free char *origin = checkpoint_origin(runner->config.id);
+	const struct store_signer signer = {runner->audit_key, origin};
 
 	if (open_folder(runner->config.state, err) != 0 ||
 	    lock_folder(runner->config.state, &runner->lock, err) != 0 ||
@@ -155,8 +157,8 @@ open_store(struct runner *runner, struct err *err)
 		0 ||
 	    files_store_open(files, &runner->outputs, &runner->files, err) != 0)
 		return -1;
-	runner->store =
-	    store_open(&runner->loop, database, on_store_changed, runner, err);
+	runner->store = store_open(
+	    &runner->loop, database, &signer, on_store_changed, runner, err);
 	return runner->store != NULL ? 0 : -1;
 }
 

@@ -109,8 +109,23 @@ static const char version_2[] =
     ") WITHOUT ROWID;"
     "UPDATE meta SET value = 2 WHERE key = 'version';";
 
+static const char version_3[] =
+    /* Of the tree over the records: complete nodes above the leaves. */
+    "CREATE TABLE tree ("
+    " level INTEGER NOT NULL, place INTEGER NOT NULL,"
+    " hash BLOB NOT NULL,"
+    " PRIMARY KEY (level, place)"
+    ") WITHOUT ROWID;"
+    "CREATE TABLE head ("
+    " id INTEGER PRIMARY KEY CHECK (id = 1),"
+    " size INTEGER NOT NULL, root BLOB NOT NULL,"
+    " note TEXT NOT NULL" /* the two of them, signed */
+    ");"
+    "UPDATE meta SET value = 3 WHERE key = 'version';";
+
 /* steps[n] leads from version n to n + 1. */
-static const char *const steps[SCHEMA_VERSION] = {version_1, version_2};
+static const char *const steps[SCHEMA_VERSION] = {
+    version_1, version_2, version_3};
 
 int
 schema_version(struct database *database, int64_t *ret_version, struct err *err)

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "lib/alloc.h"
+#include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 
@@ -44,9 +45,12 @@ struct store {
 	struct op_list waiting, finished;
 	uint64_t committed; /* transactions, since the loop last looked */
 	bool stop;
+	EVP_PKEY *next_key; /* NULL: the one that there is */
 
 	uv_thread_t thread;
-	struct database database; /* the thread's alone, once it runs */
+	/* the thread's alone, once it runs: */
+	struct database database;
+	struct audit_head head;
 };
 
 static void
@@ -116,8 +120,10 @@ run_one(struct database *database, struct store_op *op)
 }
 
 static int
-run_writes(struct database *database, struct op_list *batch, struct err *err)
+run_writes(struct store *store, struct op_list *batch, struct err *err)
 {
+	struct database *database = &store->database;
+
 	if (database_run(database, STATEMENT_BEGIN, err, "") != 0)
 		return -1;
 	for (struct store_op *op = batch->first; op != NULL; op = op->next) {
@@ -126,7 +132,11 @@ run_writes(struct database *database, struct op_list *batch, struct err *err)
 		*err = op->err;
 		return -1;
 	}
-	return database_run(database, STATEMENT_COMMIT, err, "");
+	if (audit_head_seal(&store->head, database, err) != 0 ||
+	    database_run(database, STATEMENT_COMMIT, err, "") != 0)
+		return -1;
+	audit_head_committed(&store->head);
+	return 0;
 }
 
 static bool
@@ -139,15 +149,25 @@ has_writes(const struct op_list *batch)
 	return op != NULL;
 }
 
+static void
+take_key(struct store *store)
+{
+	if (store->next_key == NULL)
+		return;
+	audit_head_set_key(&store->head, store->next_key);
+	EVP_PKEY_free(take(store->next_key));
+}
+
 /* True when a transaction was committed. */
 static bool
-run_batch(struct database *database, struct op_list *batch)
+run_batch(struct store *store, struct op_list *batch)
 {
+	struct database *database = &store->database;
 	struct err err = {0}, ignored;
 	bool committed = false;
 
 	if (has_writes(batch)) {
-		committed = run_writes(database, batch, &err) == 0;
+		committed = run_writes(store, batch, &err) == 0;
 		if (!committed) {
 			if (database_in_transaction(database))
 				(void)database_run(
@@ -179,8 +199,9 @@ serve(void *arg)
 		if (store->waiting.first == NULL)
 			break;
 		list_move(&batch, &store->waiting);
+		take_key(store);
 		uv_mutex_unlock(&store->mutex);
-		committed = run_batch(&store->database, &batch);
+		committed = run_batch(store, &batch);
 		uv_mutex_lock(&store->mutex);
 		store->committed += committed ? 1 : 0;
 		list_move(&store->finished, &batch);
@@ -321,8 +342,8 @@ start_handles(struct store *store)
 }
 
 struct store *
-store_open(uv_loop_t *loop, const char *path, void (*changed)(void *arg),
-    void *arg, struct err *err)
+store_open(uv_loop_t *loop, const char *path, const struct store_signer *signer,
+    void (*changed)(void *arg), void *arg, struct err *err)
 {
 	struct store *store = alloc_zero(1, sizeof(*store));
 
@@ -330,6 +351,7 @@ store_open(uv_loop_t *loop, const char *path, void (*changed)(void *arg),
 		free(store);
 		return NULL;
 	}
+	audit_head_init(&store->head, signer->key, signer->origin);
 	if (store->database.migrated_from != 0)
 		log_info("store.migrated", NULL);
 	store->loop = loop;
@@ -340,6 +362,17 @@ store_open(uv_loop_t *loop, const char *path, void (*changed)(void *arg),
 	list_init(&store->finished);
 	start_handles(store);
 	return store;
+}
+
+void
+store_set_key(struct store *store, EVP_PKEY *key)
+{
+	if (EVP_PKEY_up_ref(key) != 1)
+		die("EVP_PKEY_up_ref");
+	uv_mutex_lock(&store->mutex);
+	EVP_PKEY_free(store->next_key);
+	store->next_key = key;
+	uv_mutex_unlock(&store->mutex);
 }
 
 void
@@ -414,6 +447,8 @@ store_close(struct store *store)
 	uv_mutex_unlock(&store->mutex);
 	uv_thread_join(&store->thread);
 	database_close(&store->database);
+	audit_head_done(&store->head);
+	EVP_PKEY_free(store->next_key);
 	uv_close((uv_handle_t *)&store->flush, on_handle_closed);
 	uv_close((uv_handle_t *)&store->wake, on_handle_closed);
 	uv_close((uv_handle_t *)&store->again, on_handle_closed);

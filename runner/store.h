@@ -16,6 +16,7 @@
 #include <uv.h>
 
 #include "lib/err.h"
+#include "runner/audit_head.h"
 #include "runner/database.h"
 
 /* First member of whoever embeds it; owned by the store until done(). */
@@ -34,9 +35,18 @@ struct store_op {
 
 struct store;
 
+/* What signs the head of the audit log, in each commit that adds records. */
+struct store_signer {
+	EVP_PKEY *key; /* Ed25519, private; borrowed for the call */
+	const char *origin; /* as checkpoint_is_origin() has it; likewise */
+};
+
 /* `changed` is called on the loop whenever store_reason() has changed. */
-struct store *store_open(uv_loop_t *loop, const char *path,
+struct store *
+store_open(uv_loop_t *loop, const char *path, const struct store_signer *signer,
     void (*changed)(void *arg), void *arg, struct err *err);
+/* What comes after it is signed with this key; a reference is taken. */
+void store_set_key(struct store *store, EVP_PKEY *key);
 void store_submit(struct store *store, struct store_op *op);
 /* NULL, or in one line why nothing can be written. The store tries again each
  * second by itself. */

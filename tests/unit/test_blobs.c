@@ -22,6 +22,7 @@
 #include "lib/file.h"
 #include "runner/blobs_state.h"
 #include "runner/file_digest.h"
+#include "tests/unit/audit_key.h"
 #include "tests/unit/folder.h"
 
 #define TASK "01932f0e-6f0a-7c3e-8a55-3f1f0c1b2a11"
@@ -53,8 +54,8 @@ open_again(struct fixture *fixture)
 	struct err err;
 
 	uv_loop_init(&fixture->loop);
-	fixture->store =
-	    store_open(&fixture->loop, store, on_changed, NULL, &err);
+	fixture->store = store_open(
+	    &fixture->loop, store, audit_key_signer(), on_changed, NULL, &err);
 	if (fixture->store == NULL ||
 	    output_store_open(
 		&fixture->loop, output, &fixture->outputs, &err) != 0)

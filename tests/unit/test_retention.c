@@ -16,8 +16,10 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/json.h"
+#include "runner/audit.h"
 #include "runner/retention.h"
 #include "runner/task_store.h"
+#include "tests/unit/audit_key.h"
 #include "tests/unit/folder.h"
 
 #define HOUR_MS (INT64_C(3600) * 1000)
@@ -49,8 +51,8 @@ open_fixture(struct fixture *fixture, const char *folder)
 
 	*fixture = (struct fixture){.folder = alloc_string(folder)};
 	uv_loop_init(&fixture->loop);
-	fixture->store =
-	    store_open(&fixture->loop, path, on_changed, NULL, &err);
+	fixture->store = store_open(
+	    &fixture->loop, path, audit_key_signer(), on_changed, NULL, &err);
 	if (fixture->store == NULL ||
 	    output_store_open(
 		&fixture->loop, output, &fixture->outputs, &err) != 0 ||
@@ -87,8 +89,6 @@ retain(struct fixture *fixture, int64_t age_s, int64_t bytes)
 
 /* -- tasks */
 
-static int number_of_records = 1;
-
 struct made {
 	struct store_op op;
 	char id[UUID_TEXT];
@@ -106,6 +106,7 @@ static int
 run_make(struct store_op *op, struct database *database, struct err *err)
 {
 	struct made *made = (struct made *)op;
+	struct audit_entry *entry;
 	struct task_data data;
 	int result = 0;
 
@@ -123,10 +124,10 @@ run_make(struct store_op *op, struct database *database, struct err *err)
 	for (int i = 0; i < LIMIT_COUNT; i++)
 		data.limits[i] = limit_usual((enum limit)i);
 	data.created_ms = clock_wall_ms() - made->age_ms;
+	entry = audit_entry_new(EVENT_TASK_ACCEPTED, data.created_ms, "abc");
+	entry->object = json_pack("{s:s}", "task", data.id);
 	if (task_store_insert(database, &data, err) != 0 ||
-	    database_run(database, STATEMENT_AUDIT_INSERT, err, "iissssss",
-		(int64_t)number_of_records++, data.created_ms, "task.accepted",
-		data.id, "{}", "leaf", NULL, NULL) != 0 ||
+	    audit_append(database, entry, err) != 0 ||
 	    (made->has_key &&
 		task_store_add_key(database, &data, made->id, err) != 0))
 		result = -1;
@@ -139,6 +140,7 @@ run_make(struct store_op *op, struct database *database, struct err *err)
 	if (result == 0 && !made->runs)
 		result = task_store_finish(
 		    database, data.id, &data.facts, BODY, err);
+	audit_entry_free(entry);
 	task_data_done(&data);
 	return result;
 }

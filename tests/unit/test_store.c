@@ -14,6 +14,7 @@
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
 #include "runner/store.h"
+#include "tests/unit/audit_key.h"
 #include "tests/unit/folder.h"
 
 struct fixture {
@@ -106,8 +107,8 @@ open_fixture(struct fixture *fixture, const char *folder)
 
 	*fixture = (struct fixture){.path = folder_path(folder, "store.db")};
 	uv_loop_init(&fixture->loop);
-	fixture->store = store_open(
-	    &fixture->loop, fixture->path, on_changed, fixture, &err);
+	fixture->store = store_open(&fixture->loop, fixture->path,
+	    audit_key_signer(), on_changed, fixture, &err);
 	if (fixture->store == NULL)
 		fail_msg("%s", err.detail);
 }
@@ -330,9 +331,11 @@ test_open_refuses_a_newer_schema_and_says_so(void **state)
 
 	assert_int_equal(database_open(path, &database, &err), 0);
 	database_close(&database);
-	run_sql(path, "UPDATE meta SET value = 3 WHERE key = 'version'");
+	run_sql(
+	    path, "UPDATE meta SET value = value + 1 WHERE key = 'version'");
 	refuse_to_open(path, "newer taskgate-runner");
-	run_sql(path, "UPDATE meta SET value = 2 WHERE key = 'version'");
+	run_sql(
+	    path, "UPDATE meta SET value = value - 1 WHERE key = 'version'");
 	assert_int_equal(database_open(path, &database, &err), 0);
 	database_close(&database);
 }

@@ -1,0 +1,146 @@
+"""The audit log of a real installation, verified by its operator, and what
+becomes of one that somebody changed."""
+
+import json
+import shutil
+import sqlite3
+
+from harness import IMAGE, Case, main
+
+
+class TestVerify(Case):
+    def verify(self, *words):
+        done = self.site.admin("audit", "verify", "--dir", self.site.etc,
+                               "-o", "json", *words, check=False)
+        self.assertIn(done.returncode, (0, 1), done.stderr)
+        report = json.loads(done.stdout)
+        self.assertEqual(report["good"], done.returncode == 0)
+        self.assertEqual(report["good"], not report["findings"])
+        return report
+
+    def checkpoint(self, name):
+        path = self.site.folder / name
+        self.site.admin("audit", "checkpoint", "--dir", self.site.etc,
+                        "--out", path)
+        return path
+
+    def copy(self, name, *changes):
+        """The log as it is now, with these changes."""
+        path = self.site.folder / name
+        with sqlite3.connect(self.site.state / "store.db") as log, \
+                sqlite3.connect(path) as other:
+            log.backup(other)
+        with sqlite3.connect(path) as other:
+            for change in changes:
+                self.assertGreater(other.execute(change).rowcount, 0, change)
+        other.close()
+        return path
+
+    def test_a_log_that_is_written_is_verified_all_the_while(self):
+        records = 0
+        for n in range(10):
+            self.site.submit("true", wait=0 if n % 2 else 10)
+            report = self.verify()
+            self.assertTrue(report["good"], report)
+            self.assertGreater(report["records"], records)
+            records = report["records"]
+        self.assertLessEqual(records, self.site.audit()[-1]["seq"])
+
+    def test_a_checkpoint_holds_for_what_comes_after_it(self):
+        self.site.submit("true", wait=10)
+        before = self.checkpoint("before.note")
+        self.site.submit("true", wait=10)
+        report = self.verify("--from", before)
+        self.assertTrue(report["good"], report)
+        self.assertLess(report["from"], report["records"])
+
+    def test_a_change_is_found_where_it_is(self):
+        self.site.submit("true", wait=10)
+        path = self.copy("changed.db",
+                         "UPDATE audit SET record = replace(record, "
+                         "'runner', 'nobody') WHERE seq = 1")
+        report = self.verify("--database", path)
+        self.assertFalse(report["good"])
+        self.assertEqual(report["findings"][0]["seq"], 1)
+
+    def test_a_table_says_it_too(self):
+        self.site.submit("true", wait=10)
+        path = self.copy("table.db", "DELETE FROM audit WHERE seq = 2")
+        done = self.site.admin("audit", "verify", "--dir", self.site.etc,
+                               "--database", path, check=False)
+        self.assertEqual(done.returncode, 1)
+        self.assertIn("it is not what was signed", done.stdout)
+        self.assertIn("records are missing", done.stdout)
+
+    def test_a_log_that_was_rolled_back_is_found_by_a_checkpoint(self):
+        self.site.submit("true", wait=10)
+        old = self.copy("old.db")
+        self.site.submit("true", wait=10)
+        kept = self.checkpoint("kept.note")
+        self.assertTrue(self.verify("--database", old)["good"])
+        report = self.verify("--database", old, "--from", kept)
+        self.assertFalse(report["good"])
+        self.assertIn("only", report["findings"][-1]["what"])
+
+    def test_what_is_no_checkpoint_of_this_log_is_refused(self):
+        path = self.site.folder / "other.note"
+        text = self.checkpoint("own.note").read_text()
+        for broken in (text.replace("taskgate/", "taskgate-"), text[:-2],
+                       "", text.replace("\n\n", "\n")):
+            path.write_text(broken)
+            done = self.site.admin("audit", "verify", "--dir", self.site.etc,
+                                   "--from", path, check=False)
+            self.assertNotEqual(done.returncode, 0, broken)
+            self.assertEqual(done.stdout, "")
+            self.assertIn("other.note", done.stderr)
+
+    def test_another_key_has_not_signed_it(self):
+        key = self.site.folder / "other.pem"
+        self.site.admin("init", "--dir", self.site.folder / "another",
+                        "--gateway-uid", self.site.gateway_uid,
+                        "--runner-uid", self.site.runner_uid)
+        shutil.copy(self.site.folder / "another" / "audit.pub", key)
+        report = self.verify("--key", key)
+        self.assertFalse(report["good"])
+        both = self.verify("--key", key, "--key",
+                           self.site.etc / "audit.pub")
+        self.assertTrue(both["good"], both)
+
+    def test_where_there_is_no_log(self):
+        done = self.site.admin("audit", "verify", "--dir", self.site.etc,
+                               "--database", "/nowhere/store.db",
+                               check=False)
+        self.assertEqual(done.returncode, 3, done.stderr)
+        self.assertIn("--database", done.stderr)
+
+
+class TestTamperedWith(Case):
+    def test_the_runner_adds_nothing_to_another_log(self):
+        """Whoever changed it wanted it to go unnoticed."""
+        self.site.submit("true", wait=10)
+        self.site.runner.stop()
+        path = self.site.state / "store.db"
+        saved = self.site.folder / "saved.db"
+        shutil.copy(path, saved)
+        with sqlite3.connect(path) as log:
+            log.execute("DELETE FROM audit WHERE seq > 2")
+        log.close()
+        self.site.runner.start()
+        self.site.wait_unready("audit")
+        answer = self.site.call("POST", "/v1/tasks",
+                                {"image": IMAGE, "args": ["true"]})
+        self.assertEqual(answer.status, 503)
+        done = self.site.admin("audit", "verify", "--dir", self.site.etc,
+                               check=False)
+        self.assertEqual(done.returncode, 1, done.stdout)
+        self.site.runner.stop()
+        with sqlite3.connect(saved) as good, sqlite3.connect(path) as log:
+            good.backup(log)
+        log.close()
+        self.site.runner.start()
+        self.site.wait_ready()
+        self.site.submit("true", wait=10)
+
+
+if __name__ == "__main__":
+    main()
