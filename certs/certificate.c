@@ -417,20 +417,46 @@ is_canonical(X509 *leaf, const uint8_t *der, size_t len)
 	return same;
 }
 
-int
-certificate_verify_der(const struct trust *trust, const uint8_t *der,
-    size_t len, int64_t now_s, struct certificate *ret, struct err *err)
+static X509 *
+parse_der(const uint8_t *der, size_t len, struct err *err)
 {
-	if (len > CERTIFICATE_DER_MAX)
-		return refuse(err, "it is too long");
-
+	if (len > CERTIFICATE_DER_MAX) {
+		refuse(err, "it is too long");
+		return NULL;
+	}
 	ERR_clear_error();
 	const unsigned char *end = der;
 	AUTO(X509_freep) X509 *leaf = d2i_X509(NULL, &end, (long)len);
 	ERR_clear_error();
-	if (leaf == NULL || end != der + len || !is_canonical(leaf, der, len))
-		return refuse(err, "it is not DER");
-	return certificate_verify(trust, leaf, now_s, ret, err);
+	if (leaf == NULL || end != der + len || !is_canonical(leaf, der, len)) {
+		refuse(err, "it is not DER");
+		return NULL;
+	}
+	return take(leaf);
+}
+
+int
+certificate_verify_der(const struct trust *trust, const uint8_t *der,
+    size_t len, int64_t now_s, struct certificate *ret, struct err *err)
+{
+	AUTO(X509_freep) X509 *leaf = parse_der(der, len, err);
+
+	return leaf == NULL ? -1
+			    : certificate_verify(trust, leaf, now_s, ret, err);
+}
+
+int
+certificate_verify_with_key(const struct trust *trust, const uint8_t *der,
+    size_t len, int64_t now_s, struct verified_certificate *ret,
+    struct err *err)
+{
+	AUTO(X509_freep) X509 *leaf = parse_der(der, len, err);
+
+	if (leaf == NULL ||
+	    certificate_verify(trust, leaf, now_s, &ret->certificate, err) != 0)
+		return -1;
+	ret->key = X509_get_pubkey(leaf);
+	return 0;
 }
 
 int

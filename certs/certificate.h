@@ -25,6 +25,12 @@ struct certificate {
 	int64_t not_before_s, not_after_s; /* seconds since the epoch */
 };
 
+/* One that was verified, with the key that it is about. */
+struct verified_certificate {
+	struct certificate certificate;
+	EVP_PKEY *key; /* owned by whoever has the struct */
+};
+
 /* The CA certificates of one bundle: ours and nothing of the system's. */
 struct trust;
 struct trust *trust_load(const char *bundle_path, struct err *err);
@@ -59,6 +65,10 @@ int certificate_verify(const struct trust *trust, X509 *leaf, int64_t now_s,
 /* The same from DER with nothing behind it. */
 int certificate_verify_der(const struct trust *trust, const uint8_t *der,
     size_t len, int64_t now_s, struct certificate *ret, struct err *err);
+/* And its public key. */
+int certificate_verify_with_key(const struct trust *trust, const uint8_t *der,
+    size_t len, int64_t now_s, struct verified_certificate *ret,
+    struct err *err);
 
 /* Of a certificate verified before: whether it still holds. For every request
  * on a connection that stays open. ERR_UNAUTHENTICATED. */

@@ -7,6 +7,7 @@
 
 #include <openssl/bio.h>
 #include <openssl/bn.h>
+#include <openssl/ec.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/pem.h>
@@ -18,6 +19,8 @@
 
 DEFINE_CLEANUP(BIO, BIO_free);
 DEFINE_CLEANUP(BIGNUM, BN_free);
+DEFINE_CLEANUP(ECDSA_SIG, ECDSA_SIG_free);
+DEFINE_CLEANUP(EVP_MD_CTX, EVP_MD_CTX_free);
 DEFINE_CLEANUP(EVP_PKEY, EVP_PKEY_free);
 DEFINE_CLEANUP(X509, X509_free);
 DEFINE_CLEANUP(X509_REQ, X509_REQ_free);
