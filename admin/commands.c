@@ -151,8 +151,9 @@ static const struct command_spec commands[] = {
 	"Exits 1 where this installation would refuse it.",
 	NULL, 0, 0, 1, verb_token_inspect},
     {"policy check", "[PATH]", "Check a policy",
-	"PATH is a file or a folder; without it, the installation's own.", NULL,
-	0, 0, 1, verb_policy_check},
+	"PATH is a file or a folder; without it, the installation's own. Warns "
+	"of rules whose tasks, or whose input, nobody has to sign.",
+	NULL, 0, 0, 1, verb_policy_check},
     {"reload", NULL, "Have runner and gateways read their files again",
 	"Certificate, key, CA bundle, token keys, audit key and policy. Each "
 	"process takes up all of its files or keeps what it has: a table says "

@@ -4,6 +4,8 @@
  */
 #include "policy/policy.h"
 
+#include <string.h>
+
 #include "admin/tool.h"
 #include "admin/verbs.h"
 #include "lib/alloc.h"
@@ -18,13 +20,50 @@ static const struct column columns[] = {
 };
 static const struct view view = {columns, COUNT(columns), "sha256"};
 
+/* SECURITY.md: what signatures do not cover. */
+static json_t *
+find_warnings(const struct policy *policy)
+{
+	json_t *warnings = json_array();
+	struct policy_gap gap;
+
+	for (size_t at = 0; policy_next_gap(policy, &at, &gap);) {
+		bool is_unsigned = strcmp(gap.member, "unsigned") == 0;
+
+		json_array_append_new(warnings,
+		    json_pack("{s:s, s:s, s:s}", "rule", gap.rule, "member",
+			gap.member, "message",
+			is_unsigned
+			    ? "a gateway that was taken over could run this "
+			      "rule's tasks in the name of those who pass it"
+			    : "a gateway that was taken over could change "
+			      "streamed input, which nobody signs"));
+	}
+	return warnings;
+}
+
+static void
+tell_warnings(const json_t *warnings)
+{
+	size_t i;
+	const json_t *warning;
+
+	json_array_foreach(warnings, i, warning)
+	{
+		tool_note("rule %s: %s: %s",
+		    json_string_value(json_object_get(warning, "rule")),
+		    json_string_value(json_object_get(warning, "member")),
+		    json_string_value(json_object_get(warning, "message")));
+	}
+}
+
 static json_t *
 describe(const char *path, const struct policy *policy)
 {
 	size_t rules = policy_rule_count(policy);
-	json_t *object =
-	    json_pack("{s:s, s:b, s:I, s:s}", "path", path, "valid", 1, "rules",
-		(json_int_t)rules, "sha256", policy_sha256(policy));
+	json_t *object = json_pack("{s:s, s:b, s:I, s:s, s:o}", "path", path,
+	    "valid", 1, "rules", (json_int_t)rules, "sha256",
+	    policy_sha256(policy), "warnings", find_warnings(policy));
 
 	if (rules == 0)
 		json_object_set_new(object, "note",
@@ -46,6 +85,7 @@ verb_policy_check(struct invocation *invocation)
 		return tool_fail(&err);
 	auto_json *object = describe(path, policy);
 	policy_free(policy);
+	tell_warnings(json_object_get(object, "warnings"));
 	return tool_print_one(invocation, &view, object, &err) == 0
 	    ? 0
 	    : tool_fail(&err);

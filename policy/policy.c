@@ -360,6 +360,23 @@ policy_rule_count(const struct policy *policy)
 	return policy->nrules;
 }
 
+bool
+policy_next_gap(const struct policy *policy, size_t *at, struct policy_gap *ret)
+{
+	while (*at < 2 * policy->nrules) {
+		const struct rule *rule = &policy->rules[*at / 2];
+		bool is_first = (*at)++ % 2 == 0;
+
+		if (is_first ? rule->is_unsigned
+			     : rule->input == REQUEST_STDIN_STREAM) {
+			ret->rule = rule->id;
+			ret->member = is_first ? "unsigned" : "stdin";
+			return true;
+		}
+	}
+	return false;
+}
+
 size_t
 policy_warm_count(const struct policy *policy)
 {

@@ -25,6 +25,16 @@ void policy_free(struct policy *policy);
 const char *policy_sha256(const struct policy *policy);
 size_t policy_rule_count(const struct policy *policy);
 
+/* What a rule allows to whoever has taken over the gateway, although no client
+ * has signed it. */
+struct policy_gap {
+	const char *rule; /* its id; borrowed from the policy */
+	const char *member; /* that opens it: "unsigned", "stdin" */
+};
+/* In the order of the rules, from *at = 0 on; false: no more. */
+bool policy_next_gap(
+    const struct policy *policy, size_t *at, struct policy_gap *ret);
+
 /* What a rule wants kept ready; all borrowed from the policy. */
 struct policy_warm {
 	const char *rule; /* its id */
@@ -66,6 +76,7 @@ struct policy_verdict {
 	int64_t limits[LIMIT_COUNT]; /* as granted */
 	int64_t uid, gid; /* -1: the runner's default pair */
 	const char *network; /* NULL: none */
+	bool is_unsigned; /* whoever asks need not have signed the request */
 	/* denied: */
 	struct policy_denial *denials;
 	size_t ndenials;

@@ -63,6 +63,7 @@ struct rule {
 	struct rule_limit limits[LIMIT_COUNT];
 	struct rule_warm warm;
 	int64_t uid, gid; /* -1: the runner's default pair */
+	bool is_unsigned; /* requests need no signature */
 };
 
 /* ERR_UNPROCESSABLE, "path: reason". */

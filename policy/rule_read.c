@@ -32,6 +32,7 @@ struct members {
 	json_t *warm;
 	json_t *user;
 	const char *network;
+	bool is_unsigned;
 };
 
 static const struct json_field fields[] = {
@@ -56,6 +57,8 @@ static const struct json_field fields[] = {
     JSON_FIELD(struct members, user, "user", JSON_KIND_OBJECT, false, 0, 0),
     JSON_FIELD(
 	struct members, network, "network", JSON_KIND_STRING, false, 0, 0),
+    JSON_FIELD(struct members, is_unsigned, "unsigned", JSON_KIND_BOOLEAN,
+	false, 0, 0),
 };
 
 static const struct json_field user_fields[] = {
@@ -314,6 +317,7 @@ static int
 read_files(const struct members *members, const char *path, struct rule *rule,
     struct err *err)
 {
+	rule->is_unsigned = members->is_unsigned;
 	rule->inputs = members->inputs;
 	rule->outputs = members->outputs;
 	return members->input == NULL

@@ -263,6 +263,25 @@ class Init(AdminCase):
         self.init()
         shown = self.run_json("policy", "check")
         self.assertEqual((shown["valid"], shown["rules"]), (True, 0))
+        self.assertEqual(shown["warnings"], [])
+
+    def test_what_nobody_has_to_sign_is_warned_of(self):
+        path = self.etc / "policy.json"
+        path.parent.mkdir(exist_ok=True)
+        plain = {"subjects": ["alice"], "image": "demo/busybox"}
+        path.write_text(json.dumps({"version": 1, "rules": [
+            {"id": "good", **plain},
+            {"id": "open", "unsigned": True, **plain},
+            {"id": "stream", "stdin": "stream", **plain}]}))
+        shown = self.run_json("policy", "check", path)
+        self.assertEqual(
+            [(one["rule"], one["member"]) for one in shown["warnings"]],
+            [("open", "unsigned"), ("stream", "stdin")])
+        done = self.admin("policy", "check", path)
+        self.assertEqual(done.returncode, 0)
+        for words in ("rule open: unsigned: ", "rule stream: stdin: "):
+            self.assertIn(words, done.stderr)
+        self.assertNotIn("good", done.stderr)
 
     def agree(self):
         gateway = json.loads((self.etc / "gateway.json").read_text())

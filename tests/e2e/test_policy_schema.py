@@ -25,11 +25,13 @@ BEYOND_A_SCHEMA = (
 NOT_JSON = ("empty", "not_json", "trailing_comma", "comment_of_c",
             "two_values")
 
-TYPES = {"object": dict, "array": list, "string": str, "integer": int}
+TYPES = {"object": dict, "array": list, "string": str, "integer": int,
+         "boolean": bool}
 
 
 def is_type(value, name):
-    return isinstance(value, TYPES[name]) and not isinstance(value, bool)
+    return isinstance(value, TYPES[name]) and isinstance(value, bool) == (
+        name == "boolean")
 
 
 def resolve(schema):
@@ -77,6 +79,10 @@ def check_string(value, schema, path):
         yield f"{path}: {value!r} does not match"
 
 
+def check_boolean(*_):
+    return ()
+
+
 def check_integer(value, schema, path):
     if not schema.get("minimum", value) <= value <= schema.get(
             "maximum", value):
@@ -84,7 +90,8 @@ def check_integer(value, schema, path):
 
 
 CHECKS = {"object": check_object, "array": check_array,
-          "string": check_string, "integer": check_integer}
+          "string": check_string, "integer": check_integer,
+          "boolean": check_boolean}
 KNOWN = {"$schema", "$id", "$ref", "$defs", "title", "description", "type",
          "const", "anyOf", "required", "properties", "patternProperties",
          "additionalProperties", "minProperties", "items", "minItems",

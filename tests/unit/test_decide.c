@@ -486,6 +486,60 @@ test_user_is_the_rules_or_the_runners(void **state)
 	assert_int_equal(other_verdict.gid, -1);
 }
 
+#define SIGNED(members)                                                     \
+	"{\"version\":1,\"rules\":[{\"id\":\"a\",\"subjects\":[\"alice\"]," \
+	"\"image\":\"x/"                                                    \
+	"args:1\",\"args\":[{\"rest\":{\"pattern\":\"**\"}}]" members       \
+	"},{\"id\":\"b\",\"subjects\":[\"**\"],\"unsigned\":true,"          \
+	"\"image\":\"x/args:1\",\"args\":[{\"rest\":{\"pattern\":\"**\"}}]}]}"
+
+/* A later rule takes no signature away. */
+static void
+test_the_rule_that_decides_says_whether_to_sign(void **state)
+{
+	static const struct {
+		const char *policy, *subject, *rule;
+		bool is_unsigned;
+	} cases[] = {
+	    {SIGNED(""), "alice", "a", false},
+	    {SIGNED(",\"unsigned\":false"), "alice", "a", false},
+	    {SIGNED(",\"unsigned\":true"), "alice", "a", true},
+	    {SIGNED(""), "bob", "b", true},
+	};
+
+	(void)state;
+	for (size_t k = 0; k < COUNT(cases); k++) {
+		auto_policy struct policy *policy = parse(cases[k].policy);
+		auto_request request = {0};
+		auto_verdict verdict = {0};
+
+		ask(policy, cases[k].subject, NULL, "{" GOOD_ARGS "}", &request,
+		    &verdict);
+		assert_true(verdict.allowed);
+		assert_string_equal(verdict.rule, cases[k].rule);
+		assert_int_equal(verdict.is_unsigned, cases[k].is_unsigned);
+	}
+}
+
+static void
+test_gaps_are_told_in_the_order_of_the_rules(void **state)
+{
+	auto_policy struct policy *policy =
+	    parse(SIGNED(",\"unsigned\":true,\"stdin\":\"stream\""));
+	auto_policy struct policy *inline_alone =
+	    parse("{\"version\":1,\"rules\":[{\"id\":\"a\",\"image\":\"x\","
+		  "\"subjects\":[\"a\"],\"stdin\":\"inline\"}]}");
+	struct policy_gap gap;
+	auto_buffer told = BUFFER_INIT(256);
+	size_t at = 0, none = 0;
+
+	(void)state;
+	while (policy_next_gap(policy, &at, &gap))
+		buffer_printf(&told, "%s.%s ", gap.rule, gap.member);
+	assert_string_equal(told.data, "a.unsigned a.stdin b.unsigned ");
+	assert_false(policy_next_gap(inline_alone, &none, &gap));
+}
+
 static void
 test_empty_policy_denies_everything(void **state)
 {
@@ -603,6 +657,8 @@ main(void)
 	    cmocka_unit_test(
 		test_maximum_below_the_usual_default_is_the_default),
 	    cmocka_unit_test(test_user_is_the_rules_or_the_runners),
+	    cmocka_unit_test(test_the_rule_that_decides_says_whether_to_sign),
+	    cmocka_unit_test(test_gaps_are_told_in_the_order_of_the_rules),
 	    cmocka_unit_test(test_empty_policy_denies_everything),
 	    cmocka_unit_test(test_long_values_and_enumerations_are_cut),
 	    cmocka_unit_test(test_many_rules_are_each_found),
