@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "client/http_transfer.h"
+#include "client/signing.h"
 #include "client/tls.h"
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
@@ -104,9 +105,26 @@ add_body(struct buffer *out, const struct http_request *request)
 }
 
 static void
-add_request(struct buffer *out, const struct http *http,
-    const struct http_request *request)
+add_signature(struct transfer *transfer, const struct http_request *request)
 {
+	const struct http *http = transfer->http;
+	struct err err;
+
+	if (!request->is_signed || transfer->done)
+		return;
+	if (signing_add_fields(tls_identity(http->tls), http->context->token,
+		request, clock_wall_ms() / 1000, &transfer->out, &err) == 0)
+		return;
+	fault_set(&transfer->fault, FAULT_OWN_CERTIFICATE, err.detail);
+	transfer->done = true;
+}
+
+static void
+add_request(struct transfer *transfer, const struct http_request *request)
+{
+	const struct http *http = transfer->http;
+	struct buffer *out = &transfer->out;
+
 	buffer_printf(out,
 	    "%s %s HTTP/1.1\r\n"
 	    "Host: %s\r\n"
@@ -119,6 +137,7 @@ add_request(struct buffer *out, const struct http *http,
 	if (request->idempotency_key != NULL)
 		buffer_printf(
 		    out, "Idempotency-Key: %s\r\n", request->idempotency_key);
+	add_signature(transfer, request);
 	add_body(out, request);
 }
 
@@ -152,7 +171,7 @@ http_start(struct http *http, const struct http_request *request)
 		    now_ms + (int64_t)request->timeout_s * 1000;
 	reply_init(&transfer->reply);
 	begin(transfer);
-	add_request(&transfer->out, http, request);
+	add_request(transfer, request);
 	transfer->next = http->transfers;
 	http->transfers = transfer;
 	http->again_at_once = true;

@@ -39,6 +39,7 @@ struct http_request {
 	const char *path; /* "/v1/tasks?limit=1", encoded */
 	const char *body; /* JSON, or NULL; borrowed until the end */
 	const char *idempotency_key; /* or NULL */
+	bool is_signed; /* by our certificate's key; it has a body and a key */
 	bool anonymous; /* the token stays at home */
 	int timeout_s; /* of the whole; 0: only while connecting */
 	size_t reply_max;

@@ -42,6 +42,7 @@ struct session_call {
 	const char *body; /* or NULL */
 	const char *idempotency_key; /* or NULL */
 	const struct retry_policy *policy;
+	bool is_signed; /* it has a body and a key */
 	int wait_s; /* that the server was asked to wait before it answers */
 	bool anonymous;
 };

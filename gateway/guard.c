@@ -295,7 +295,9 @@ enum once {
 	ONCE_EXPECT = 1 << 6,
 	ONCE_IDEMPOTENCY = 1 << 7,
 	ONCE_TRACE = 1 << 8,
-	ONCE_CONTENT_DIGEST = 1 << 9
+	ONCE_CONTENT_DIGEST = 1 << 9,
+	ONCE_SIGNATURE = 1 << 10,
+	ONCE_SIGNATURE_INPUT = 1 << 11
 };
 
 /* What this reader itself understands, and what must not come twice because
@@ -316,6 +318,8 @@ static const struct field {
     {"idempotency-key", ONCE_IDEMPOTENCY, NULL},
     {"traceparent", ONCE_TRACE, NULL},
     {"content-digest", ONCE_CONTENT_DIGEST, NULL},
+    {"signature", ONCE_SIGNATURE, NULL},
+    {"signature-input", ONCE_SIGNATURE_INPUT, NULL},
     {"connection", ONCE_NO, read_connection},
     {"upgrade", ONCE_NO, read_upgrade},
     {"cookie", ONCE_NO, read_cookie},

@@ -8,6 +8,7 @@
 
 #include "gateway/exchange.h"
 #include "gateway/query.h"
+#include "gateway/signed.h"
 #include "gateway/upload.h"
 #include "gateway/worker.h"
 #include "lib/cleanup.h"
@@ -66,9 +67,9 @@ heard_created(struct exchange *x, const struct link_answer *answer)
 	exchange_header(x, MHD_HTTP_HEADER_LOCATION, location);
 }
 
-/* False: it was denied, and the exchange answered. */
+/* False: it was denied, or is to be signed, and the exchange answered. */
 static bool
-judge(struct exchange *x, const struct request *request)
+judge(struct exchange *x, const struct request *request, bool is_signed)
 {
 	const struct token_claims *token = &x->principal.token;
 	const char *roles[TOKEN_ROLES_MAX];
@@ -84,17 +85,20 @@ judge(struct exchange *x, const struct request *request)
 		.nroles = token->nroles},
 	    request, clock_wall_ms(), &verdict);
 	x->policy_us = (int64_t)((uv_hrtime() - began_ns) / 1000);
-	if (verdict.allowed)
+	if (verdict.allowed && (is_signed || verdict.is_unsigned))
 		return true;
-	policy_explain_to_caller(
-	    &verdict, request, &problem.rule, &problem.condition, &problem.err);
+	if (verdict.allowed)
+		signature_require(&problem.err);
+	else
+		policy_explain_to_caller(&verdict, request, &problem.rule,
+		    &problem.condition, &problem.err);
 	exchange_refuse(x, &problem);
 	return false;
 }
 
 /* False: it is not what the policy lets through, and the exchange answered. */
 static bool
-check_request(struct exchange *x)
+check_request(struct exchange *x, bool is_signed)
 {
 	AUTO(request_done) struct request request = {0};
 	struct err err;
@@ -104,7 +108,7 @@ check_request(struct exchange *x)
 		exchange_refuse_err(x, &err);
 		return false;
 	}
-	return judge(x, &request);
+	return judge(x, &request, is_signed);
 }
 
 /* docs/api.md: 1 to 64 bytes of [A-Za-z0-9_-]. */
@@ -125,7 +129,8 @@ check_key(const char *key, struct err *err)
 }
 
 static void
-submit(struct exchange *x, int64_t wait_s, const char *key)
+submit(struct exchange *x, int64_t wait_s, const char *key,
+    const struct signature *signature)
 {
 	auto_fd int fd = -1;
 	json_t *members;
@@ -139,6 +144,12 @@ submit(struct exchange *x, int64_t wait_s, const char *key)
 	if (key != NULL)
 		json_object_set_new(
 		    members, "idempotency_key", json_string(key));
+	if (signature_is_there(signature)) {
+		json_object_set_new(
+		    members, "signature_input", json_string(signature->input));
+		json_object_set_new(
+		    members, "signature", json_string(signature->value));
+	}
 	x->waits = wait_s > 0;
 	exchange_ask_take(x,
 	    &(struct link_question){.type = MESSAGE_submit,
@@ -155,14 +166,16 @@ handle_task_create(struct exchange *x)
 	    {.name = "wait", .kind = QUERY_INTEGER, .max = WAIT_MAX_S}};
 	struct query_value wait[COUNT(specs)] = {0};
 	const char *key = exchange_field(x, "Idempotency-Key");
+	struct signature signature = {0};
 	struct err err;
 
 	if (query_read(x, &(struct query_table){specs, wait, COUNT(specs)},
 		&err) < 0 ||
-	    check_key(key, &err) < 0)
+	    check_key(key, &err) < 0 ||
+	    signed_read(x, key, &signature, &err) < 0)
 		exchange_refuse_err(x, &err);
-	else if (check_request(x))
-		submit(x, wait[0].integer, key);
+	else if (check_request(x, signature_is_there(&signature)))
+		submit(x, wait[0].integer, key, &signature);
 }
 
 /* ---- list ---- */

@@ -23,8 +23,9 @@ static int
 authenticate(const struct runner *runner, const struct envelope *envelope,
     struct principal *ret, struct err *err)
 {
+	const struct verified_certificate *verified = NULL;
+	const struct gate_claim *claim = envelope->claim;
 	auto_free uint8_t *der = NULL;
-	struct certificate certificate;
 	size_t len = 0;
 	int64_t now_s = clock_wall_ms() / 1000;
 
@@ -33,12 +34,19 @@ authenticate(const struct runner *runner, const struct envelope *envelope,
 		strlen(envelope->certificate), &der, &len))
 		return err_set(err, ERR_UNAUTHENTICATED,
 		    "the certificate is not base64url");
-	if (certificate_verify_der(runner->authority.trust, der, len, now_s,
-		&certificate, err) != 0)
+	if (certificate_cache_verify(runner->certificates,
+		runner->authority.trust, der, len, now_s, &verified,
+		err) != 0 ||
+	    principal_authenticate(&runner->authority, runner->tokens,
+		&verified->certificate, envelope->token,
+		strlen(envelope->token), now_s, ret, err) != 0)
 		return -1;
-	return principal_authenticate(&runner->authority, runner->tokens,
-	    &certificate, envelope->token, strlen(envelope->token), now_s, ret,
-	    err);
+	return claim == NULL
+	    ? 0
+	    : signature_verify(&claim->request, &claim->signature,
+		  &(struct signature_key){
+		      verified->key, verified->certificate.thumbprint},
+		  now_s, err);
 }
 
 int

@@ -5,12 +5,21 @@
 #ifndef RUNNER_GATE_H
 #define RUNNER_GATE_H
 
+#include "certs/signature.h"
 #include "runner/peers.h"
 
 /* What every request of a client carries. */
 struct envelope {
 	int64_t request;
 	const char *certificate, *token, *address, *request_id;
+	const struct gate_claim *claim; /* NULL: it claims no signature */
+};
+
+/* That the asker has signed this, of which the body's digest was taken here
+ * and method and path are those of what is about to be done. */
+struct gate_claim {
+	struct signed_request request;
+	struct signature signature;
 };
 
 /* Fields of a struct that has an `envelope`. */
@@ -27,7 +36,8 @@ struct envelope {
 		JSON_KIND_STRING, true, 1, 63)
 
 /*
- * Opens the question and verifies who asks. 1: the principal stands in it;
+ * Opens the question and verifies who asks, by certificate, token and, where
+ * there is one, signature. 1: the principal stands in it;
  * 0: it was refused and answered; -1: a bad message.
  */
 int gate_open(struct peer *peer, const struct envelope *envelope,

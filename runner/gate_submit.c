@@ -14,6 +14,7 @@ struct submit {
 	struct envelope envelope;
 	int64_t wait;
 	const char *idempotency_key;
+	struct signature signature;
 };
 
 /* A request on its way to a task. */
@@ -25,6 +26,7 @@ struct proposal {
 	int64_t request_bytes;
 	int64_t wait_ms;
 	char existing[UUID_TEXT];
+	bool is_signed;
 	bool found, same;
 };
 
@@ -34,6 +36,13 @@ free_proposal(struct proposal *proposal)
 	task_data_done(&proposal->data);
 	free(proposal->key);
 	free(proposal);
+}
+
+static void
+refuse(struct proposal *proposal, const struct err *err)
+{
+	gate_refuse(proposal->question, err);
+	free_proposal(proposal);
 }
 
 static bool
@@ -106,10 +115,8 @@ propose(struct proposal *proposal)
 	struct err err;
 
 	tasks_make_id(tasks, proposal->data.created_ms, proposal->data.id);
-	if (tasks_submit_take(tasks, &proposal->data, &submission, &err) != 0) {
-		gate_refuse(question, &err);
-		free_proposal(proposal);
-	}
+	if (tasks_submit_take(tasks, &proposal->data, &submission, &err) != 0)
+		refuse(proposal, &err);
 }
 
 /* -- the policy */
@@ -164,9 +171,8 @@ grant(struct task_data *data, const struct policy *policy,
 }
 
 static void
-decide(struct proposal *proposal)
+judge(const struct proposal *proposal, struct policy_verdict *ret)
 {
-	const struct runner *runner = proposal->question->runner;
 	const struct task_owner *owner = &proposal->data.owner;
 	const char *roles[TOKEN_ROLES_MAX];
 	const struct policy_principal principal = {
@@ -174,26 +180,44 @@ decide(struct proposal *proposal)
 	    .roles = roles,
 	    .nroles = owner->nroles,
 	};
-	struct policy_verdict verdict = {0};
-	struct err err;
 
 	for (size_t i = 0; i < owner->nroles; i++)
 		roles[i] = owner->roles[i];
+	policy_decide(proposal->question->runner->policy, &principal,
+	    &proposal->data.request, proposal->data.created_ms, ret);
+}
+
+/* -1: the rule wants a signature, and there is none. */
+static int
+check_signed(const struct proposal *proposal,
+    const struct policy_verdict *verdict, struct err *err)
+{
+	if (!verdict->allowed || verdict->is_unsigned || proposal->is_signed)
+		return 0;
+	return signature_require(err);
+}
+
+static void
+decide(struct proposal *proposal)
+{
+	const struct runner *runner = proposal->question->runner;
+	AUTO(policy_verdict_done) struct policy_verdict verdict = {0};
+	struct err err;
+
 	if (runner_check_ready(runner, &err) != 0) {
-		gate_refuse(proposal->question, &err);
-		free_proposal(proposal);
+		refuse(proposal, &err);
 		return;
 	}
-	policy_decide(runner->policy, &principal, &proposal->data.request,
-	    proposal->data.created_ms, &verdict);
-	if (verdict.allowed) {
+	judge(proposal, &verdict);
+	if (check_signed(proposal, &verdict, &err) != 0) {
+		refuse(proposal, &err);
+	} else if (verdict.allowed) {
 		grant(&proposal->data, runner->policy, &verdict);
 		propose(proposal);
 	} else {
 		refuse_denied(proposal, &verdict);
 		free_proposal(proposal);
 	}
-	policy_verdict_done(&verdict);
 }
 
 /* -- the key is asked for first: a request that is sent again gets its task,
@@ -212,26 +236,39 @@ run_lookup(struct store_op *op, struct database *database, struct err *err)
 	return found < 0 ? -1 : 0;
 }
 
+/* The key stands for a task already. */
+static int
+check_again(const struct proposal *proposal, struct err *err)
+{
+	AUTO(policy_verdict_done) struct policy_verdict verdict = {0};
+
+	if (!proposal->same)
+		return err_set(err, ERR_CONFLICT,
+		    "this Idempotency-Key stands for another request");
+	if (proposal->is_signed)
+		return 0;
+	judge(proposal, &verdict);
+	return check_signed(proposal, &verdict, err);
+}
+
 static void
 lookup_done(struct store_op *op, const struct err *err)
 {
 	struct proposal *proposal = (struct proposal *)op;
-	struct err conflict;
+	struct err refused;
 
 	proposal->question->runner->considered_bytes -= proposal->request_bytes;
 	if (err == NULL && !proposal->found) {
 		decide(proposal);
 		return;
 	}
-	if (err == NULL && !proposal->same) {
-		err_set(&conflict, ERR_CONFLICT,
-		    "this Idempotency-Key stands for another request");
-		err = &conflict;
+	if (err == NULL && check_again(proposal, &refused) != 0)
+		err = &refused;
+	if (err != NULL) {
+		refuse(proposal, err);
+		return;
 	}
-	if (err != NULL)
-		gate_refuse(proposal->question, err);
-	else
-		answer_existing(proposal, proposal->existing);
+	answer_existing(proposal, proposal->existing);
 	free_proposal(proposal);
 }
 
@@ -253,7 +290,8 @@ fill_owner(const struct question *question, struct task_owner *owner)
 }
 
 static struct proposal *
-new_proposal(struct question *question, const struct submit *submit)
+new_proposal(struct question *question, const struct submit *submit,
+    const uint8_t sha256[SHA256_BYTES])
 {
 	struct proposal *proposal = alloc_zero(1, sizeof(*proposal));
 
@@ -262,6 +300,8 @@ new_proposal(struct question *question, const struct submit *submit)
 	task_data_init(&proposal->data);
 	proposal->data.created_ms = clock_wall_ms();
 	fill_owner(question, &proposal->data.owner);
+	hex_encode(sha256, SHA256_BYTES, proposal->data.request_sha256);
+	proposal->is_signed = submit->envelope.claim != NULL;
 	if (submit->idempotency_key != NULL)
 		proposal->key = alloc_string(submit->idempotency_key);
 	return proposal;
@@ -274,11 +314,9 @@ consider(struct proposal *proposal, const char *body, size_t len)
 	struct err err;
 
 	if (request_parse(body, len, &proposal->data.request, &err) != 0) {
-		gate_refuse(proposal->question, &err);
-		free_proposal(proposal);
+		refuse(proposal, &err);
 		return;
 	}
-	digest_sha256_hex(body, len, proposal->data.request_sha256);
 	proposal->request_bytes = (int64_t)len;
 	if (proposal->key == NULL) {
 		decide(proposal);
@@ -286,8 +324,7 @@ consider(struct proposal *proposal, const char *body, size_t len)
 	}
 	if (runner->considered_bytes > TASKS_BYTES_MAX) {
 		err_set(&err, ERR_BUSY, "too much is asked for at once");
-		gate_refuse(proposal->question, &err);
-		free_proposal(proposal);
+		refuse(proposal, &err);
 		return;
 	}
 	runner->considered_bytes += proposal->request_bytes;
@@ -296,8 +333,8 @@ consider(struct proposal *proposal, const char *body, size_t len)
 	store_submit(runner->store, &proposal->op);
 }
 
-int
-peer_handle_submit(struct peer *peer, struct message *message, struct err *err)
+static int
+read_submit(const struct message *message, struct submit *ret, struct err *err)
 {
 	static const struct json_field fields[] = {
 	    ENVELOPE_FIELDS(struct submit),
@@ -305,27 +342,51 @@ peer_handle_submit(struct peer *peer, struct message *message, struct err *err)
 		struct submit, wait, "wait", JSON_KIND_INTEGER, true, 0, 60),
 	    JSON_FIELD(struct submit, idempotency_key, "idempotency_key",
 		JSON_KIND_STRING, false, 1, TASK_KEY_MAX),
+	    JSON_FIELD(struct submit, signature.input, "signature_input",
+		JSON_KIND_STRING, false, 0, 0),
+	    JSON_FIELD(struct submit, signature.value, "signature",
+		JSON_KIND_STRING, false, 0, 0),
 	};
-	struct submit submit = {0};
-	struct question *question = NULL;
-	auto_free char *body = NULL;
-	size_t len = 0;
-	int result;
 
 	if (json_read_fields(message->members, "", fields, COUNT(fields), false,
-		&submit, err) != 0)
+		ret, err) != 0)
 		return -1;
-	if (submit.idempotency_key != NULL && !is_key(submit.idempotency_key))
+	if (ret->idempotency_key != NULL && !is_key(ret->idempotency_key))
 		return err_set(err, ERR_MALFORMED, "idempotency_key: not one");
 	if (message->nfds != 1)
 		return err_set(err, ERR_MALFORMED,
 		    "submit comes with %zu descriptors", message->nfds);
-	if (packet_read_sealed(
+	return 0;
+}
+
+int
+peer_handle_submit(struct peer *peer, struct message *message, struct err *err)
+{
+	struct submit submit = {0};
+	struct question *question = NULL;
+	auto_free char *body = NULL;
+	uint8_t sha256[SHA256_BYTES];
+	size_t len = 0;
+	int result;
+
+	if (read_submit(message, &submit, err) != 0 ||
+	    packet_read_sealed(
 		message->fds[0], REQUEST_BODY_MAX, &body, &len, err) != 0)
 		return -1;
+	digest_sha256(body, len, sha256);
+	const struct gate_claim claim = {
+	    .request = {.method = "POST",
+		.path = "/v1/tasks",
+		.token = submit.envelope.token,
+		.body_sha256 = sha256,
+		.idempotency_key = submit.idempotency_key},
+	    .signature = submit.signature,
+	};
+	if (signature_is_there(&submit.signature))
+		submit.envelope.claim = &claim;
 	result =
 	    gate_open(peer, &submit.envelope, SCOPE_TASKS_RUN, &question, err);
 	if (result > 0)
-		consider(new_proposal(question, &submit), body, len);
+		consider(new_proposal(question, &submit, sha256), body, len);
 	return result < 0 ? -1 : 0;
 }

@@ -135,7 +135,7 @@ reload_own(struct reload *reload, bool is_ordered, struct err *err)
 		return -1;
 	}
 	runner_take_up(runner, &next);
-	token_cache_clear(runner->tokens);
+	runner_forget_verified(runner);
 	record_done(reload, is_ordered);
 	runner_record_policy(runner);
 	runner_state_changed(runner);

@@ -20,6 +20,7 @@
 #include "runner/peers.h"
 #include "runner/refusals.h"
 
+#define CERTIFICATES_CACHED 4096
 #define TOKENS_CACHED 4096
 
 int
@@ -87,6 +88,13 @@ on_engine_changed(void *arg, const char *reason)
 	runner_state_changed(runner);
 }
 
+void
+runner_forget_verified(struct runner *runner)
+{
+	certificate_cache_clear(runner->certificates);
+	token_cache_clear(runner->tokens);
+}
+
 /* -- opening */
 
 static int
@@ -97,6 +105,7 @@ open_in_force(struct runner *runner, struct err *err)
 	if (in_force_load(&runner->config, &in_force, err) != 0)
 		return -1;
 	runner_take_up(runner, &in_force);
+	runner->certificates = certificate_cache_new(CERTIFICATES_CACHED);
 	runner->tokens = token_cache_new(TOKENS_CACHED);
 	return 0;
 }
@@ -369,6 +378,7 @@ free_all(struct runner *runner)
 	close(runner->lock);
 	policy_free(runner->policy);
 	EVP_PKEY_free(runner->audit_key);
+	certificate_cache_free(runner->certificates);
 	token_cache_free(runner->tokens);
 	authority_done(&runner->authority);
 	free(runner->engine_reason);

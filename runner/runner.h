@@ -6,6 +6,7 @@
 
 #include <uv.h>
 
+#include "certs/certificate_cache.h"
 #include "certs/principal.h"
 #include "runner/config.h"
 #include "runner/in_force.h"
@@ -28,7 +29,8 @@ struct runner {
 	struct config config;
 	uv_loop_t loop;
 	struct authority authority;
-	struct token_cache *tokens;
+	struct certificate_cache *certificates; /* what verified, */
+	struct token_cache *tokens; /* runner_forget_verified() */
 	int64_t considered_bytes; /* of requests whose key is looked up */
 	EVP_PKEY *audit_key;
 	struct policy *policy;
@@ -73,6 +75,9 @@ int runner_finish(struct runner *runner);
 json_t *runner_reasons(const struct runner *runner);
 /* ERR_UNAVAILABLE where nothing new can be taken on. */
 int runner_check_ready(const struct runner *runner, struct err *err);
+/* What was verified is verified anew: after anything that it depends on has
+ * changed, such as CA bundle, keys or revocations. */
+void runner_forget_verified(struct runner *runner);
 /* From now on this is in force; what was before is in *in_force then. */
 void runner_take_up(struct runner *runner, struct in_force *in_force);
 void runner_record_policy(struct runner *runner);

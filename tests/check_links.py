@@ -62,6 +62,7 @@ def check(build):
                for name in elf.PROGRAMS}
     archive = {name: os.path.join(build, folder, f"libtaskgate_{name}.a")
                for name, folder in (("certs", "certs"), ("issue", "certs"),
+                                    ("sign", "certs"), ("signature", "certs"),
                                     ("policy", "policy"),
                                     ("guard", "gateway"),
                                     ("sandbox", "runner"))}
@@ -73,6 +74,9 @@ def check(build):
     faults = only_one_holds(
         archive["issue"], "issuing code", program["taskgate-admin"],
         [path for name, path in program.items() if name != "taskgate-admin"])
+    faults += only_one_holds(
+        archive["sign"], "signing code", program["taskgate"],
+        [path for name, path in program.items() if name != "taskgate"])
     # task-init shares the sandbox's frames, not its client.
     faults += only_one_holds(
         archive["sandbox"], "the Docker client", runner,
@@ -90,9 +94,9 @@ def check(build):
                          "a client that stores")
     # Loading it takes longer than a warm task.
     faults += no_library(program["taskgate"], ["libcurl"], "slow to start")
-    for name in ("certs", "issue", "policy", "guard"):
+    for name in ("certs", "issue", "sign", "signature", "policy", "guard"):
         faults += no_symbols(archive[name], NETWORK, "not pure")
-    for name in ("policy", "guard"):
+    for name in ("sign", "signature", "policy", "guard"):
         faults += no_symbols(archive[name], CLOCK, "asks a clock")
     return faults + is_static(program["task-init"])
 

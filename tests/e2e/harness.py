@@ -20,10 +20,12 @@ import subprocess
 import sys
 import time
 import unittest
+import uuid
 
 from harness_engine import IMAGE, Engine
 from harness_process import (ROOT, SOAK, Process, environment, free_id,
                              free_port, many, reachable_folder, wait_until)
+from harness_sign import Signer
 from harness_wire import Answer, Wire, head, tls_context
 
 # What tests import from here.
@@ -67,6 +69,7 @@ class Member:
         self.certificate = folder / "client.crt"
         self.key = folder / "client.key"
         self.ca = folder / "ca.crt"
+        self.signer = Signer(self.certificate, self.key)
 
     @property
     def token(self):
@@ -322,17 +325,20 @@ class Site:
         return Wire(("127.0.0.1", self.port), context, timeout)
 
     def call(self, method, path, body=None, *, who="alice", token=None,
-             headers=None, timeout=90) -> Answer:
+             headers=None, signed=True, timeout=90) -> Answer:
         """One request on a connection of its own. `body`: bytes as they are,
         or anything else as JSON. `token`: "" sends none. A header of None is
         left out."""
         with self.wire(who, timeout=timeout) as wire:
             wire.send(self.request_bytes(
-                method, path, body, who=who, token=token, headers=headers))
+                method, path, body, who=who, token=token, headers=headers,
+                signed=signed))
             return wire.answer(method)
 
     def request_bytes(self, method, path, body=None, *, who="alice",
-                      token=None, headers=None):
+                      token=None, headers=None, signed=True):
+        """What makes a task is signed, under a key of its own where there is
+        none, unless `signed` says otherwise."""
         fields = {"Host": f"127.0.0.1:{self.port}"}
         if token is None:
             token = self.members[who].token
@@ -344,7 +350,13 @@ class Site:
                 body).encode()
             fields["Content-Type"] = "application/json"
             fields["Content-Length"] = str(len(data))
-        fields.update(headers or {})
+        headers = headers or {}
+        if signed and data and token and (method, path.split("?")[0]) == (
+                "POST", "/v1/tasks"):
+            fields.update(self.members[who].signer.sign(
+                token, data, headers.get("Idempotency-Key") or
+                uuid.uuid4().hex))
+        fields.update(headers)
         fields = {name: value for name, value in fields.items()
                   if value is not None}
         return head(method, path, fields) + data

@@ -1,6 +1,6 @@
-"""curl with alice's certificate and token does what the client does, by
+"""curl with alice's certificate, key and token does what the client does, by
 docs/api.md alone: the blocks of its section "By hand" are run as they stand,
-in a shell, as an ordinary user."""
+in a shell, as an ordinary user; so is the program in Python that signs."""
 
 import hashlib
 import json
@@ -12,11 +12,11 @@ from harness_process import ROOT
 IMAGE = "demo/busybox"
 
 
-def blocks():
+def blocks(language="sh", heading="By hand"):
     page = (ROOT / "docs" / "api.md").read_text()
-    section = page.split("## By hand\n", 1)[1]
+    section = page.split(f"## {heading}\n", 1)[1].split("\n## ", 1)[0]
     return [part.split("\n```", 1)[0]
-            for part in section.split("```sh\n")[1:]]
+            for part in section.split(f"```{language}\n")[1:]]
 
 
 class TestByCurl(Case):
@@ -35,9 +35,12 @@ class TestByCurl(Case):
         prelude, *rest = blocks()
         found = [block for block in rest if words in block]
         self.assertEqual(len(found), 1, words)
+        return self.run_as_user("/bin/sh", "-eu", "-c",
+                                f"{prelude}\n{found[0]}")
+
+    def run_as_user(self, *words):
         done = subprocess.run(
-            ["/bin/sh", "-eu", "-c", f"{prelude}\n{found[0]}"],
-            capture_output=True, text=True, timeout=120, check=False,
+            words, capture_output=True, text=True, timeout=120, check=False,
             user=self.site.client_uid, group=self.site.client_uid,
             extra_groups=[], env=environment(
                 HOME=str(self.site.home), TASKGATE_CONTEXT=str(
@@ -104,6 +107,11 @@ class TestByCurl(Case):
         self.assertTrue(description["openapi"].startswith("3.1"))
         self.assertIn("/v1/tasks", description["paths"])
         self.assertTrue(status["ready"])
+
+    def test_a_task_signed_by_python(self):
+        program, = blocks("python", "Signed requests")
+        text = self.run_as_user("/usr/bin/python3", "-c", program)
+        self.assertIn("'stdout': 'signed\\n'", text)
 
     def test_no_block_is_left_out(self):
         self.assertEqual(len(blocks()), 8)

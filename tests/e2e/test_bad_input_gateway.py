@@ -2,107 +2,14 @@
 protocol as it likes. It gets nothing that a client's credentials do not give,
 and whatever it says, the runner lives."""
 
-import array
-import base64
 import contextlib
 import fcntl
-import json
 import os
 import signal
-import socket
 import time
 
-from harness import IMAGE, Case, main, rule, wait_until
-
-SEALS = (fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK |
-         fcntl.F_SEAL_SEAL)
-
-
-def memfd(data, seals=SEALS):
-    made = os.memfd_create("body", os.MFD_ALLOW_SEALING | os.MFD_CLOEXEC)
-    os.write(made, data)
-    if seals:
-        fcntl.fcntl(made, fcntl.F_ADD_SEALS, seals)
-    return made
-
-
-def body(*args):
-    return json.dumps({"image": IMAGE, "args": list(args)}).encode()
-
-
-class FalseGateway:
-    def __init__(self, site, hello=True):
-        self.site, self.number = site, 0
-        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self.socket.settimeout(30)
-        os.setegid(site.gateway_uid)
-        os.seteuid(site.gateway_uid)
-        try:
-            self.socket.connect(str(site.run / "gateway.sock"))
-        finally:
-            os.seteuid(0)
-            os.setegid(0)
-        if hello:
-            self.send({"type": "hello", "version": 1, "role": "gateway"})
-            assert self.receive()[0]["type"] == "welcome"
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *_):
-        self.socket.close()
-
-    def send(self, message, *descriptors):
-        if not isinstance(message, bytes):
-            message = json.dumps(message).encode()
-        self.socket.sendmsg([message], [
-            (socket.SOL_SOCKET, socket.SCM_RIGHTS,
-             array.array("i", descriptors))] if descriptors else [])
-
-    def receive(self):
-        """The next message (None: the end) and its descriptors."""
-        data, descriptors, _, _ = socket.recv_fds(self.socket, 65536, 4)
-        return json.loads(data) if data else None, descriptors
-
-    def envelope(self, who="alice"):
-        member = self.site.members[who]
-        text = (member.folder / "client.crt").read_text()
-        der = base64.b64decode("".join(text.split("-----")[2].split()))
-        self.number += 1
-        return {
-            "request": self.number, "address": "192.0.2.1",
-            "request_id": "1", "token": member.token.strip(),
-            "certificate":
-                base64.urlsafe_b64encode(der).decode().rstrip("=")}
-
-    def ask(self, name, *descriptors, who="alice", **members):
-        asked = {"type": name, **self.envelope(who), **members}
-        self.send(asked, *descriptors)
-        while True:
-            message, came = self.receive()
-            assert message is not None, "the runner dropped us"
-            if message.get("request") == asked["request"]:
-                return message, came
-
-    def submit(self, *args, who="alice", **members):
-        made = memfd(body(*args))
-        try:
-            answer, _ = self.ask("submit", made, who=who,
-                                 **{"wait": 0, **members})
-        finally:
-            os.close(made)
-        assert answer["type"] == "reply", answer
-        return answer["body"]
-
-    def is_dropped(self):
-        try:
-            while self.receive()[0] is not None:
-                pass
-        except ConnectionResetError:
-            pass
-        except TimeoutError:
-            return False
-        return True
+from harness import Case, main, rule, wait_until
+from harness_gateway import SEALS, FalseGateway, body, memfd
 
 
 class TestFalseGateway(Case):

@@ -16,6 +16,7 @@
 #include "certs/issue_certificate.h"
 #include "certs/issue_key.h"
 #include "certs/issue_token.h"
+#include "certs/signature_make.h"
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
 #include "lib/digest.h"
@@ -30,8 +31,10 @@
 #define POLICY                                                             \
 	"{\"version\":1,\"rules\":[{\"id\":\"test\",\"subjects\":"         \
 	"[\"alice\",\"bob\"],\"image\":\"" SITE_IMAGE "\","                \
+	"\"unsigned\":true,"                                               \
 	"\"args\":[{\"rest\":{\"pattern\":\"**\"}}],\"env\":{\"SECRET\":{" \
-	"\"pattern\":\"**\"}}}]}"
+	"\"pattern\":\"**\"}}},{\"id\":\"signed\",\"subjects\":[\"**\"],"  \
+	"\"image\":\"" SITE_SIGNED_IMAGE "\"}]}"
 
 static void
 write_file(const char *folder, const char *name, const char *text, mode_t mode)
@@ -188,6 +191,7 @@ runner_site_close(struct runner_site *site)
 	stop(site);
 	EVP_PKEY_free(site->ca_key);
 	EVP_PKEY_free(site->token_key);
+	EVP_PKEY_free(site->client_key);
 	X509_free(site->ca);
 }
 
@@ -207,7 +211,7 @@ runner_site_connect(const struct runner_site *site, const char *name)
 /* -- credentials */
 
 static X509 *
-issue_client(const struct runner_site *site, const char *subject)
+issue_client(struct runner_site *site, const char *subject)
 {
 	AUTO(issuer_done) struct issuer issuer = {0};
 	EVP_PKEY *key = issue_key_new(ISSUE_KEY_P256);
@@ -227,7 +231,8 @@ issue_client(const struct runner_site *site, const char *subject)
 	client = issue_certificate(&issuer, &order, &err);
 	if (client == NULL)
 		fail_msg("%s", err.detail);
-	EVP_PKEY_free(key);
+	EVP_PKEY_free(site->client_key);
+	site->client_key = key;
 	return client;
 }
 
@@ -269,11 +274,40 @@ runner_site_envelope(
 	auto_secret char *token =
 	    issue_bearer(site, subject, thumbprint, scopes);
 
+	memcpy(site->thumbprint, thumbprint, sizeof(site->thumbprint));
+
 	OPENSSL_free(der);
 	X509_free(client);
 	return json_pack("{s:I, s:s, s:s, s:s, s:s}", "request",
 	    (json_int_t)++site->last_request, "certificate", certificate,
 	    "token", token, "address", "192.0.2.1", "request_id", RUNNER_ID);
+}
+
+void
+runner_site_sign(struct runner_site *site, json_t *members, const char *key,
+    const char *body)
+{
+	uint8_t sha256[SHA256_BYTES];
+	const struct signed_request request = {
+	    .method = "POST",
+	    .path = "/v1/tasks",
+	    .token = json_string_value(json_object_get(members, "token")),
+	    .body_sha256 = sha256,
+	    .idempotency_key = key,
+	};
+	const struct signature_key signer = {
+	    site->client_key, site->thumbprint};
+	auto_free char *input = NULL;
+	auto_free char *value = NULL;
+	struct err err;
+
+	digest_sha256(body, strlen(body), sha256);
+	if (signature_make(&request, &signer, clock_wall_ms() / 1000, &input,
+		&value, &err) != 0)
+		fail_msg("%s", err.detail);
+	json_object_set_new(members, "idempotency_key", json_string(key));
+	json_object_set_new(members, "signature_input", json_string(input));
+	json_object_set_new(members, "signature", json_string(value));
 }
 
 /* -- messages */

@@ -14,7 +14,8 @@
 #include "runner/runner.h"
 
 #define SITE_SUBJECT "alice"
-#define SITE_IMAGE "demo/busybox"
+#define SITE_IMAGE "demo/busybox" /* may be asked for unsigned */
+#define SITE_SIGNED_IMAGE "demo/signed"
 
 struct runner_site {
 	const char *folder;
@@ -23,6 +24,8 @@ struct runner_site {
 	X509 *ca;
 	int gateway, admin; /* our ends, after hello */
 	int64_t last_request;
+	EVP_PKEY *client_key; /* of the last envelope */
+	char thumbprint[SHA256_BASE64URL];
 };
 
 void runner_site_open(struct runner_site *site, const char *folder);
@@ -38,6 +41,9 @@ int runner_site_connect(const struct runner_site *site, const char *name);
  * counted up. */
 json_t *runner_site_envelope(
     struct runner_site *site, const char *subject, unsigned scopes);
+/* Signs a `submit` with the key of the last envelope, which is this one. */
+void runner_site_sign(struct runner_site *site, json_t *members,
+    const char *key, const char *body);
 /* Bytes as they are; fd: -1 or one that goes along. */
 void runner_site_send_raw(int sock, const char *data, size_t len, int fd);
 /* `members` is taken. */
