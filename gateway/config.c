@@ -21,7 +21,8 @@ struct raw {
 	int64_t runner_uid;
 	const char *log_format, *log_level;
 	int64_t connections_max, connections_per_address;
-	int64_t requests_per_principal, failures_per_address;
+	int64_t requests_per_principal;
+	int64_t failures_per_address, failures_per_principal;
 	int64_t head_timeout, body_timeout, idle_timeout, handshake_timeout;
 };
 
@@ -49,6 +50,7 @@ static const struct json_field fields[] = {
     INTEGER(connections_per_address, false, 1, 1000000),
     INTEGER(requests_per_principal, false, 1, 1000000),
     INTEGER(failures_per_address, false, 1, 1000000),
+    INTEGER(failures_per_principal, false, 1, 1000000),
     INTEGER(head_timeout, false, 1, 3600),
     INTEGER(body_timeout, false, 1, 3600),
     INTEGER(idle_timeout, false, 1, 86400),
@@ -63,7 +65,8 @@ static const struct raw defaults = {
     .connections_max = 10000,
     .connections_per_address = 256,
     .requests_per_principal = 100,
-    .failures_per_address = 20,
+    .failures_per_address = 300,
+    .failures_per_principal = 300,
     .head_timeout = 10,
     .body_timeout = 30,
     .idle_timeout = 60,
@@ -121,6 +124,7 @@ read_numbers(const struct raw *raw, struct config *config)
 	config->connections_per_address = raw->connections_per_address;
 	config->requests_per_principal = raw->requests_per_principal;
 	config->failures_per_address = raw->failures_per_address;
+	config->failures_per_principal = raw->failures_per_principal;
 	config->head_timeout_s = raw->head_timeout;
 	config->body_timeout_s = raw->body_timeout;
 	config->idle_timeout_s = raw->idle_timeout;

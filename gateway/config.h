@@ -27,7 +27,7 @@ struct config {
 	enum log_level log_level;
 	int64_t connections_max, connections_per_address;
 	int64_t requests_per_principal; /* a second */
-	int64_t failures_per_address; /* a second */
+	int64_t failures_per_address, failures_per_principal; /* a minute */
 	int64_t head_timeout_s, body_timeout_s, idle_timeout_s;
 	int64_t handshake_timeout_s;
 };

@@ -183,7 +183,8 @@ exchange_answer_take(
 		exchange_header(exchange, headers_security[i].name,
 		    headers_security[i].value);
 	add_timing(exchange);
-	if (exchange->worker->draining)
+	if (exchange->worker->draining ||
+	    (exchange->conn != NULL && exchange->conn->last))
 		exchange_header(exchange, MHD_HTTP_HEADER_CONNECTION, "close");
 }
 
@@ -248,6 +249,19 @@ answer_problem(struct exchange *exchange, const struct problem *problem)
 	    exchange->request_id, NULL);
 }
 
+/* Of an address, and of whoever has the certificate. */
+static void
+count_failure(struct conn *conn)
+{
+	struct worker *worker = conn->worker;
+	struct limits_key subject =
+	    limits_key_of_subject(conn->peer.certificate.subject);
+	int64_t now_ms = clock_boot_ms();
+
+	limits_take(worker->failures, &conn->address_key, now_ms, NULL);
+	limits_take(worker->refused, &subject, now_ms, NULL);
+}
+
 /* Our own trouble is no refusal. */
 static void
 report(const struct exchange *exchange, const struct problem *problem)
@@ -259,8 +273,7 @@ report(const struct exchange *exchange, const struct problem *problem)
 	    problem->err.code == ERR_UNAVAILABLE)
 		return;
 	if (problem->err.code == ERR_UNAUTHENTICATED)
-		limits_take(worker->failures, &exchange->conn->address_key,
-		    clock_boot_ms(), NULL);
+		count_failure(exchange->conn);
 	refusals_report(&worker->refusals,
 	    &(struct refusal){.code = problem->err.code,
 		.address = exchange->address,

@@ -145,15 +145,18 @@ static int
 check_rates(const struct exchange *x, struct problem *ret_problem)
 {
 	struct worker *worker = x->worker;
-	const struct conn *conn = x->conn;
+	struct conn *conn = x->conn;
 	struct limits_key subject =
 	    limits_key_of_subject(conn->peer.certificate.subject);
 	int64_t now_ms = clock_boot_ms();
 	int64_t wait_ms = 0;
 
-	if (limits_has(
-		worker->failures, &conn->address_key, now_ms, &wait_ms) &&
-	    limits_take(worker->principals, &subject, now_ms, &wait_ms))
+	/* Who was refused too often is put off with the connection. */
+	if (!limits_has(
+		worker->failures, &conn->address_key, now_ms, &wait_ms) ||
+	    !limits_has(worker->refused, &subject, now_ms, &wait_ms))
+		conn->last = true;
+	else if (limits_take(worker->principals, &subject, now_ms, &wait_ms))
 		return 0;
 	ret_problem->retry_after_s = (wait_ms + 999) / 1000;
 	return err_set(&ret_problem->err, ERR_BUSY,

@@ -13,9 +13,9 @@
 
 #define NONE UINT32_MAX
 
-/* A token is a thousand parts, so that a rate a second is a rate of parts a
+/* A token is so many parts that a rate a minute is a rate of parts a
  * millisecond. */
-#define PARTS 1000
+#define PARTS 60000
 
 struct entry {
 	struct limits_key key;

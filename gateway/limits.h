@@ -31,7 +31,7 @@ struct limits_key limits_key_of_subject(const char *subject);
 
 struct limits_spec {
 	size_t entries; /* size of the table */
-	uint32_t rate; /* tokens a second; 0: the bucket is not used */
+	uint32_t rate; /* tokens a minute; 0: the bucket is not used */
 	uint32_t burst; /* tokens at most */
 	uint32_t active_max; /* open at a time; 0: not bounded here */
 };

@@ -13,6 +13,7 @@
 #include "lib/log.h"
 
 #define WINDOW_MS 1000
+#define WINDOW_MAX_MS 16000
 
 static void
 set_text(json_t *object, const char *name, const char *value)
@@ -60,22 +61,33 @@ is_free(const struct refusals_entry *entry, int64_t now_ms)
 	return entry->count == 0 && entry->window_ends_ms <= now_ms;
 }
 
+/* What is summed up until its end is told then. */
 static void
-flush(struct refusals *refusals, int64_t now_ms)
+open_window(struct refusals_entry *entry, int64_t now_ms)
+{
+	entry->window_ms =
+	    entry->window_ms == 0 ? WINDOW_MS : 2 * entry->window_ms;
+	if (entry->window_ms > WINDOW_MAX_MS)
+		entry->window_ms = WINDOW_MAX_MS;
+	entry->window_ends_ms = now_ms + entry->window_ms;
+}
+
+void
+refusals_flush(struct refusals *refusals, int64_t now_ms)
 {
 	for (size_t i = 0; i < COUNT(refusals->entries); i++) {
 		struct refusals_entry *entry = &refusals->entries[i];
 
 		if (entry->count > 0 && entry->window_ends_ms <= now_ms &&
 		    tell(refusals, entry))
-			entry->window_ends_ms = now_ms + WINDOW_MS;
+			open_window(entry, now_ms);
 	}
 }
 
 static void
 on_flush(uv_timer_t *timer)
 {
-	flush(timer->data, clock_boot_ms());
+	refusals_flush(timer->data, clock_boot_ms());
 }
 
 static void
@@ -112,6 +124,18 @@ is_same(const struct refusals_entry *a, const struct refusals_entry *b)
 	return a->code == b->code && strcmp(a->address, b->address) == 0 &&
 	    strcmp(a->subject, b->subject) == 0 &&
 	    strcmp(a->rule, b->rule) == 0;
+}
+
+/* What is told stands for the first that was not told yet. */
+static void
+describe_anew(struct refusals_entry *entry, const struct refusals_entry *wanted)
+{
+	int64_t window_ends_ms = entry->window_ends_ms;
+	int64_t window_ms = entry->window_ms;
+
+	*entry = *wanted;
+	entry->window_ends_ms = window_ends_ms;
+	entry->window_ms = window_ms;
 }
 
 static struct refusals_entry *
@@ -171,11 +195,13 @@ refusals_report(
 	entry = find(refusals, &wanted, now_ms);
 	if (entry == NULL)
 		entry = find_rest(refusals, &wanted, now_ms);
+	else if (entry->count == 0)
+		describe_anew(entry, &wanted);
 	entry->count++;
 	if (entry->window_ends_ms > now_ms)
 		return;
 	tell(refusals, entry);
-	entry->window_ends_ms = now_ms + WINDOW_MS;
+	open_window(entry, now_ms);
 }
 
 void

@@ -1,8 +1,9 @@
 /*
  * What the gateway refuses by itself, told to the runner for the audit. The
- * first of a kind goes at once; what follows within a second is summed up, so
- * that a flood fills neither disk nor log. While the runner is away the sums
- * are kept.
+ * first of a kind goes at once; what follows within a second is summed up, and
+ * as long as it goes on, what follows within twice as long, up to a quarter of
+ * a minute: a flood fills neither disk nor log. While the runner is away the
+ * sums are kept. Time is a parameter.
  */
 #ifndef GATEWAY_REFUSALS_H
 #define GATEWAY_REFUSALS_H
@@ -31,7 +32,7 @@ struct refusal {
 
 struct refusals_entry {
 	int64_t count; /* not told yet; 0 and no window: free */
-	int64_t window_ends_ms;
+	int64_t window_ends_ms, window_ms;
 	enum err_code code;
 	char address[ADDRESS_TEXT];
 	char subject[SUBJECT_MAX + 1];
@@ -56,6 +57,8 @@ void
 refusals_open(struct refusals *refusals, uv_loop_t *loop, struct link *link);
 void refusals_report(
     struct refusals *refusals, const struct refusal *refusal, int64_t now_ms);
+/* Tells what is due; called by a timer of its own. */
+void refusals_flush(struct refusals *refusals, int64_t now_ms);
 /* Tells what is left. */
 void refusals_close(struct refusals *refusals, uv_close_cb closed);
 

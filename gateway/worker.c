@@ -304,6 +304,7 @@ make_limits(struct worker *worker, const struct worker_spec *spec)
 {
 	const struct config *config = spec->config;
 	uint32_t rate = (uint32_t)config->requests_per_principal;
+	uint32_t refused = (uint32_t)config->failures_per_principal;
 	size_t entries = TABLE_ENTRIES;
 
 	worker->conns_max = share(spec, config->connections_max);
@@ -311,13 +312,15 @@ make_limits(struct worker *worker, const struct worker_spec *spec)
 	worker->addresses = limits_new(&(struct limits_spec){.entries = entries,
 	    .active_max = share(spec, config->connections_per_address)});
 	/* An address's failures may all be one worker's: as many at once as
-	 * the whole allows, then its share of them. */
+	 * the whole allows, then its share of them each minute. */
 	worker->failures = limits_new(&(struct limits_spec){.entries = entries,
 	    .rate = share(spec, config->failures_per_address),
 	    .burst = (uint32_t)config->failures_per_address});
 	/* A principal's connections may all be one worker's. */
+	worker->refused = limits_new(&(struct limits_spec){
+	    .entries = TABLE_ENTRIES, .rate = refused, .burst = refused});
 	worker->principals = limits_new(&(struct limits_spec){
-	    .entries = TABLE_ENTRIES, .rate = rate, .burst = rate * 2});
+	    .entries = TABLE_ENTRIES, .rate = rate * 60, .burst = rate * 2});
 }
 
 static void
@@ -399,6 +402,7 @@ worker_free(struct worker *worker)
 	snapshot_release(worker->snapshot);
 	limits_free(worker->addresses);
 	limits_free(worker->failures);
+	limits_free(worker->refused);
 	limits_free(worker->principals);
 	token_cache_free(worker->tokens);
 	if (worker->reserve_fd >= 0)

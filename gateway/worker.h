@@ -56,6 +56,7 @@ struct worker {
 	size_t nconns, conns_max;
 	struct limits *addresses; /* open connections */
 	struct limits *failures; /* refused handshakes and tokens */
+	struct limits *refused; /* tokens, by subject of the certificate */
 	struct limits *principals; /* requests */
 
 	struct http http;

@@ -58,7 +58,8 @@ admit(struct listener *listener, int accepted)
 		    text, NULL);
 		return;
 	}
-	if (listener->runner->npeers >= PEERS_MAX) {
+	if (listener->runner->npeers >=
+	    (listener->role == ROLE_GATEWAY ? GATEWAY_PEERS_MAX : PEERS_MAX)) {
 		log_warning("peer.refused", "reason", "too many", NULL);
 		return;
 	}

@@ -191,14 +191,27 @@ on_message(void *arg, struct message *message, struct err *err)
 	return messages[message->type].handle(peer, message, err);
 }
 
+/* A gateway that comes and goes all the time must not fill the log: what is
+ * not recorded is counted in the next record. */
 static void
 record_connection(const struct peer *peer, enum event event)
 {
-	struct audit_entry *entry = tasks_entry(&peer->runner->tasks, event);
+	struct runner *runner = peer->runner;
+	struct audit_entry *entry;
 
+	if (!bucket_has(&runner->connections, clock_boot_ms())) {
+		runner->unrecorded++;
+		return;
+	}
+	bucket_take(&runner->connections);
+	entry = tasks_entry(&runner->tasks, event);
 	entry->object = json_pack(
 	    "{s:I}", "uid", (json_int_t)channel_peer_uid(peer->channel));
-	tasks_record_take(&peer->runner->tasks, entry);
+	if (runner->unrecorded > 0)
+		json_object_set_new(entry->object, "unrecorded",
+		    json_integer((json_int_t)runner->unrecorded));
+	runner->unrecorded = 0;
+	tasks_record_take(&runner->tasks, entry);
 }
 
 static void

@@ -15,6 +15,12 @@
 #include "runner/table.h"
 
 #define PEERS_MAX 256
+/* Gateways leave some of them to operators. */
+#define GATEWAY_PEERS_MAX 240
+/* Connections made and ended that are recorded singly: so many at once, and
+ * one for each period. */
+#define CONNECTIONS_BURST 200
+#define CONNECTIONS_PERIOD_MS 1000
 /* Requests of one peer that are open. */
 #define QUESTIONS_MAX 65536
 /* A body from which on it travels as a sealed memfd. */

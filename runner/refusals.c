@@ -9,23 +9,32 @@
 #include <string.h>
 
 #include "lib/alloc.h"
+#include "lib/bucket.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
 
-#define WINDOW_MS 1000
-#define SINGLY 10 /* of one in a window */
+#define TICK_MS 1000
+#define WINDOW_MAX_MS 16000
 #define PLACES 64
+
+/* Records that name one refusal: of one subject (or address), of all that
+ * gateways report, and of all together. */
+#define OF_ONE BUCKET_INIT(50, 2000)
+#define OF_GATEWAYS BUCKET_INIT(100, 1000)
+#define OF_ALL BUCKET_INIT(200, 500)
 
 struct place {
 	char who[SUBJECT_MAX + 1]; /* "": free */
-	int64_t window_ends_ms;
-	int64_t singly;
-	int64_t summed;
+	struct bucket singly;
+	int64_t window_ends_ms, window_ms; /* of what is summed up */
+	int64_t summed[ERR_COUNT_];
+	int64_t total; /* of those; 0: none */
 };
 
 struct refusals {
 	struct tasks *tasks;
 	uv_timer_t timer;
+	struct bucket all;
 	struct place places[PLACES + 1]; /* the last: all others */
 };
 
@@ -86,22 +95,51 @@ record(struct refusals *refusals, const struct refusal *refusal)
 }
 
 static void
-close_window(struct refusals *refusals, struct place *place)
+record_sum(struct refusals *refusals, const struct place *place)
 {
-	if (place->summed > 0) {
-		struct audit_entry *entry =
-		    tasks_entry(refusals->tasks, EVENT_REQUEST_REFUSED);
+	struct audit_entry *entry =
+	    tasks_entry(refusals->tasks, EVENT_REQUEST_REFUSED);
+	json_t *codes = json_object();
 
-		entry->principal = json_object();
-		set(entry->principal, "subject", place->who);
-		entry->object =
-		    json_pack("{s:I}", "count", (json_int_t)place->summed);
-		audit_set_message(entry,
-		    "More requests were refused within a second than are "
-		    "recorded singly");
-		tasks_record_take(refusals->tasks, entry);
+	for (int code = 0; code < ERR_COUNT_; code++)
+		if (place->summed[code] > 0)
+			json_object_set_new(codes,
+			    err_slug((enum err_code)code),
+			    json_integer((json_int_t)place->summed[code]));
+	entry->principal = json_object();
+	set(entry->principal, "subject", place->who);
+	entry->object = json_pack(
+	    "{s:I, s:o}", "count", (json_int_t)place->total, "codes", codes);
+	audit_set_message(
+	    entry, "More requests were refused than are recorded singly");
+	tasks_record_take(refusals->tasks, entry);
+}
+
+/* What is summed up until its end is recorded then. The longer it goes on, the
+ * longer the next. */
+static void
+open_window(struct place *place, int64_t now_ms)
+{
+	place->window_ms =
+	    place->window_ms == 0 ? TICK_MS : 2 * place->window_ms;
+	if (place->window_ms > WINDOW_MAX_MS)
+		place->window_ms = WINDOW_MAX_MS;
+	place->window_ends_ms = now_ms + place->window_ms;
+}
+
+static void
+close_window(struct refusals *refusals, struct place *place, int64_t now_ms)
+{
+	if (place->total > 0) {
+		record_sum(refusals, place);
+		memset(place->summed, 0, sizeof(place->summed));
+		place->total = 0;
+		open_window(place, now_ms);
+		return;
 	}
-	*place = (struct place){0};
+	place->window_ms = 0;
+	if (bucket_is_full(&place->singly, now_ms))
+		*place = (struct place){0};
 }
 
 static void
@@ -114,7 +152,7 @@ on_timer(uv_timer_t *timer)
 		struct place *place = &refusals->places[i];
 
 		if (place->who[0] != '\0' && now_ms >= place->window_ends_ms)
-			close_window(refusals, place);
+			close_window(refusals, place, now_ms);
 	}
 }
 
@@ -124,9 +162,9 @@ refusals_new(struct tasks *tasks)
 	struct refusals *refusals = alloc_zero(1, sizeof(*refusals));
 
 	refusals->tasks = tasks;
+	refusals->all = (struct bucket)OF_ALL;
 	if (uv_timer_init(tasks->loop, &refusals->timer) != 0 ||
-	    uv_timer_start(&refusals->timer, on_timer, WINDOW_MS, WINDOW_MS) !=
-		0)
+	    uv_timer_start(&refusals->timer, on_timer, TICK_MS, TICK_MS) != 0)
 		die("refusals: libuv gives no timer");
 	refusals->timer.data = refusals;
 	return refusals;
@@ -142,7 +180,8 @@ void
 refusals_free(struct refusals *refusals)
 {
 	for (size_t i = 0; i < COUNT(refusals->places); i++)
-		close_window(refusals, &refusals->places[i]);
+		if (refusals->places[i].total > 0)
+			record_sum(refusals, &refusals->places[i]);
 	uv_close((uv_handle_t *)&refusals->timer, on_closed);
 }
 
@@ -170,13 +209,14 @@ add_counts(int64_t a, int64_t b)
 	return b > INT64_MAX - a ? INT64_MAX : a + b;
 }
 
-void
-refusals_add(struct refusals *refusals, const struct refusal *refusal)
+/* The place of who was refused. What the gateway says is verified by nobody:
+ * one for all of that. */
+static struct place *
+take_place(struct refusals *refusals, const struct refusal *refusal)
 {
 	char who[SUBJECT_MAX + 1];
 	struct place *place;
 
-	/* What the gateway says is verified by nobody: one bound for all. */
 	snprintf(who, sizeof(who), "%s",
 	    refusal->by_gateway            ? "(gateway)"
 		: refusal->subject != NULL ? refusal->subject
@@ -185,12 +225,28 @@ refusals_add(struct refusals *refusals, const struct refusal *refusal)
 	if (place->who[0] == '\0') {
 		snprintf(place->who, sizeof(place->who), "%s",
 		    place == &refusals->places[PLACES] ? "(others)" : who);
-		place->window_ends_ms = clock_boot_ms() + WINDOW_MS;
+		place->singly = refusal->by_gateway ? (struct bucket)OF_GATEWAYS
+						    : (struct bucket)OF_ONE;
 	}
-	if (place->singly >= (refusal->by_gateway ? 20 * SINGLY : SINGLY)) {
-		place->summed = add_counts(place->summed, refusal->count);
+	return place;
+}
+
+void
+refusals_add(struct refusals *refusals, const struct refusal *refusal)
+{
+	struct place *place = take_place(refusals, refusal);
+	int64_t *summed = &place->summed[refusal->code];
+	int64_t now_ms = clock_boot_ms();
+
+	if (bucket_has(&place->singly, now_ms) &&
+	    bucket_has(&refusals->all, now_ms)) {
+		bucket_take(&place->singly);
+		bucket_take(&refusals->all);
+		record(refusals, refusal);
 		return;
 	}
-	place->singly++;
-	record(refusals, refusal);
+	if (place->total == 0 && now_ms >= place->window_ends_ms)
+		open_window(place, now_ms);
+	*summed = add_counts(*summed, refusal->count);
+	place->total = add_counts(place->total, refusal->count);
 }

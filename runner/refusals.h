@@ -1,7 +1,8 @@
 /*
- * Refusals, for the audit: each one at first, and from the tenth of one
- * subject (or address) within a second on summed up, so that a flood fills
- * neither disk nor log.
+ * Refusals, for the audit: each one at first, and what is more than a minute's
+ * share of one subject (or address), of all that gateways report, or of all
+ * together, summed up, so that neither a flood nor a gateway gone mad fills
+ * disk or log.
  */
 #ifndef RUNNER_REFUSALS_H
 #define RUNNER_REFUSALS_H

@@ -286,6 +286,8 @@ open_tasks(struct runner *runner)
 	runner->engine_reason = alloc_string("engine: it has not answered yet");
 	tasks_open(&runner->tasks, &bounds);
 	runner->refusals = refusals_new(&runner->tasks);
+	runner->connections = (struct bucket)BUCKET_INIT(
+	    CONNECTIONS_BURST, CONNECTIONS_PERIOD_MS);
 }
 
 /* Each client that follows output is a descriptor. */

@@ -8,6 +8,7 @@
 
 #include "certs/certificate_cache.h"
 #include "certs/principal.h"
+#include "lib/bucket.h"
 #include "runner/config.h"
 #include "runner/in_force.h"
 #include "runner/reload.h"
@@ -49,6 +50,8 @@ struct runner {
 	struct listener *gateway, *admin;
 	struct peer *peers;
 	size_t npeers;
+	struct bucket connections; /* of gateways, that go on record singly */
+	int64_t unrecorded; /* of those, since the last that did */
 	struct intake *intakes; /* bodies under way */
 	uv_timer_t
 	    push; /* what changed is told soon, and numbers each second */

@@ -4,27 +4,23 @@ certificates, TLS 1.3 alone, a client certificate always, nothing resumed, as
 many workers, a log of what it answers, and a constant of the same size."""
 
 import contextlib
-import json
 import os
 import pathlib
 import resource
 import shutil
 import statistics
-import subprocess
 import sys
 import time
 
-import harness_forge as forge
 from bench import (Row, alternate, private_bytes, ratio_row, show, show_bytes,
                    show_time)
 from harness import Process, free_id, free_port, wait_until
+from harness_flood import BAD, FLOOD, Load, make_mallory, make_stranger
 from harness_process import ROOT
 
 WORKERS = 2
 DESCRIPTORS = 65536
 PAIR_IDLE_S = 4  # conn.h: CONN_PAIR_IDLE_MS, and some more
-GOOD, BAD = "127.0.0.1", "127.0.0.2"
-FLOOD = 2000, 20000  # handshakes and tokens a minute
 
 NGINX_CONF = """
 daemon off;
@@ -115,27 +111,6 @@ def nginx(site, body):
         process.stop()
 
 
-class Load:
-    """tests/bench/load.c, on a server, with a member's folder."""
-
-    def __init__(self, folder):
-        self.folder = folder
-        self.program = pathlib.Path(
-            os.environ["TASKGATE_BIN"]).parent / "tests" / "load"
-
-    def start(self, mode, server, *words, source=GOOD):
-        return subprocess.Popen(
-            [self.program, mode, str(server.port), source, self.folder,
-             *map(str, words)], stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, text=True)
-
-    def run(self, mode, server, *words, source=GOOD):
-        with self.start(mode, server, *words, source=source) as process:
-            seen = process.communicate()[0]
-        assert process.returncode == 0, (mode, server.port, words)
-        return json.loads(seen)
-
-
 def raise_descriptors():
     """Of this process, and so of all that it starts."""
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -166,7 +141,7 @@ def cpu_seconds(server, load, mode, count, *words):
     """CPU that one of `count` costs the server."""
     def measure():
         before = server.cpu_ns()
-        load.run(mode, server, count, *words)
+        load.run(mode, server.port, count, *words)
         return (server.cpu_ns() - before) / count / 1e9
     return measure
 
@@ -190,7 +165,7 @@ def handshake(bench):
 def hold(server, load, count):
     """Memory that each of so many idle connections takes."""
     before = server.memory()
-    with load.start("idle", server, count) as process:
+    with load.start("idle", server.port, count) as process:
         assert process.stdout.readline() == "ready\n", "not all were opened"
         # What is kept for a moment in case of another request has gone.
         time.sleep(PAIR_IDLE_S)
@@ -212,40 +187,19 @@ def memory(bench):
         at_most=1.5, aim=1.2))
 
 
-def make_stranger(site):
-    """A certificate of another CA."""
-    folder = site.folder / "stranger"
-    certificate, key = forge.Authority(folder).issue("stranger")
-    certificate.rename(folder / "client.crt")
-    key.rename(folder / "client.key")
-    return folder
-
-
-def make_mallory(site):
-    """A member whose token is well formed, and signed by another key."""
-    mallory = site.enroll("mallory")
-    head, claims, _ = mallory.token.split(".")
-    key = forge.make_key(site.folder / "token.key")
-    signature = forge.es256(key, f"{head}.{claims}".encode())
-    (mallory.folder / "token").write_text(
-        f"{head}.{claims}.{forge.base64url(signature)}\n")
-    return mallory
-
-
 def flood(bench):
     seconds, rounds = bench.count(10, 1), bench.count(5, 1)
     pace = 200
     site = bench.site()
     try:
         stranger, mallory = make_stranger(site), make_mallory(site)
-        server = Server(site.port, lambda: [site.gateway.pid])
         good, bad = Load(site.members["alice"].folder), Load(mallory.folder)
 
         def calm():
-            return good.run("pace", server, seconds, pace)["p99_us"] / 1e6
+            return good.run("pace", site.port, seconds, pace)["p99_us"] / 1e6
 
         def flooded():
-            with bad.start("flood", server, seconds + 1, *FLOOD, stranger,
+            with bad.start("flood", site.port, seconds + 1, *FLOOD, stranger,
                            source=BAD) as process:
                 time.sleep(0.5)
                 value = calm()

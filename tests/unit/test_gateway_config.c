@@ -65,7 +65,8 @@ test_the_least_has_defaults(void **state)
 	assert_int_equal(config.connections_max, 10000);
 	assert_int_equal(config.connections_per_address, 256);
 	assert_int_equal(config.requests_per_principal, 100);
-	assert_int_equal(config.failures_per_address, 20);
+	assert_int_equal(config.failures_per_address, 300);
+	assert_int_equal(config.failures_per_principal, 300);
 	assert_int_equal(config.head_timeout_s, 10);
 	assert_int_equal(config.body_timeout_s, 30);
 	assert_int_equal(config.idle_timeout_s, 60);

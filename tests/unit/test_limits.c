@@ -11,6 +11,8 @@
 #include "gateway/limits.h"
 #include "lib/cleanup.h"
 
+#define A_SECOND 60 /* rates are tokens a minute */
+
 DEFINE_CLEANUP(struct limits, limits_free);
 #define auto_limits AUTO(limits_freep)
 
@@ -90,7 +92,8 @@ test_subject_keys_hold_the_longest_subject(void **state)
 static void
 test_bucket_gives_its_burst_and_then_its_rate(void **state)
 {
-	const struct limits_spec spec = {.entries = 8, .rate = 10, .burst = 20};
+	const struct limits_spec spec = {
+	    .entries = 8, .rate = 10 * A_SECOND, .burst = 20};
 	auto_limits struct limits *limits = limits_new(&spec);
 	struct limits_key alice = limits_key_of_subject("alice");
 	int64_t wait_ms = 0;
@@ -109,7 +112,8 @@ test_bucket_gives_its_burst_and_then_its_rate(void **state)
 static void
 test_bucket_is_never_fuller_than_its_burst(void **state)
 {
-	const struct limits_spec spec = {.entries = 8, .rate = 10, .burst = 2};
+	const struct limits_spec spec = {
+	    .entries = 8, .rate = 10 * A_SECOND, .burst = 2};
 	auto_limits struct limits *limits = limits_new(&spec);
 	struct limits_key alice = limits_key_of_subject("alice");
 
@@ -123,7 +127,8 @@ test_bucket_is_never_fuller_than_its_burst(void **state)
 static void
 test_slow_rate_waits_for_whole_tokens(void **state)
 {
-	const struct limits_spec spec = {.entries = 8, .rate = 3, .burst = 1};
+	const struct limits_spec spec = {
+	    .entries = 8, .rate = 3 * A_SECOND, .burst = 1};
 	auto_limits struct limits *limits = limits_new(&spec);
 	struct limits_key alice = limits_key_of_subject("alice");
 	int64_t wait_ms = 0;
@@ -137,9 +142,24 @@ test_slow_rate_waits_for_whole_tokens(void **state)
 }
 
 static void
+test_rates_of_a_few_a_minute_are_exact(void **state)
+{
+	const struct limits_spec spec = {.entries = 8, .rate = 7, .burst = 3};
+	auto_limits struct limits *limits = limits_new(&spec);
+	struct limits_key alice = limits_key_of_subject("alice");
+	int taken = 0;
+
+	(void)state;
+	for (int64_t now_ms = 0; now_ms <= 600000; now_ms++)
+		taken += limits_take(limits, &alice, now_ms, NULL);
+	assert_int_equal(taken, 3 + 10 * 7);
+}
+
+static void
 test_clock_that_goes_back_gives_nothing(void **state)
 {
-	const struct limits_spec spec = {.entries = 8, .rate = 10, .burst = 1};
+	const struct limits_spec spec = {
+	    .entries = 8, .rate = 10 * A_SECOND, .burst = 1};
 	auto_limits struct limits *limits = limits_new(&spec);
 	struct limits_key alice = limits_key_of_subject("alice");
 
@@ -153,7 +173,8 @@ test_clock_that_goes_back_gives_nothing(void **state)
 static void
 test_keys_do_not_share_a_bucket(void **state)
 {
-	const struct limits_spec spec = {.entries = 8, .rate = 1, .burst = 1};
+	const struct limits_spec spec = {
+	    .entries = 8, .rate = 1 * A_SECOND, .burst = 1};
 	auto_limits struct limits *limits = limits_new(&spec);
 	struct limits_key alice = limits_key_of_subject("alice");
 	struct limits_key bob = limits_key_of_subject("bob");
@@ -167,7 +188,8 @@ test_keys_do_not_share_a_bucket(void **state)
 static void
 test_asking_takes_nothing_and_makes_no_entry(void **state)
 {
-	const struct limits_spec spec = {.entries = 8, .rate = 1, .burst = 1};
+	const struct limits_spec spec = {
+	    .entries = 8, .rate = 1 * A_SECOND, .burst = 1};
 	auto_limits struct limits *limits = limits_new(&spec);
 	struct limits_key alice = limits_key_of_subject("alice");
 	int64_t wait_ms = 0;
@@ -218,7 +240,8 @@ test_so_many_are_open_and_no_more(void **state)
 static void
 test_table_never_grows_and_forgets_the_oldest(void **state)
 {
-	const struct limits_spec spec = {.entries = 16, .rate = 1, .burst = 1};
+	const struct limits_spec spec = {
+	    .entries = 16, .rate = 1 * A_SECOND, .burst = 1};
 	auto_limits struct limits *limits = limits_new(&spec);
 
 	(void)state;
@@ -238,7 +261,8 @@ test_table_never_grows_and_forgets_the_oldest(void **state)
 static void
 test_used_entry_outlives_those_not_used_since(void **state)
 {
-	const struct limits_spec spec = {.entries = 4, .rate = 1, .burst = 1};
+	const struct limits_spec spec = {
+	    .entries = 4, .rate = 1 * A_SECOND, .burst = 1};
 	auto_limits struct limits *limits = limits_new(&spec);
 	struct limits_key loud = limits_key_of_subject("loud");
 
@@ -256,7 +280,7 @@ static void
 test_what_is_open_is_never_forgotten(void **state)
 {
 	const struct limits_spec spec = {
-	    .entries = 4, .rate = 1, .burst = 1, .active_max = 1};
+	    .entries = 4, .rate = 1 * A_SECOND, .burst = 1, .active_max = 1};
 	auto_limits struct limits *limits = limits_new(&spec);
 	struct limits_key open = limits_key_of_subject("open");
 
@@ -275,7 +299,8 @@ test_what_is_open_is_never_forgotten(void **state)
 static void
 test_table_that_is_all_open_lets_nobody_else_in(void **state)
 {
-	const struct limits_spec spec = {.entries = 4, .rate = 1, .burst = 1};
+	const struct limits_spec spec = {
+	    .entries = 4, .rate = 1 * A_SECOND, .burst = 1};
 	auto_limits struct limits *limits = limits_new(&spec);
 	struct limits_key late = limits_key_of_subject("late");
 	struct limits_key first = numbered(0);
@@ -300,7 +325,7 @@ test_counts_agree_with_a_plain_model(void **state)
 {
 	enum { KEYS = 24, ROUNDS = 200000 };
 	const struct limits_spec spec = {
-	    .entries = 32, .rate = 5, .burst = 3, .active_max = 3};
+	    .entries = 32, .rate = 5 * A_SECOND, .burst = 3, .active_max = 3};
 	auto_limits struct limits *limits = limits_new(&spec);
 	unsigned open[KEYS] = {0};
 	uint32_t random = 12345;
@@ -336,6 +361,7 @@ main(void)
 	    cmocka_unit_test(test_bucket_gives_its_burst_and_then_its_rate),
 	    cmocka_unit_test(test_bucket_is_never_fuller_than_its_burst),
 	    cmocka_unit_test(test_slow_rate_waits_for_whole_tokens),
+	    cmocka_unit_test(test_rates_of_a_few_a_minute_are_exact),
 	    cmocka_unit_test(test_clock_that_goes_back_gives_nothing),
 	    cmocka_unit_test(test_keys_do_not_share_a_bucket),
 	    cmocka_unit_test(test_asking_takes_nothing_and_makes_no_entry),

@@ -77,6 +77,29 @@ test_the_same_from_one_address_is_one_record(void **state)
 	assert_int_equal(find(bench, ERR_MALFORMED, "192.0.2.1")->count, 1000);
 }
 
+/* Each report that is made after the end of a window opens the next. */
+static void
+test_what_goes_on_is_told_ever_less_often(void **state)
+{
+	static const int64_t windows_ms[] = {
+	    1000, 2000, 4000, 8000, 16000, 16000, 16000};
+	struct bench *bench = *state;
+	int64_t now_ms = NOW;
+
+	for (size_t i = 0; i < COUNT(windows_ms); i++) {
+		const struct refusals_entry *entry;
+
+		refusals_report(bench->refusals,
+		    &(struct refusal){
+			.code = ERR_MALFORMED, .address = "192.0.2.1"},
+		    now_ms);
+		entry = find(bench, ERR_MALFORMED, "192.0.2.1");
+		assert_int_equal(entry->window_ms, windows_ms[i]);
+		assert_int_equal(entry->window_ends_ms, now_ms + windows_ms[i]);
+		now_ms = entry->window_ends_ms;
+	}
+}
+
 static void
 test_other_codes_addresses_subjects_and_rules_are_kept_apart(void **state)
 {
@@ -151,6 +174,7 @@ main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 	    TEST(test_the_same_from_one_address_is_one_record),
+	    TEST(test_what_goes_on_is_told_ever_less_often),
 	    TEST(test_other_codes_addresses_subjects_and_rules_are_kept_apart),
 	    TEST(test_a_flood_from_many_addresses_is_counted_in_bounded_room),
 	    TEST(test_what_a_stranger_wrote_is_cut),

@@ -1,0 +1,135 @@
+"""Whoever floods us is put off and summed up; others are served meanwhile."""
+
+import collections
+import re
+import time
+
+from harness import Case, main, many, wait_until
+from harness_flood import BAD, FLOOD, Load, make_mallory, make_stranger
+from test_bad_input_gateway import FalseGateway
+
+SECONDS = many(60)
+# In a minute; most of them come in its first seconds.
+RECORDS_MAX = 200 if SECONDS == 60 else 60
+
+
+def size_of(folder):
+    return sum(path.stat().st_size for path in folder.rglob("*")
+               if path.is_file())
+
+
+class Records:
+    """What has been recorded since, but for our own reading of it."""
+
+    def __init__(self, site):
+        self.site = site
+        self.before = site.audit()[-1]["seq"]
+
+    def all(self):
+        return [record for record in self.site.audit()
+                if record["seq"] > self.before
+                and record["event"] != "audit.read"]
+
+    def refused(self):
+        """The number of refusals that all of them stand for."""
+        return sum(record["object"].get("count", 1) for record in self.all()
+                   if record["event"] == "request.refused")
+
+
+class TestFlood(Case):
+    def metric(self, name):
+        text = self.site.operations("/metrics").body.decode()
+        return int(re.search(rf"^{name} (\d+)$", text, re.M)[1])
+
+    def test_a_flood_is_summed_up_and_others_are_served(self):
+        site = self.site
+        stranger, mallory = make_stranger(site), make_mallory(site)
+        bad = Load(mallory.folder)
+        good = Load(site.members["alice"].folder)
+        records, disk = Records(site), size_of(site.state)
+        descriptors, most = len(site.gateway.descriptors()), 0
+        flood = bad.start("flood", site.port, SECONDS, *FLOOD, stranger,
+                          source=BAD)
+        # Each of her requests must be answered with 200.
+        alice = good.start("pace", site.port, SECONDS, 50)
+        while flood.poll() is None:
+            most = max(most, len(site.gateway.descriptors()))
+            time.sleep(0.1)
+        seen = bad.finish(flood)
+        good.finish(alice)
+        tried = seen["handshakes"] + seen["tokens"]
+        self.assertGreater(tried, sum(FLOOD) * SECONDS / 60 / 2)
+        # It was heard at first, and put off then.
+        for what in ("unauthenticated", "busy", "refused"):
+            self.assertGreater(seen[what], 0, seen)
+        self.assertLess(seen["unauthenticated"], 2 * 300 + 5 * SECONDS + 10)
+        wait_until(lambda: records.refused() >= tried, 40,
+                   "all of it on record")
+        self.assertEqual(records.refused(), tried)
+        made = records.all()
+        self.assertLess(len(made), RECORDS_MAX, collections.Counter(
+            (record["event"], record.get("outcome"), str(record["principal"]))
+            for record in made))
+        self.assertLess(most, descriptors + 100)
+        self.assertLess(size_of(site.state) - disk, 2 ** 21)
+        self.assertGreater(
+            self.metric("taskgate_gateway_connections_refused_total"), 0)
+        self.assertGreater(
+            self.metric("taskgate_gateway_handshakes_failed_total"), 0)
+
+
+class TestMadGateway(Case):
+    """Whoever has the gateway's uid floods the runner."""
+
+    def test_refusals_from_everywhere_are_summed_up(self):
+        records = Records(self.site)
+        number = many(100000)
+        with FalseGateway(self.site) as gate:
+            for i in range(number):
+                gate.send({
+                    "type": "refusal", "code": "denied", "count": 2,
+                    "address": f"10.{i >> 16}.{i >> 8 & 255}.{i & 255}",
+                    "untrusted": {}})
+
+        def total():
+            return sum(record["object"].get("count", 1)
+                       for record in records.all() if record["event"] in
+                       ("request.refused", "task.denied"))
+        wait_until(lambda: total() >= 2 * number, 40, "all of it on record")
+        self.assertEqual(total(), 2 * number)
+        self.assertLess(len(records.all()), 200)
+        self.assertEqual(self.site.call("GET", "/v1/tasks").status, 200)
+
+    def test_connections_that_come_and_go_are_not_all_on_record(self):
+        records = Records(self.site)
+        number = many(4000)
+        for _ in range(number):
+            FalseGateway(self.site).socket.close()
+        self.assertEqual(self.site.call("GET", "/v1/tasks").status, 200)
+        self.assertLess(len(records.all()), 400)
+        # What was not recorded is counted by the next that is.
+        wait_until(lambda: FalseGateway(self.site).socket.close() or [
+            record for record in records.all()
+            if record["object"].get("unrecorded", 0) > number / 2],
+            what="the count of the rest")
+
+    def try_to_connect(self):
+        """None: more are waiting already than the runner has let in."""
+        try:
+            return FalseGateway(self.site, hello=False)
+        except BlockingIOError:
+            return None
+
+    def test_operators_get_in_beside_it(self):
+        held = []
+        try:
+            for _ in range(300):
+                held.append(wait_until(self.try_to_connect))
+            self.site.admin("audit", "tail", "--dir", self.site.etc)
+        finally:
+            for gate in held:
+                gate.socket.close()
+
+
+if __name__ == "__main__":
+    main()
