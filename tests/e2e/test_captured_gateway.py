@@ -1,0 +1,342 @@
+"""Whoever has taken the gateway over has its uid, its socket, and all that
+passes through it: bodies, certificates, tokens, signatures. With all that it
+starts nothing that a client has not signed, and nothing twice; and whatever
+it tries is on record. What it can do is in SECURITY.md."""
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import os
+import socket
+import ssl
+import time
+import uuid
+
+import harness_forge as forge
+from harness import Case, main, rule, wait_until
+from harness_gateway import FalseGateway, body
+from harness_sign import Signer
+
+TASK_EVENTS = ("task.accepted", "task.started")
+
+
+@dataclasses.dataclass
+class Seen:
+    """One request as it passed through, and the task that came of it."""
+    data: bytes
+    members: dict
+    task: str
+
+
+class Captured(Case):
+    policy = {"version": 1, "rules": [rule("test", ["alice", "bob"],
+                                           stdin="stream")]}
+
+    def setUp(self):
+        self.gate = self.enterContext(FalseGateway(self.site))
+
+    def see(self, *args, who="alice", **changes):
+        """A client's request on its way through the gateway that is there."""
+        member = self.site.members[who]
+        data, token, key = body(*args), member.token, uuid.uuid4().hex
+        fields = member.signer.sign(token, data, key, **changes)
+        answer = self.site.call("POST", "/v1/tasks", data, who=who,
+                                headers=fields)
+        self.assertEqual(answer.status, 201, answer.body)
+        return Seen(data, {
+            "certificate": self.gate.envelope(who)["certificate"],
+            "token": token, "idempotency_key": key,
+            "signature_input": fields["Signature-Input"],
+            "signature": fields["Signature"]}, answer.json["id"])
+
+    def signed(self, data, who="alice", token=None, **changes):
+        """What a client would have signed so, as `submit` carries it."""
+        member = self.site.members[who]
+        token = token or member.token
+        fields = member.signer.sign(token, data, uuid.uuid4().hex, **changes)
+        return {"token": token,
+                "certificate": self.gate.envelope(who)["certificate"],
+                "idempotency_key": fields["Idempotency-Key"],
+                "signature_input": fields["Signature-Input"],
+                "signature": fields["Signature"]}
+
+    def submit(self, data, members, gate=None):
+        """The answer to these members and no others."""
+        members = {name: value for name, value in members.items()
+                   if value is not None}
+        return (gate or self.gate).ask_submit(data, **members)
+
+    def events(self):
+        """How many tasks there were; how many refusals of the runner's."""
+        records = self.site.audit()
+        tasks = sum(record["event"] in TASK_EVENTS for record in records)
+        refused = sum(record["object"].get("count", 1) for record in records
+                      if record["event"] == "request.refused" and
+                      record["object"].get("by") == "runner")
+        return tasks, refused
+
+    def refused(self, name, data, members, error="unauthenticated"):
+        """Nothing comes of it, and it is on record."""
+        tasks, before = self.events()
+        answer = self.submit(data, members)
+        self.assertEqual((answer["type"], answer.get("error")),
+                         ("failure", error), (name, answer))
+        wait_until(lambda: self.events()[1] > before,
+                   what=f"a record of {name}")
+        self.assertEqual(self.events()[0], tasks, name)
+
+
+class TestForgeries(Captured):
+    """Made of what was seen, or with what the gateway could make itself."""
+
+    def setUp(self):
+        super().setUp()
+        self.one = self.see("true")
+        self.other = self.see("echo", "other", lifetime=121)
+        for seen in (self.one, self.other):
+            self.site.finish(seen.task)
+
+    def test_another_body(self):
+        for name, data in (
+                ("of another request", self.other.data),
+                ("one byte longer", self.one.data + b" "),
+                ("other arguments", body("sh", "-c", "true")),
+                ("another program", self.one.data.replace(b"true",
+                                                          b"yes "))):
+            self.refused(name, data, self.one.members)
+
+    def test_another_key(self):
+        for name, key in (("fresh", uuid.uuid4().hex), ("none", None),
+                          ("of the other", self.other.members[
+                              "idempotency_key"])):
+            self.refused(f"key: {name}", self.one.data,
+                         {**self.one.members, "idempotency_key": key})
+
+    def test_no_signature_or_half_of_one(self):
+        fresh = uuid.uuid4().hex
+        for name, without in (
+                ("signature", {"signature": None}),
+                ("input", {"signature_input": None}),
+                ("both", {"signature": None, "signature_input": None}),
+                ("both, fresh key", {"signature": None,
+                                     "signature_input": None,
+                                     "idempotency_key": fresh}),
+                ("all", {"signature": None, "signature_input": None,
+                         "idempotency_key": None}),
+                ("empty", {"signature": "", "signature_input": ""})):
+            self.refused(f"without {name}", self.one.data,
+                         {**self.one.members, **without})
+
+    def test_another_signature(self):
+        other = self.other.members
+        text = self.one.members["signature"]
+        for name, changes in (
+                ("the other's", {"signature": other["signature"]}),
+                ("the other's input",
+                 {"signature_input": other["signature_input"]}),
+                ("the other's, all of it",
+                 {name: other[name] for name in
+                  ("signature", "signature_input")}),
+                ("doubled", {"signature": f"{text}, {text}"}),
+                ("cut", {"signature": text[:-6] + ":"}),
+                ("of zeros", {"signature": "taskgate=:" + "A" * 86 +
+                              "==:"})):
+            self.refused(f"signature: {name}", self.one.data,
+                         {**self.one.members, **changes})
+
+    def test_other_parameters(self):
+        given = self.one.members["signature_input"]
+        expires = given.split("expires=")[1].split(";")[0]
+        for name, other in (
+                ("a longer life", given.replace(
+                    f"expires={expires}", f"expires={int(expires) + 60}")),
+                ("doubled", f"{given}, {given}"),
+                ("another algorithm", given.replace("ecdsa-p256-sha256",
+                                                    "hmac-sha256")),
+                ("another tag", given.replace("taskgate\"", "other\"")),
+                ("fewer components", given.replace(' "content-digest"', "")),
+                ("none", "taskgate=()")):
+            self.assertNotEqual(given, other)
+            self.refused(f"parameters: {name}", self.one.data,
+                         {**self.one.members, "signature_input": other})
+
+    def test_another_owner(self):
+        bob = self.see("true", who="bob")
+        self.site.finish(bob.task, who="bob")
+        bobs = bob.members
+        self.site.admin("token", "issue", "alice", "--dir", self.site.etc,
+                        "--cert", self.site.members["alice"].certificate,
+                        "--out", self.site.folder / f"{uuid.uuid4()}.token")
+        later = max(self.site.folder.glob("*.token"), key=os.path.getmtime)
+        for name, changes in (
+                ("bob's certificate", {"certificate": bobs["certificate"]}),
+                ("bob's token", {"token": bobs["token"]}),
+                ("bob's both", {"certificate": bobs["certificate"],
+                                "token": bobs["token"]}),
+                ("alice's next token",
+                 {"token": later.read_text().strip()}),
+                ("no token", {"token": ""}),
+                ("no certificate", {"certificate": ""})):
+            self.refused(f"owner: {name}", self.one.data,
+                         {**self.one.members, **changes})
+
+    def test_what_was_signed_for_something_else(self):
+        data, now = body("true"), int(time.time())
+        for name, changes in (
+                ("another method", {"method": "PUT"}),
+                ("another path", {"path": "/v1/blobs"}),
+                ("a query", {"path": "/v1/tasks?wait=1"}),
+                ("a cancellation", {"method": "DELETE",
+                                    "path": f"/v1/tasks/{self.one.task}"}),
+                ("long ago, and withheld", {"created": now - 500}),
+                ("a while ahead", {"created": now + 300}),
+                ("half an hour", {"lifetime": 1800}),
+                ("as DER", {"raw": False})):
+            self.refused(f"signed for {name}", data,
+                         self.signed(data, **changes))
+
+    def test_what_was_signed_for_another_installation(self):
+        data = body("true")
+        token = forge.reissue(self.site, self.site.members["alice"],
+                              aud="urn:uuid:another")
+        self.refused("another installation", data,
+                     self.signed(data, token=token))
+
+    def test_keys_that_are_not_the_certificates(self):
+        data = body("true")
+        folder = self.site.folder / f"forger-{uuid.uuid4()}"
+        own, own_key = forge.self_signed(folder / "own")
+        chained, key = forge.Authority.of(self.site, folder / "ca").issue(
+            "chained", extendedKeyUsage="serverAuth")
+        alice = self.site.members["alice"]
+        for name, certificate, signing in (
+                ("a key of its own under alice's certificate",
+                 alice.certificate, own_key),
+                ("a certificate of its own", own, own_key),
+                ("a certificate without the profile", chained, key)):
+            fields = Signer(certificate, signing).sign(
+                alice.token, data, uuid.uuid4().hex)
+            self.refused(name, data, {
+                **self.signed(data),
+                "certificate": self.certificate_of(certificate),
+                "idempotency_key": fields["Idempotency-Key"],
+                "signature_input": fields["Signature-Input"],
+                "signature": fields["Signature"]})
+
+    def certificate_of(self, path):
+        return forge.base64url(ssl.PEM_cert_to_DER_cert(path.read_text()))
+
+    def test_hosts_whose_clocks_are_nearly_a_minute_apart(self):
+        """Not a forgery: it must pass."""
+        now = int(time.time())
+        for created, lifetime in ((now + 55, 60), (now - 115, 60)):
+            data = body("true")
+            answer = self.submit(data, self.signed(
+                data, created=created, lifetime=lifetime))
+            self.assertEqual(answer["type"], "reply", answer)
+
+
+class TestReplay(Captured):
+    """The same request again is the same task again."""
+
+    def again(self, seen, gate=None):
+        answer = self.submit(seen.data, seen.members, gate)
+        self.assertEqual(answer["type"], "reply", answer)
+        self.assertEqual((answer["status"], answer["body"]["id"]),
+                         (200, seen.task))
+
+    def same(self, seen, act):
+        tasks, _ = self.events()
+        act()
+        self.again(seen)
+        self.assertEqual(self.events()[0], tasks)
+
+    def test_while_it_runs_and_when_it_has_ended(self):
+        seen = self.see("sleep", "2")
+        wait_until(lambda: self.site.task(seen.task)["state"] == "running",
+                   what="a running task")
+        self.same(seen, lambda: self.again(seen))
+        self.site.finish(seen.task)
+        self.same(seen, lambda: self.again(seen))
+
+    def test_when_it_was_cancelled(self):
+        seen = self.see("sleep", "60")
+        self.site.call("DELETE", f"/v1/tasks/{seen.task}?grace=0")
+        self.assertEqual(self.site.finish(seen.task)["outcome"], "cancelled")
+        self.same(seen, lambda: self.again(seen))
+
+    def test_many_at_once_over_many_connections(self):
+        seen = self.see("true")
+        self.site.finish(seen.task)
+        tasks, _ = self.events()
+        with contextlib.ExitStack() as stack:
+            gates = [stack.enter_context(FalseGateway(self.site))
+                     for _ in range(8)]
+            with concurrent.futures.ThreadPoolExecutor(8) as pool:
+                list(pool.map(lambda gate: [self.again(seen, gate)
+                                            for _ in range(5)], gates))
+        self.assertEqual(self.events()[0], tasks)
+
+    def test_a_withheld_request_makes_one_task_however_it_is_sent(self):
+        data = body("true")
+        members = self.signed(data)
+        with contextlib.ExitStack() as stack:
+            gates = [stack.enter_context(FalseGateway(self.site))
+                     for _ in range(8)]
+            with concurrent.futures.ThreadPoolExecutor(8) as pool:
+                answers = list(pool.map(
+                    lambda gate: self.submit(data, members, gate), gates))
+        self.assertEqual(len({answer["body"]["id"] for answer in answers}), 1)
+        self.assertEqual(sorted(answer["status"] for answer in answers),
+                         [200] * 7 + [201])
+
+    def test_after_a_restart_of_the_runner(self):
+        seen = self.see("true")
+        self.site.finish(seen.task)
+        tasks, _ = self.events()
+        self.site.restart(self.site.runner)
+        with FalseGateway(self.site) as gate:
+            self.again(seen, gate)
+        self.assertEqual(self.events()[0], tasks)
+
+
+class TestReach(Captured):
+    """What else it can say to the runner."""
+
+    def test_the_operators_messages_are_not_the_gateways(self):
+        for message in ({"type": "status", "request": 1},
+                        {"type": "audit_read", "request": 1, "limit": 1,
+                         "newest": True},
+                        {"type": "reload", "request": 1}):
+            with FalseGateway(self.site) as gate:
+                gate.send(message)
+                self.assertTrue(gate.is_dropped(), message)
+
+    def test_the_socket_is_the_gateways_alone(self):
+        """Root opens any socket, and is nobody there all the same."""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
+            sock.settimeout(30)
+            sock.connect(str(self.site.run / "gateway.sock"))
+            with contextlib.suppress(BrokenPipeError, ConnectionError):
+                sock.send(b'{"type":"hello","version":1,"role":"gateway"}')
+            with contextlib.suppress(ConnectionError):
+                self.assertEqual(sock.recv(65536), b"")
+
+    def test_what_it_can_do_it_can_do_with_what_it_saw(self):
+        """Watch, and end: not more. Each has its row in SECURITY.md."""
+        seen = self.see("sh", "-c", "echo secret; sleep 60")
+        wait_until(lambda: self.site.output(seen.task) == b"secret\n",
+                   what="output")
+        envelope = {name: seen.members[name]
+                    for name in ("certificate", "token")}
+        found, _ = self.gate.ask("get", task=seen.task, wait=0, **envelope)
+        self.assertEqual(found["body"]["id"], seen.task)
+        self.gate.ask("cancel", task=seen.task, grace=0, **envelope)
+        self.assertEqual(self.site.finish(seen.task)["outcome"], "cancelled")
+        wait_until(lambda: any(record["event"] == "task.cancel_asked"
+                               for record in self.site.audit(seen.task)),
+                   what="a record of it")
+
+
+if __name__ == "__main__":
+    main()
