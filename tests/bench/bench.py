@@ -129,11 +129,13 @@ def alternate(rounds, *runs, between=lambda: None):
     return values
 
 
-def timed(run):
-    """A function that runs it and returns how long that took."""
+def timed(run, prepare=tuple):
+    """A function that runs it, on what was prepared for it, and returns how
+    long that took."""
     def measure():
+        prepared = prepare()
         before = time.perf_counter()
-        run()
+        run(*prepared)
         return time.perf_counter() - before
     return measure
 
@@ -231,15 +233,23 @@ class Caller:
         self.wire.close()
 
     def call(self, method, path, body=None):
-        self.wire.send(self.site.request_bytes(method, path, body,
-                                               who=self.who))
+        return self.send(method, self.site.request_bytes(
+            method, path, body, who=self.who))
+
+    def send(self, method, data):
+        self.wire.send(data)
         answer = self.wire.answer(method)
         assert answer.status < 300, (answer.status, answer.body)
         return answer
 
-    def run(self, *args, image=BUSYBOX, wait=60):
+    def sign(self, *args, image=BUSYBOX, wait=60):
+        """The bytes that submit a task, signed: Python's share of it."""
+        return self.site.request_bytes(
+            "POST", f"/v1/tasks?wait={wait}",
+            {"image": image, "args": list(args)}, who=self.who)
+
+    def run(self, data):
         """A task from its submission to its result."""
-        task = self.call("POST", f"/v1/tasks?wait={wait}",
-                         {"image": image, "args": list(args)}).json
+        task = self.send("POST", data).json
         assert task["outcome"] == "succeeded", task
         return task

