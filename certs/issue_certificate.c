@@ -13,6 +13,7 @@
 #include "certs/certificate.h"
 #include "certs/openssl.h"
 #include "lib/alloc.h"
+#include "lib/buffer.h"
 
 #define DAY_S 86400
 #define SERIAL_BYTES 16
@@ -371,4 +372,67 @@ issue_certificate_encode(X509 *certificate)
 	require(out != NULL && PEM_write_bio_X509(out, certificate) == 1);
 	long len = BIO_get_mem_data(out, &data);
 	return alloc_bytes(data, (size_t)len);
+}
+
+int
+issue_bundle_parse(
+    const char *pem, size_t len, struct bundle *ret, struct err *err)
+{
+	AUTO(issue_bundle_done) struct bundle found = {0};
+	AUTO(BIO_freep) BIO *in = BIO_new_mem_buf(pem, (int)len);
+	X509 *one;
+
+	require(in != NULL);
+	ERR_clear_error();
+	while ((one = PEM_read_bio_X509(in, NULL, openssl_no_password, NULL)) !=
+	    NULL) {
+		if (found.count == BUNDLE_MAX) {
+			X509_free(one);
+			return err_set(err, ERR_UNPROCESSABLE,
+			    "it holds more than %d certificates", BUNDLE_MAX);
+		}
+		found.certificates[found.count++] = one;
+	}
+	bool ended = openssl_pem_ended();
+	ERR_clear_error();
+	if (!ended || found.count == 0)
+		return err_set(err, ERR_UNPROCESSABLE,
+		    "certificate %zu in it cannot be read", found.count + 1);
+	*ret = found;
+	found.count = 0;
+	return 0;
+}
+
+void
+issue_bundle_done(struct bundle *bundle)
+{
+	for (size_t k = 0; k < bundle->count; k++)
+		X509_free(bundle->certificates[k]);
+	bundle->count = 0;
+}
+
+char *
+issue_bundle_encode(const struct bundle *bundle)
+{
+	auto_buffer text = BUFFER_INIT(SIZE_MAX);
+
+	for (size_t k = 0; k < bundle->count; k++) {
+		auto_free char *pem =
+		    issue_certificate_encode(bundle->certificates[k]);
+		buffer_append_string(&text, pem);
+	}
+	return buffer_take(&text);
+}
+
+X509 *
+issue_bundle_find(const struct bundle *bundle, EVP_PKEY *key)
+{
+	X509 *found = NULL;
+
+	for (size_t k = 0; found == NULL && k < bundle->count; k++) {
+		if (X509_check_private_key(bundle->certificates[k], key) == 1)
+			found = bundle->certificates[k];
+	}
+	ERR_clear_error();
+	return found;
 }

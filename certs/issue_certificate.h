@@ -53,6 +53,21 @@ X509 *issue_certificate(const struct issuer *issuer,
  */
 EVP_PKEY *issue_request_key(const char *pem, size_t len, struct err *err);
 
+/* The CA certificates of one bundle. */
+#define BUNDLE_MAX 16
+struct bundle {
+	X509 *certificates[BUNDLE_MAX];
+	size_t count;
+};
+/* ERR_UNPROCESSABLE: none, too many, or one that cannot be read. */
+int issue_bundle_parse(
+    const char *pem, size_t len, struct bundle *ret, struct err *err);
+void issue_bundle_done(struct bundle *bundle);
+/* PEM, in order. The caller frees. */
+char *issue_bundle_encode(const struct bundle *bundle);
+/* The one that the key signs for; borrowed, NULL: none. */
+X509 *issue_bundle_find(const struct bundle *bundle, EVP_PKEY *key);
+
 /* The first certificate of a PEM text. The caller frees. */
 X509 *issue_certificate_parse(const char *pem, size_t len, struct err *err);
 /* PEM. The caller frees. */

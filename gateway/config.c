@@ -10,6 +10,8 @@
 #include "lib/cleanup.h"
 #include "lib/setting.h"
 
+#define EXPIRY_MARGIN_S (INT64_C(24) * 3600)
+
 /* The members as they stand in the file. */
 struct raw {
 	const char *listen, *operations;
@@ -18,6 +20,7 @@ struct raw {
 	const char *issuer, *audience;
 	json_t *token_lifetime_max;
 	const char *policy, *runner_socket;
+	json_t *expiry_margin;
 	int64_t runner_uid;
 	const char *log_format, *log_level;
 	int64_t connections_max, connections_per_address;
@@ -41,6 +44,7 @@ static const struct json_field fields[] = {
     STRING(issuer, true),
     STRING(audience, true),
     SETTING_QUANTITY(struct raw, token_lifetime_max),
+    SETTING_QUANTITY(struct raw, expiry_margin),
     STRING(policy, true),
     STRING(runner_socket, true),
     INTEGER(runner_uid, true, 0, SETTING_UID_MAX),
@@ -95,6 +99,10 @@ read_texts(const struct raw *raw, struct config *config, struct err *err)
 		return err_prefix(err, "operations");
 	if (setting_read_log(raw->log_format, raw->log_level,
 		&config->log_format, &config->log_level, err) != 0)
+		return -1;
+	config->expiry_margin_s = EXPIRY_MARGIN_S;
+	if (setting_read_quantity(raw->expiry_margin, "expiry_margin", false, 0,
+		&config->expiry_margin_s, err) != 0)
 		return -1;
 	return setting_read_token_lifetime(
 	    raw->token_lifetime_max, &config->token_lifetime_max_s, err);

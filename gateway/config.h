@@ -22,6 +22,7 @@ struct config {
 	char *certificate, *key, *ca, *token_keys, *policy, *runner_socket;
 	const char *issuer, *audience;
 	int64_t token_lifetime_max_s;
+	int64_t expiry_margin_s; /* red from so long before an end */
 	int64_t runner_uid;
 	enum log_format log_format;
 	enum log_level log_level;

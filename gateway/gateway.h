@@ -18,6 +18,7 @@ struct gateway {
 	int64_t started_ms; /* clock_boot_ms() */
 	uv_async_t ended; /* a worker's thread has */
 	struct reload reload;
+	uv_timer_t day; /* gateway/expiry.c */
 	uv_signal_t terminate, interrupt, hangup;
 };
 

@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "gateway/expiry.h"
 #include "gateway/gateway.h"
 #include "gateway/tls.h"
 #include "lib/alloc.h"
@@ -165,6 +166,7 @@ close_signals(struct gateway *gateway)
 	uv_close((uv_handle_t *)&gateway->hangup, NULL);
 	uv_close((uv_handle_t *)&gateway->ended, NULL);
 	reload_close(gateway);
+	expiry_close(gateway);
 }
 
 static void
@@ -289,6 +291,7 @@ serve(struct gateway *gateway)
 	if (make_workers(gateway, loop, &err) < 0)
 		return fail(&err);
 	reload_open(gateway, loop);
+	expiry_open(gateway);
 	watch_signals(gateway, loop);
 	start_threads(gateway);
 	announce(gateway);

@@ -227,6 +227,9 @@ write_process(struct buffer *out, const struct worker *worker)
 	write_gauge(out, "taskgate_gateway_certificate_expiry_seconds",
 	    "When the server's certificate ends, since the epoch",
 	    worker->snapshot->not_after_s);
+	write_gauge(out, "taskgate_gateway_ca_expiry_seconds",
+	    "When the first certificate of the CA bundle ends, since the epoch",
+	    trust_first_end(worker->snapshot->authority.trust));
 }
 
 void

@@ -2,11 +2,9 @@
  * Readiness, as seen by one worker.
  */
 #include "gateway/readiness.h"
+#include "gateway/expiry.h"
 #include "gateway/gateway.h"
 #include "lib/clock.h"
-
-/* Red while there is still time to renew it. */
-#define RENEW_S (24 * 3600)
 
 static void
 add(json_t *reasons, const char *reason)
@@ -45,14 +43,11 @@ json_t *
 readiness_reasons(const struct worker *worker)
 {
 	json_t *reasons = json_array();
-	int64_t left_s = worker->snapshot->not_after_s - clock_wall_ms() / 1000;
 
 	if (worker->draining || worker->stopping)
 		add(reasons, "gateway: it is stopping");
-	if (left_s <= 0)
-		add(reasons, "gateway: its certificate has expired");
-	else if (left_s < RENEW_S)
-		add(reasons, "gateway: its certificate expires within a day");
+	expiry_add_reasons(reasons, worker->snapshot,
+	    worker->config->expiry_margin_s, clock_wall_ms() / 1000);
 	add_runner(reasons, worker);
 	return reasons;
 }

@@ -4,6 +4,7 @@
  */
 #include "gateway/reload.h"
 
+#include "gateway/expiry.h"
 #include "gateway/gateway.h"
 #include "lib/cleanup.h"
 #include "lib/json.h"
@@ -73,6 +74,7 @@ on_taken(uv_async_t *async)
 	reload->serial = 0;
 	log_info("gateway.reloaded", "policy",
 	    policy_sha256(gateway->operations->snapshot->policy), NULL);
+	expiry_look(gateway);
 	tell(gateway, reload->order, NULL);
 	if (reload->again) {
 		reload->again = false;

@@ -27,6 +27,10 @@ handle_status(struct exchange *x)
 	    (json_int_t)state->said.capacity, "warm",
 	    (json_int_t)state->said.warm, "warming",
 	    (json_int_t)state->said.warming);
+	json_set_time(
+	    body, "certificate_expires_at", worker->snapshot->not_after_s);
+	json_set_time(body, "ca_expires_at",
+	    trust_first_end(worker->snapshot->authority.trust));
 	exchange_answer_json(x, MHD_HTTP_OK, body);
 }
 

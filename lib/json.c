@@ -11,6 +11,7 @@
 #include "lib/alloc.h"
 #include "lib/buffer.h"
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 #include "lib/file.h"
 #include "lib/json_scan.h"
 
@@ -249,4 +250,13 @@ json_read_fields(const json_t *object, const char *path,
 			return -1;
 	}
 	return 0;
+}
+
+void
+json_set_time(json_t *object, const char *member, int64_t wall_s)
+{
+	char text[CLOCK_TEXT];
+
+	clock_format(wall_s * 1000, text);
+	json_object_set_new(object, member, json_string(text));
 }

@@ -78,6 +78,9 @@ char *json_encode_canonical(const json_t *json, size_t *ret_len);
 /* The same with members in their order, for answers; real numbers may be. */
 char *json_encode(const json_t *json, size_t *ret_len);
 
+/* A time as RFC 3339 has it, of seconds since the epoch. */
+void json_set_time(json_t *object, const char *member, int64_t wall_s);
+
 /* A file of at most `max` bytes, parsed; errors name the file. */
 json_t *json_parse_file(const char *path, size_t max, struct err *err);
 

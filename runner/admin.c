@@ -64,6 +64,7 @@ status_done(struct store_op *op, const struct err *err)
 	if (runner->policy != NULL)
 		json_object_set_new(body, "policy_sha256",
 		    json_string(policy_sha256(runner->policy)));
+	runner_describe_credentials(runner, body);
 	/* A log that cannot be read is one of the reasons there. */
 	if (err == NULL)
 		json_object_set_new(

@@ -17,7 +17,7 @@
 #include "runner/in_force.h"
 #include "runner/peers.h"
 
-#define ANSWER_MS 5000
+#define ANSWER_MS 10000
 /* Of reloads that nobody here asked for. */
 #define UNASKED_EACH_MS 60000
 #define UNASKED_MAX 10
@@ -85,16 +85,36 @@ list_token_keys(const struct token_keys *keys)
 	return list;
 }
 
-static json_t *
-describe_in_force(const struct runner *runner)
+/* The first end of those that the gateways serve with; 0: none is there. */
+static int64_t
+find_certificate_end(const struct runner *runner)
 {
-	char id[KEY_ID], end[CLOCK_TEXT];
+	int64_t first_s = 0;
 
+	for (const struct peer *peer = runner->peers; peer != NULL;
+	     peer = peer->next) {
+		if (peer->takes_orders &&
+		    (first_s == 0 || peer->certificate_not_after_s < first_s))
+			first_s = peer->certificate_not_after_s;
+	}
+	return first_s;
+}
+
+void
+runner_describe_credentials(const struct runner *runner, json_t *object)
+{
+	int64_t certificate_end_s = find_certificate_end(runner);
+	char id[KEY_ID];
+
+	if (certificate_end_s > 0)
+		json_set_time(
+		    object, "certificate_expires_at", certificate_end_s);
+	json_set_time(
+	    object, "ca_expires_at", trust_first_end(runner->authority.trust));
+	json_object_set_new(
+	    object, "token_keys", list_token_keys(runner->authority.keys));
 	key_id(runner->audit_key, id);
-	clock_format(trust_first_end(runner->authority.trust) * 1000, end);
-	return json_pack("{s:s, s:s, s:o, s:s}", "process", "runner",
-	    "ca_expires_at", end, "token_keys",
-	    list_token_keys(runner->authority.keys), "audit_key", id);
+	json_object_set_new(object, "audit_key", json_string(id));
 }
 
 static void
@@ -105,7 +125,8 @@ record_done(struct reload *reload, bool is_ordered)
 	    tasks_entry(&runner->tasks, EVENT_RELOAD_DONE);
 
 	entry->principal = principal_of(reload, is_ordered);
-	entry->object = describe_in_force(runner);
+	entry->object = json_pack("{s:s}", "process", "runner");
+	runner_describe_credentials(runner, entry->object);
 	tasks_record_take(&runner->tasks, entry);
 }
 
@@ -310,10 +331,9 @@ static json_t *
 describe_result(struct reload *reload, const struct result *result)
 {
 	json_t *object = json_pack("{s:s}", "process", "gateway");
-	char end[CLOCK_TEXT];
 
-	clock_format(result->certificate_not_after * 1000, end);
-	json_object_set_new(object, "certificate_expires_at", json_string(end));
+	json_set_time(
+	    object, "certificate_expires_at", result->certificate_not_after);
 	if (reload->unrecorded > 0)
 		json_object_set_new(
 		    object, "unrecorded", json_integer(reload->unrecorded));

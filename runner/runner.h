@@ -84,6 +84,8 @@ void runner_forget_verified(struct runner *runner);
 /* From now on this is in force; what was before is in *in_force then. */
 void runner_take_up(struct runner *runner, struct in_force *in_force);
 void runner_record_policy(struct runner *runner);
+/* Adds to `object` which keys are in force and what ends when. */
+void runner_describe_credentials(const struct runner *runner, json_t *object);
 /* What is ready for tasks goes: none of them is given out any more. */
 void runner_close_pool(struct runner *runner);
 /* Everything that keeps the loop running; what is on its way to the disk is

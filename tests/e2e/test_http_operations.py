@@ -101,7 +101,8 @@ class TestOperations(Case):
         self.assertEqual(answer.status, 200)
         self.assertEqual(set(answer.json), {
             "version", "uptime_s", "ready", "reasons", "queued", "running",
-            "capacity", "warm", "warming"})
+            "capacity", "warm", "warming", "certificate_expires_at",
+            "ca_expires_at"})
         self.assertTrue(answer.json["ready"])
         self.assertGreater(answer.json["capacity"], 0)
 

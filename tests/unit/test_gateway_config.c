@@ -62,6 +62,7 @@ test_the_least_has_defaults(void **state)
 	assert_string_equal(text, "127.0.0.1:8444");
 	assert_true(config.workers >= 1);
 	assert_int_equal(config.token_lifetime_max_s, 86400);
+	assert_int_equal(config.expiry_margin_s, 86400);
 	assert_int_equal(config.connections_max, 10000);
 	assert_int_equal(config.connections_per_address, 256);
 	assert_int_equal(config.requests_per_principal, 100);

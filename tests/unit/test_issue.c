@@ -12,6 +12,7 @@
 #include "certs/issue_token.h"
 #include "certs/openssl.h"
 #include "lib/alloc.h"
+#include "lib/buffer.h"
 #include "tests/unit/credentials.h"
 
 #define THUMBPRINT "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8"
@@ -446,6 +447,58 @@ test_tokens_that_would_be_refused_are_not_issued(void **state)
 	assert_token_not_issued(&order, credentials.token_key);
 }
 
+static int
+parse_bundle(const char *pem, size_t count, struct err *err)
+{
+	struct bundle bundle = {0};
+	auto_buffer all = BUFFER_INIT(1 << 20);
+
+	for (size_t k = 0; k < count; k++)
+		buffer_append_string(&all, pem);
+	buffer_append_string(&all, "");
+	int result = issue_bundle_parse(
+	    all.data != NULL ? all.data : "", all.len, &bundle, err);
+	if (result == 0)
+		assert_int_equal(bundle.count, count);
+	issue_bundle_done(&bundle);
+	return result;
+}
+
+static void
+test_a_bundle_has_one_certificate_to_sixteen(void **state)
+{
+	auto_free char *pem = issue_certificate_encode(credentials.ca);
+	auto_free char *cut = alloc_printf("%s%.*s", pem, 200, pem);
+	struct err err = {0};
+
+	(void)state;
+	assert_int_equal(parse_bundle(pem, 1, &err), 0);
+	assert_int_equal(parse_bundle(pem, BUNDLE_MAX, &err), 0);
+	assert_int_equal(parse_bundle(pem, BUNDLE_MAX + 1, &err), -1);
+	assert_int_equal(parse_bundle(pem, 0, &err), -1);
+	assert_int_equal(parse_bundle(cut, 1, &err), -1);
+	assert_non_null(strstr(err.detail, "certificate 2"));
+}
+
+static void
+test_a_key_finds_its_certificate_wherever_it_stands(void **state)
+{
+	const struct validity validity = {CREDENTIALS_NOW, 10};
+	AUTO(EVP_PKEY_freep) EVP_PKEY *other = issue_key_new(ISSUE_KEY_P256);
+	AUTO(EVP_PKEY_freep) EVP_PKEY *none = issue_key_new(ISSUE_KEY_P256);
+	struct bundle bundle = {.count = 2};
+
+	(void)state;
+	bundle.certificates[0] = credentials.ca;
+	bundle.certificates[1] = issue_authority(other, &validity);
+	assert_ptr_equal(issue_bundle_find(&bundle, credentials.ca_key),
+	    bundle.certificates[0]);
+	assert_ptr_equal(
+	    issue_bundle_find(&bundle, other), bundle.certificates[1]);
+	assert_null(issue_bundle_find(&bundle, none));
+	X509_free(bundle.certificates[1]);
+}
+
 int
 main(void)
 {
@@ -459,6 +512,9 @@ main(void)
 	    cmocka_unit_test(test_weak_keys_are_not_signed),
 	    cmocka_unit_test(test_certificate_does_not_outlive_its_ca),
 	    cmocka_unit_test(test_issuer_with_another_key_is_refused),
+	    cmocka_unit_test(test_a_bundle_has_one_certificate_to_sixteen),
+	    cmocka_unit_test(
+		test_a_key_finds_its_certificate_wherever_it_stands),
 	    cmocka_unit_test(test_names_in_a_request_are_not_believed),
 	    cmocka_unit_test(test_request_signed_by_another_key_is_refused),
 	    cmocka_unit_test(test_what_is_no_request_is_refused),
