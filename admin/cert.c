@@ -3,7 +3,6 @@
  * Trusts the operator for every name.
  * Must never take a name from a request.
  */
-#include <dirent.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -149,42 +148,20 @@ describe_digest(json_t *object, X509 *certificate)
 	set_text(object, "sha256", hex);
 }
 
-static int
-is_certificate_file(const struct dirent *entry)
-{
-	size_t len = strlen(entry->d_name);
-
-	return entry->d_name[0] != '.' && len > 4 &&
-	    strcmp(entry->d_name + len - 4, ".pem") == 0;
-}
+struct listing {
+	json_t *list;
+	int64_t now_s;
+};
 
 static int
-list_issued(
-    const struct site *site, int64_t now_s, json_t *list, struct err *err)
+add_issued(void *arg, X509 *certificate, struct err *err)
 {
-	auto_free char *directory = site_path(site, "operator/issued");
-	struct dirent **entries = NULL;
-	int count =
-	    scandir(directory, &entries, is_certificate_file, alphasort);
-	int result = 0;
+	const struct listing *listing = arg;
 
-	if (count < 0)
-		return err_errno(err, "list %s", directory);
-	for (int k = 0; k < count; k++) {
-		auto_free char *path =
-		    alloc_printf("%s/%s", directory, entries[k]->d_name);
-		AUTO(X509_freep) X509 *certificate = NULL;
-		if (result == 0)
-			certificate = site_read_certificate(path, err);
-		free(entries[k]);
-		if (certificate == NULL)
-			result = -1;
-		else
-			json_array_append_new(
-			    list, describe(certificate, now_s));
-	}
-	free(entries);
-	return result;
+	(void)err;
+	json_array_append_new(
+	    listing->list, describe(certificate, listing->now_s));
+	return 0;
 }
 
 int
@@ -192,10 +169,11 @@ verb_cert_list(struct invocation *invocation)
 {
 	AUTO(site_done) struct site site = {0};
 	auto_json *list = json_array();
+	struct listing listing = {list, tool_now_s()};
 	struct err err;
 
 	if (site_load(tool_directory(invocation), &site, &err) != 0 ||
-	    list_issued(&site, tool_now_s(), list, &err) != 0 ||
+	    site_each_issued(&site, add_issued, &listing, &err) != 0 ||
 	    tool_print_list(invocation, &list_view, list, &err) != 0)
 		return tool_fail(&err);
 	return 0;

@@ -60,6 +60,17 @@ static const struct option_spec cert_sign_options[] = {
     {"out", 0, "FILE", "TASKGATE_OUT", "Write it to FILE", false},
 };
 
+static const struct option_spec cert_renew_options[] = {
+    {"name", 'n', "NAME", "TASKGATE_NAME",
+	"The server's DNS names and IP addresses (those that it has)", true},
+    {"days", 0, "N", "TASKGATE_DAYS", "Valid for N days (397)", false},
+};
+
+static const struct option_spec drop_options[] = {
+    {"now", 0, NULL, "TASKGATE_NOW", "Though something of it is still valid",
+	false},
+};
+
 #define GRANT_OPTIONS                                                        \
 	{"role", 0, "ROLE", "TASKGATE_ROLE", "A role that rules may name",   \
 	    true},                                                           \
@@ -132,6 +143,21 @@ static const struct command_spec commands[] = {
 	"file to hand over. A client that makes its own key is enrolled with "
 	"cert sign and token issue instead.",
 	enroll_options, COUNT(enroll_options), 1, 1, verb_enroll},
+    {"ca list", NULL, "List the CAs that are trusted",
+	"With how many certificates that each has signed are still valid.",
+	NULL, 0, 0, 0, verb_ca_list},
+    {"ca rotate", NULL, "Make a new CA beside the old one",
+	"From now on the new one signs. Both are trusted, from the next reload "
+	"on, until the old one is dropped; its key is gone at once.",
+	NULL, 0, 0, 0, verb_ca_rotate},
+    {"ca drop", "SERIAL", "Trust a CA no more",
+	"Refused for the one that signs, or that has signed the server's "
+	"certificate; and without --now while a certificate that it has "
+	"signed is valid.",
+	drop_options, COUNT(drop_options), 1, 1, verb_ca_drop},
+    {"cert renew", NULL, "Make a new key and certificate for the server",
+	"With the names of the one that is there, or those of --name.",
+	cert_renew_options, COUNT(cert_renew_options), 0, 0, verb_cert_renew},
     {"cert sign", "CSR", "Sign a certificate request",
 	"CSR is a file in PEM, or - for standard input. Its self-signature is "
 	"verified and its key is taken; names in it are not believed: --name "
@@ -150,6 +176,18 @@ static const struct command_spec commands[] = {
 	"Reads a file or standard input: a token is a secret and no argument. "
 	"Exits 1 where this installation would refuse it.",
 	NULL, 0, 0, 1, verb_token_inspect},
+    {"token keys", NULL, "List the keys that tokens are verified with",
+	"An old one is needed until the last token that it can have signed "
+	"has ended.",
+	NULL, 0, 0, 0, verb_token_keys},
+    {"token rotate", NULL, "Make a new token key beside the old one",
+	"From now on the new one signs. The old one still verifies, until it "
+	"is dropped.",
+	NULL, 0, 0, 0, verb_token_rotate},
+    {"token drop", "KEY", "Verify tokens with a key no more",
+	"Refused for the one that signs, and without --now while a token that "
+	"it has signed can be valid.",
+	drop_options, COUNT(drop_options), 1, 1, verb_token_drop},
     {"policy check", "[PATH]", "Check a policy",
 	"PATH is a file or a folder; without it, the installation's own. Warns "
 	"of rules whose tasks, or whose input, nobody has to sign.",
@@ -180,6 +218,9 @@ static const struct command_spec commands[] = {
 	"A few lines to be kept off the machine, for audit verify --from.",
 	audit_checkpoint_options, COUNT(audit_checkpoint_options), 0, 0,
 	verb_audit_checkpoint},
+    {"audit rotate", NULL, "Make a new key for the audit log",
+	"The old public key stays in audit.pub, behind the new one.", NULL, 0,
+	0, 0, verb_audit_rotate},
 };
 
 const struct program_spec admin_program = {

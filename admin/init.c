@@ -3,14 +3,12 @@
  * Trusts the operator.
  * Must never change what is there.
  */
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 
 #include "admin/setup.h"
+#include "admin/site.h"
 #include "admin/tool.h"
 #include "admin/verbs.h"
 #include "certs/openssl.h"
@@ -67,32 +65,17 @@ read_existing(
 	return *ret != NULL ? 0 : -1;
 }
 
-/* Two at once would each think that they make the CA. */
-static int
-lock_folder(const struct setup *setup, int *ret_fd, struct err *err)
-{
-	auto_fd int fd =
-	    open(setup->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (fd < 0)
-		return err_errno(err, "open %s", setup->directory);
-	if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
-		return err_set(err, ERR_CONFLICT,
-		    "%s: another init is at work there", setup->directory);
-	*ret_fd = take_fd(fd);
-	return 0;
-}
-
 static int
 run_setup(struct setup *setup, struct err *err)
 {
+	/* Two at once would each think that they make the CA. */
 	auto_fd int lock = -1;
 
 	if (read_existing(setup, "gateway.json", &setup->gateway, err) != 0 ||
 	    read_existing(setup, "runner.json", &setup->runner, err) != 0 ||
 	    setup_find_users(setup, err) != 0 ||
 	    setup_directory(setup, "", 0755, err) != 0 ||
-	    lock_folder(setup, &lock, err) != 0 ||
+	    site_lock(setup->directory, &lock, err) != 0 ||
 	    make_folders(setup, err) != 0 ||
 	    setup_credentials(setup, err) != 0 || setup_policy(setup, err) != 0)
 		return -1;

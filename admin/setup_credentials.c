@@ -14,8 +14,6 @@
 #include "lib/alloc.h"
 #include "lib/file.h"
 
-#define AUTHORITY_DAYS 3650
-#define SERVER_DAYS 397
 #define NAMES_MAX 32
 
 /* Whether the private key was taken away on purpose. */
@@ -26,22 +24,27 @@ is_kept_elsewhere(
 	return !setup_exists(setup, key) && setup_exists(setup, public);
 }
 
+/* Of several the one that signs now; without its key the first. */
 static int
 read_authority(struct setup *setup, struct err *err)
 {
-	auto_free char *path = setup_path(setup, "ca.crt");
-	X509 *ca = site_read_certificate(path, err);
-	struct issuer issuer;
+	const struct site site = {.directory = setup->directory};
+	AUTO(issue_bundle_done) struct bundle bundle = {0};
 
-	if (ca == NULL)
+	if (site_load_bundle(&site, &bundle, err) != 0)
 		return -1;
+	X509 *ca = setup->ca_key == NULL
+	    ? bundle.certificates[0]
+	    : issue_bundle_find(&bundle, setup->ca_key);
+	if (ca == NULL || X509_check_ca(ca) != 1)
+		return err_set(err, ERR_UNPROCESSABLE,
+		    "%s/ca.crt: the CA's key does not belong to the CA's "
+		    "certificate",
+		    setup->directory);
+	if (X509_up_ref(ca) != 1)
+		die("X509_up_ref failed");
 	setup->ca = ca;
 	setup_kept(setup, "ca.crt");
-	if (setup->ca_key == NULL)
-		return 0;
-	if (issuer_init(&issuer, setup->ca_key, ca, err) != 0)
-		return err_prefix(err, "%s", path);
-	issuer_done(&issuer);
 	return 0;
 }
 

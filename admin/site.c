@@ -5,9 +5,13 @@
  */
 #include "admin/site.h"
 
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 
 #include "admin/tool.h"
 #include "certs/issue_key.h"
@@ -179,39 +183,64 @@ site_read_certificate(const char *path, struct err *err)
 }
 
 int
-site_load_issuer(const struct site *site, struct issuer *ret, struct err *err)
+site_load_bundle(const struct site *site, struct bundle *ret, struct err *err)
 {
-	auto_free char *key_path = site_path(site, "operator/ca.key");
 	auto_free char *path = site_path(site, "ca.crt");
-	AUTO(X509_freep) X509 *ca = site_read_certificate(path, err);
+	size_t len;
+	auto_free char *pem = file_read(path, CERTIFICATE_FILE_MAX, &len, err);
 
-	if (ca == NULL)
+	if (pem == NULL)
 		return -1;
-	AUTO(EVP_PKEY_freep) EVP_PKEY *key = read_key(key_path, err);
-	if (key == NULL)
-		return -1;
-	if (issuer_init(ret, key, ca, err) != 0)
+	if (issue_bundle_parse(pem, len, ret, err) != 0)
 		return err_prefix(err, "%s", path);
 	return 0;
+}
+
+EVP_PKEY *
+site_load_key(const struct site *site, const char *name, struct err *err)
+{
+	auto_free char *path = site_path(site, name);
+
+	return read_key(path, err);
+}
+
+int
+site_load_issuer(const struct site *site, struct issuer *ret, struct err *err)
+{
+	AUTO(issue_bundle_done) struct bundle bundle = {0};
+
+	if (site_load_bundle(site, &bundle, err) != 0)
+		return -1;
+	AUTO(EVP_PKEY_freep)
+	EVP_PKEY *key = site_load_key(site, "operator/ca.key", err);
+	if (key == NULL)
+		return -1;
+	X509 *ca = issue_bundle_find(&bundle, key);
+	if (ca == NULL)
+		return err_set(err, ERR_UNPROCESSABLE,
+		    "%s/ca.crt: the CA's key does not belong to the CA's "
+		    "certificate",
+		    site->directory);
+	return issuer_init(ret, key, ca, err);
 }
 
 EVP_PKEY *
 site_load_token_key(
     const struct site *site, const struct authority *authority, struct err *err)
 {
-	auto_free char *path = site_path(site, "operator/token.key");
 	char id[KEY_ID];
-	AUTO(EVP_PKEY_freep) EVP_PKEY *key = read_key(path, err);
+	AUTO(EVP_PKEY_freep)
+	EVP_PKEY *key = site_load_key(site, "operator/token.key", err);
 
 	if (key == NULL)
 		return NULL;
 	key_id(key, id);
 	if (token_keys_find(authority->keys, id) == NULL) {
 		err_set(err, ERR_CONFLICT,
-		    "%s: its public part, token-keys/%s.pem, is not there, so "
-		    "no token would be accepted; taskgate-admin init --dir %s "
-		    "writes it",
-		    path, id, site->directory);
+		    "%s/operator/token.key: its public part, "
+		    "token-keys/%s.pem, is not there, so no token would be "
+		    "accepted; taskgate-admin init --dir %s writes it",
+		    site->directory, id, site->directory);
 		return NULL;
 	}
 	return take(key);
@@ -254,4 +283,52 @@ site_keep_certificate(
 	auto_free char *pem = issue_certificate_encode(certificate);
 
 	return file_write(path, pem, strlen(pem), 0644, err);
+}
+
+int
+site_lock(const char *directory, int *ret_fd, struct err *err)
+{
+	auto_fd int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_errno(err, "open %s", directory);
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+		return err_set(err, ERR_CONFLICT,
+		    "%s: another taskgate-admin is changing it", directory);
+	*ret_fd = take_fd(fd);
+	return 0;
+}
+
+static int
+is_certificate_file(const struct dirent *entry)
+{
+	size_t len = strlen(entry->d_name);
+
+	return entry->d_name[0] != '.' && len > 4 &&
+	    strcmp(entry->d_name + len - 4, ".pem") == 0;
+}
+
+int
+site_each_issued(
+    const struct site *site, site_issued *each, void *arg, struct err *err)
+{
+	auto_free char *directory = site_path(site, "operator/issued");
+	struct dirent **entries = NULL;
+	int count =
+	    scandir(directory, &entries, is_certificate_file, alphasort);
+	int result = 0;
+
+	if (count < 0)
+		return err_errno(err, "list %s", directory);
+	for (int k = 0; k < count; k++) {
+		auto_free char *path =
+		    alloc_printf("%s/%s", directory, entries[k]->d_name);
+		AUTO(X509_freep) X509 *certificate = NULL;
+		if (result == 0)
+			certificate = site_read_certificate(path, err);
+		free(entries[k]);
+		result = certificate != NULL ? each(arg, certificate, err) : -1;
+	}
+	free(entries);
+	return result;
 }

@@ -35,7 +35,11 @@ struct site_log {
 int site_find_log(const char *directory, struct site_log *ret, struct err *err);
 void site_log_done(struct site_log *log);
 
-/* CA certificate and operator/ca.key, which nobody else may read. */
+/* ca.crt: every certificate of it. */
+int
+site_load_bundle(const struct site *site, struct bundle *ret, struct err *err);
+/* operator/ca.key, which nobody else may read, and its certificate, which is
+ * one of the bundle. */
 int
 site_load_issuer(const struct site *site, struct issuer *ret, struct err *err);
 /* operator/token.key, whose public part must be in token-keys/. The caller
@@ -45,11 +49,27 @@ EVP_PKEY *site_load_token_key(const struct site *site,
 int site_load_authority(
     const struct site *site, struct authority *ret, struct err *err);
 
+/* A private key by its name in the folder. The caller frees. */
+EVP_PKEY *
+site_load_key(const struct site *site, const char *name, struct err *err);
+
+/* Files that are replaced in several steps are one operator's at a time. The
+ * descriptor is the lock. */
+int site_lock(const char *directory, int *ret_fd, struct err *err);
+
+/* Each certificate of operator/issued; -1 from the callee ends it. */
+typedef int site_issued(void *arg, X509 *certificate, struct err *err);
+int site_each_issued(
+    const struct site *site, site_issued *each, void *arg, struct err *err);
 /* Writes operator/issued/SERIAL.pem. */
 int site_keep_certificate(
     const struct site *site, X509 *certificate, struct err *err);
 /* Lower-case hexadecimal. The caller frees. */
 char *site_serial(const X509 *certificate);
+
+/* How long what is made here is valid. */
+#define AUTHORITY_DAYS 3650
+#define SERVER_DAYS 397
 
 #define CERTIFICATE_FILE_MAX ((size_t)64 * 1024)
 #define KEY_FILE_MAX ((size_t)16 * 1024)

@@ -309,3 +309,20 @@ tool_print_one(const struct invocation *invocation, const struct view *view,
 	}
 	return 0;
 }
+
+void
+tool_next(const struct invocation *invocation, const char *format, ...)
+{
+	enum tool_format chosen;
+	struct err err;
+	va_list args;
+
+	if (tool_format(invocation, &chosen, &err) != 0 ||
+	    chosen != FORMAT_TABLE)
+		return;
+	fputs("\nNext: ", stdout);
+	va_start(args, format);
+	vprintf(format, args);
+	va_end(args);
+	putchar('\n');
+}

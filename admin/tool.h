@@ -18,6 +18,10 @@ int tool_fail(const struct err *err);
 /* "taskgate-admin: note: ..." to standard error. */
 void tool_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* What to do now, for people: nothing where a program reads the result. */
+void tool_next(const struct invocation *invocation, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
 const char *tool_directory(const struct invocation *invocation);
 int64_t tool_now_s(void);
 /* Seconds since the epoch as RFC 3339. The caller frees. */

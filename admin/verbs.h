@@ -6,11 +6,18 @@
 
 int verb_init(struct invocation *invocation);
 int verb_enroll(struct invocation *invocation);
+int verb_ca_list(struct invocation *invocation);
+int verb_ca_rotate(struct invocation *invocation);
+int verb_ca_drop(struct invocation *invocation);
+int verb_cert_renew(struct invocation *invocation);
 int verb_cert_sign(struct invocation *invocation);
 int verb_cert_list(struct invocation *invocation);
 int verb_cert_show(struct invocation *invocation);
 int verb_token_issue(struct invocation *invocation);
 int verb_token_inspect(struct invocation *invocation);
+int verb_token_keys(struct invocation *invocation);
+int verb_token_rotate(struct invocation *invocation);
+int verb_token_drop(struct invocation *invocation);
 int verb_policy_check(struct invocation *invocation);
 int verb_reload(struct invocation *invocation);
 int verb_status(struct invocation *invocation);
@@ -18,5 +25,6 @@ int verb_audit_tail(struct invocation *invocation);
 int verb_audit_show(struct invocation *invocation);
 int verb_audit_verify(struct invocation *invocation);
 int verb_audit_checkpoint(struct invocation *invocation);
+int verb_audit_rotate(struct invocation *invocation);
 
 #endif

@@ -152,9 +152,15 @@ fill_and_rename(int directory, int fd, const char *temporary, const char *name,
 	return fsync(directory);
 }
 
-int
-file_write(const char *path, const void *data, size_t len, mode_t mode,
-    struct err *err)
+struct look {
+	mode_t mode;
+	uid_t uid; /* -1: whoever writes */
+	gid_t gid; /* likewise */
+};
+
+static int
+write_beside(const char *path, const void *data, size_t len,
+    const struct look *look, struct err *err)
 {
 	const char *name = NULL;
 	auto_free char *parent = split(path, &name);
@@ -175,13 +181,41 @@ file_write(const char *path, const void *data, size_t len, mode_t mode,
 	    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return err_errno(err, "create %s/%s", parent, temporary);
-	if (fchmod(fd, mode) == 0 &&
+	if (fchown(fd, look->uid, look->gid) == 0 &&
+	    fchmod(fd, look->mode) == 0 &&
 	    fill_and_rename(directory, fd, temporary, name, data, len) == 0)
 		return 0;
 	errnum = errno;
 	unlinkat(directory, temporary, 0);
 	errno = errnum;
 	return err_errno(err, "write %s", path);
+}
+
+int
+file_write(const char *path, const void *data, size_t len, mode_t mode,
+    struct err *err)
+{
+	const struct look look = {mode, (uid_t)-1, (gid_t)-1};
+
+	return write_beside(path, data, len, &look, err);
+}
+
+int
+file_replace(const char *path, const void *data, size_t len, struct err *err)
+{
+	struct stat st;
+
+	if (lstat(path, &st) != 0) {
+		err_errno(err, "stat %s", path);
+		if (err->errnum == ENOENT)
+			err->code = ERR_NOT_FOUND;
+		return -1;
+	}
+	if (!S_ISREG(st.st_mode))
+		return err_set(
+		    err, ERR_CONFLICT, "%s: not a regular file", path);
+	const struct look look = {st.st_mode & 07777, st.st_uid, st.st_gid};
+	return write_beside(path, data, len, &look, err);
 }
 
 static int

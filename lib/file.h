@@ -26,6 +26,11 @@ char *file_read_secret(
 int file_write(const char *path, const void *data, size_t len, mode_t mode,
     struct err *err);
 
+/* The same in the place of a file that is there, whose mode and owner it gets.
+ */
+int
+file_replace(const char *path, const void *data, size_t len, struct err *err);
+
 /* mkdir -p; the mode is that of the last directory, 0755 of those above. */
 int file_make_directory(const char *path, mode_t mode, struct err *err);
 

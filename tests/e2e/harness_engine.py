@@ -130,5 +130,10 @@ class Engine:
         return self.call("GET", f"/containers/{container}/json")
 
     def remove(self, container):
-        self.call("DELETE", f"/containers/{container}", force="true",
-                  v="true")
+        """Also one that goes by itself meanwhile."""
+        try:
+            self.call("DELETE", f"/containers/{container}", force="true",
+                      v="true")
+        except EngineError as error:
+            if error.status != 404:
+                raise

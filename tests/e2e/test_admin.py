@@ -2,6 +2,7 @@
 """The operator's tool by itself: no engine, no runner, no gateway."""
 
 import base64
+import fcntl
 import json
 import os
 import pathlib
@@ -292,6 +293,96 @@ class Init(AdminCase):
         self.assertEqual(runner["gateway_uid"], GATEWAY_UID)
         self.assertEqual(gateway["runner_socket"],
                          runner["run"] + "/gateway.sock")
+
+
+class Rotate(AdminCase):
+    """What a crash between two files leaves is good, and goes on."""
+
+    def setUp(self):
+        super().setUp()
+        self.init()
+
+    def changed(self, *words):
+        """The files that a command has written."""
+        before = snapshot(self.etc)
+        result = self.run_json(*words)
+        return result, {
+            name for name, now in snapshot(self.etc).items()
+            if before.get(name) != now and stat.S_ISREG(now[1])}
+
+    def test_each_rotation_writes_its_files_and_no_other(self):
+        made, files = self.changed("cert", "renew")
+        self.assertEqual(files, {
+            "gateway/server.crt", "gateway/server.key",
+            f"operator/issued/{made['serial']}.pem"})
+        made, files = self.changed("token", "rotate")
+        self.assertEqual(files, {
+            "operator/token.key", f"token-keys/{made['key_id']}.pem"})
+        made, files = self.changed("ca", "rotate")
+        self.assertEqual(files, {"operator/ca.key", "ca.crt"})
+        made, files = self.changed("audit", "rotate")
+        self.assertEqual(files, {"runner/audit.key", "audit.pub"})
+        for name, owner in KEYS.items():
+            status = (self.etc / name).stat()
+            self.assertEqual((status.st_uid, stat.S_IMODE(status.st_mode)),
+                             (owner, 0o600), name)
+        self.assertIn("Nothing had to be made", self.init().stdout)
+
+    def test_a_bundle_without_its_new_key_signs_with_the_old_one(self):
+        old, = self.run_json("ca", "list")
+        key = (self.etc / "operator/ca.key").read_bytes()
+        made = self.run_json("ca", "rotate")
+        # Cut off before the key was there.
+        (self.etc / "operator/ca.key").write_bytes(key)
+        signs = {one["serial"]: one["signs"]
+                 for one in self.run_json("ca", "list")}
+        self.assertEqual(signs, {old["serial"]: True, made["serial"]: False})
+        self.admin("cert", "renew", "--dir", self.etc)
+        self.assertIn("Nothing had to be made", self.init().stdout)
+        self.admin("ca", "drop", made["serial"], "--dir", self.etc)
+        again = self.run_json("ca", "rotate")
+        self.assertEqual([one["serial"] for one in self.run_json(
+            "ca", "list")], [again["serial"], old["serial"]])
+
+    def test_a_token_key_without_its_private_part_signs_nothing(self):
+        key = (self.etc / "operator/token.key").read_bytes()
+        made = self.run_json("token", "rotate")
+        (self.etc / "operator/token.key").write_bytes(key)
+        signs = {one["key_id"]: one["signs"]
+                 for one in self.run_json("token", "keys")}
+        self.assertEqual(signs, {made["old_key_id"]: True,
+                                 made["key_id"]: False})
+
+    def test_without_its_key_nothing_is_rotated(self):
+        for name, words in (("operator/ca.key", ("ca", "rotate")),
+                            ("operator/token.key", ("token", "rotate")),
+                            ("runner/audit.key", ("audit", "rotate"))):
+            path = self.etc / name
+            kept = path.read_bytes(), path.stat()
+            path.unlink()
+            self.refused(*words, saying=path.name, code=3)
+            path.write_bytes(kept[0])
+            path.chmod(0o600)
+            os.chown(path, kept[1].st_uid, kept[1].st_gid)
+        self.assertIn("Nothing had to be made", self.init().stdout)
+
+    def test_the_last_one_stays(self):
+        ca, = self.run_json("ca", "list")
+        key, = self.run_json("token", "keys")
+        self.refused("ca", "drop", ca["serial"], "--now",
+                     saying="the only CA", code=6)
+        self.refused("token", "drop", key["key_id"], "--now",
+                     saying="the one that signs", code=6)
+        self.refused("token", "drop", "../operator/token", "--now",
+                     saying="no token key", code=3)
+
+    def test_one_at_a_time(self):
+        folder = os.open(self.etc, os.O_RDONLY)
+        self.addCleanup(os.close, folder)
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        for words in (("ca", "rotate"), ("token", "rotate"),
+                      ("cert", "renew"), ("audit", "rotate")):
+            self.refused(*words, saying="another taskgate-admin", code=6)
 
 
 class Certificates(AdminCase):

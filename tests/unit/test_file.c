@@ -197,6 +197,43 @@ test_write_replaces_a_link_and_does_not_follow_it(void **state)
 }
 
 static void
+test_replace_keeps_mode_and_owner(void **state)
+{
+	auto_free char *path = folder_path(*state, "key");
+	struct err err = {0};
+	struct stat before, after;
+
+	write_plain(path, "old", 0640);
+	if (geteuid() == 0)
+		assert_int_equal(chown(path, 4242, 4343), 0);
+	assert_int_equal(stat(path, &before), 0);
+	assert_int_equal(file_replace(path, "new", 3, &err), 0);
+	expect_content(path, "new", 0640);
+	assert_int_equal(stat(path, &after), 0);
+	assert_int_equal(after.st_uid, before.st_uid);
+	assert_int_equal(after.st_gid, before.st_gid);
+	assert_int_equal(folder_count(*state), 1);
+}
+
+static void
+test_replace_makes_nothing_and_follows_nothing(void **state)
+{
+	auto_free char *victim = folder_path(*state, "victim");
+	auto_free char *link = folder_path(*state, "link");
+	auto_free char *missing = folder_path(*state, "missing");
+	struct err err = {0};
+
+	assert_int_equal(file_replace(missing, "x", 1, &err), -1);
+	assert_int_equal(err.code, ERR_NOT_FOUND);
+	write_plain(victim, "untouched", 0644);
+	assert_int_equal(symlink(victim, link), 0);
+	assert_int_equal(file_replace(link, "x", 1, &err), -1);
+	assert_int_equal(err.code, ERR_CONFLICT);
+	expect_content(victim, "untouched", 0644);
+	assert_int_equal(folder_count(*state), 2);
+}
+
+static void
 test_write_survives_what_a_crash_left_behind(void **state)
 {
 	auto_free char *path = folder_path(*state, "out");
@@ -350,6 +387,8 @@ main(void)
 	    IN_FOLDER(test_write_makes_the_file_with_its_mode),
 	    IN_FOLDER(test_write_replaces_as_a_whole),
 	    IN_FOLDER(test_write_replaces_a_link_and_does_not_follow_it),
+	    IN_FOLDER(test_replace_keeps_mode_and_owner),
+	    IN_FOLDER(test_replace_makes_nothing_and_follows_nothing),
 	    IN_FOLDER(test_write_survives_what_a_crash_left_behind),
 	    IN_FOLDER(test_write_that_fails_leaves_nothing),
 	    IN_FOLDER(test_make_directory_makes_all_above),
