@@ -14,8 +14,6 @@
 #include "lib/file.h"
 #include "lib/json.h"
 
-#define PUBLIC_MAX ((size_t)256 * 1024)
-
 static const struct column columns[] = {{"Key", "audit_key"}};
 static const struct view view = {columns, COUNT(columns), "audit_key"};
 
@@ -26,7 +24,8 @@ write_pair(const struct site *site, EVP_PKEY *key, struct err *err)
 {
 	auto_free char *public_path = site_path(site, "audit.pub");
 	auto_free char *path = site_path(site, "runner/audit.key");
-	auto_free char *old = file_read(public_path, PUBLIC_MAX, NULL, err);
+	auto_free char *old =
+	    file_read(public_path, PUBLIC_KEYS_MAX, NULL, err);
 
 	if (old == NULL)
 		return -1;

@@ -79,22 +79,40 @@ open_database(const struct invocation *invocation, struct subject *subject,
 }
 
 static int
+add_key(struct verify_question *question, BIO *in, struct err *err)
+{
+	AUTO(EVP_PKEY_freep)
+	EVP_PKEY *key =
+	    PEM_read_bio_PUBKEY(in, NULL, openssl_no_password, NULL);
+
+	if (key == NULL || EVP_PKEY_get_id(key) != EVP_PKEY_ED25519)
+		return err_set(err, ERR_UNPROCESSABLE,
+		    "key %zu: no Ed25519 public key in PEM",
+		    question->nkeys + 1);
+	if (question->nkeys == VERIFY_KEYS_MAX)
+		return err_set(err, ERR_UNPROCESSABLE,
+		    "more than %d keys in all", VERIFY_KEYS_MAX);
+	question->keys[question->nkeys++] = take(key);
+	return 0;
+}
+
+/* Every key of a file: a rotation leaves the old ones behind the new. */
+static int
 read_key(struct subject *subject, const char *path, struct err *err)
 {
-	struct verify_question *question = &subject->question;
 	size_t len = 0;
-	auto_free char *pem = tool_read(path, KEY_FILE_MAX, &len, err);
-	AUTO(EVP_PKEY_freep) EVP_PKEY *key = NULL;
-	AUTO(BIO_freep) BIO *bio = NULL;
+	auto_free char *pem = tool_read(path, PUBLIC_KEYS_MAX, &len, err);
 
 	if (pem == NULL)
 		return -1;
-	bio = BIO_new_mem_buf(pem, (int)len);
-	key = PEM_read_bio_PUBKEY(bio, NULL, openssl_no_password, NULL);
-	if (key == NULL || EVP_PKEY_get_id(key) != EVP_PKEY_ED25519)
-		return err_set(err, ERR_UNPROCESSABLE,
-		    "%s: no Ed25519 public key in PEM", path);
-	question->keys[question->nkeys++] = take(key);
+	AUTO(BIO_freep) BIO *in = BIO_new_mem_buf(pem, (int)len);
+	if (in == NULL)
+		die("BIO_new_mem_buf: out of memory");
+	do {
+		if (add_key(&subject->question, in, err) != 0)
+			return err_prefix(err, "%s", path);
+	} while (
+	    strstr(pem + len - BIO_ctrl_pending(in), "-----BEGIN") != NULL);
 	return 0;
 }
 
@@ -108,9 +126,6 @@ read_keys(const struct invocation *invocation, struct subject *subject,
 
 	for (size_t i = 0; (path = option_each(invocation, "key", i)) != NULL;
 	     i++) {
-		if (i == VERIFY_KEYS_MAX)
-			return err_set(err, ERR_UNPROCESSABLE,
-			    "--key: no more than %d", VERIFY_KEYS_MAX);
 		if (read_key(subject, path, err) != 0)
 			return -1;
 	}

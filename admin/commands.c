@@ -108,15 +108,15 @@ static const struct option_spec audit_tail_options[] = {
     {"task", 0, "ID", "TASKGATE_TASK", "Of one task alone", false},
 };
 
-#define LOG_OPTIONS                                                        \
-	{"database", 0, "FILE", "TASKGATE_DATABASE",                       \
-	    "The log: a runner's store.db, or a copy (of runner.json)",    \
-	    false},                                                        \
-	{                                                                  \
-		"key", 0, "FILE", "TASKGATE_AUDIT_PUBLIC_KEY",             \
-		    "An audit public key; more than one after a rotation " \
-		    "(DIR/audit.pub)",                                     \
-		    true                                                   \
+#define LOG_OPTIONS                                                         \
+	{"database", 0, "FILE", "TASKGATE_DATABASE",                        \
+	    "The log: a runner's store.db, or a copy (of runner.json)",     \
+	    false},                                                         \
+	{                                                                   \
+		"key", 0, "FILE", "TASKGATE_AUDIT_PUBLIC_KEY",              \
+		    "A file of audit public keys, of which one has signed " \
+		    "(DIR/audit.pub)",                                      \
+		    true                                                    \
 	}
 
 static const struct option_spec audit_verify_options[] = {

@@ -12,7 +12,7 @@
 #include "lib/checkpoint.h"
 
 #define VERIFY_FINDINGS_MAX 50
-#define VERIFY_KEYS_MAX 16
+#define VERIFY_KEYS_MAX 256
 
 struct verify_finding {
 	int64_t seq; /* 0: of no one record */

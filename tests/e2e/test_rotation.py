@@ -361,6 +361,9 @@ class TestRotate(RotationCase):
         private = self.site.etc / "runner" / "audit.key"
         before = public.read_text()
         owner = private.stat()
+        kept = self.site.folder / "checkpoint"
+        self.site.admin("audit", "checkpoint", "--dir", self.site.etc,
+                        "--out", kept)
         with Load(self.site) as load:
             made = self.admin("audit", "rotate")
             self.assertNotEqual(
@@ -373,7 +376,13 @@ class TestRotate(RotationCase):
             [one["object"]["audit_key"] for one in self.events("reload.done")
              if one["object"]["process"] == "runner"][-1],
             made["audit_key"])
-        # The old one verifies what it signed.
+        # The old one verifies what it signed, and the new one what is new.
+        words = ("audit", "verify", "--dir", self.site.etc, "--from", kept)
+        self.site.admin(*words)
+        first = self.site.folder / "first.pub"
+        first.write_text(public.read_text().removesuffix(before))
+        self.assertNotEqual(self.site.admin(
+            *words, "--key", first, check=False).returncode, 0)
         self.assertTrue(public.read_text().endswith(before))
         now = private.stat()
         self.assertEqual((now.st_uid, now.st_mode),
