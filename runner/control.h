@@ -31,6 +31,8 @@
 #define CONTROL_STREAMS 2
 /* Of each output stream, what task-init keeps until it is acknowledged. */
 #define CONTROL_OUTPUT_WINDOW (256 * 1024)
+/* So much is acknowledged at once; less than that can wait for more. */
+#define CONTROL_ACK_EACH (CONTROL_OUTPUT_WINDOW / 4)
 /* Of standard input, what may be on its way beyond what was taken. */
 #define CONTROL_INPUT_WINDOW (64 * 1024)
 /* Input files of one order, and as many outputs. */

@@ -219,7 +219,8 @@ send_acknowledgements(struct sandbox_control *control)
 	for (uint32_t i = 0; i < CONTROL_STREAMS; i++) {
 		struct control_frame frame = {.type = CONTROL_ACK};
 
-		if (control->wanted[i] == control->acknowledged[i])
+		if (control->wanted[i] - control->acknowledged[i] <
+		    CONTROL_ACK_EACH)
 			continue;
 		frame.ack.stream = i;
 		frame.ack.offset = control->wanted[i];
