@@ -283,8 +283,10 @@ add_output(const struct runner *runner, const struct task_data *data,
 	struct err err;
 	size_t len = 0;
 
-	if (output_open(&runner->outputs, data->id, stream, 0, &fd, &err) !=
-	    0) {
+	/* Without output there is no file. */
+	if (data->facts.kept[stream] > 0 &&
+	    output_open(&runner->outputs, data->id, stream, 0, &fd, &err) !=
+		0) {
 		log_failure(LOG_LEVEL_ERROR, "output.unreadable", &err, NULL);
 		return;
 	}

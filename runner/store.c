@@ -205,10 +205,10 @@ serve(void *arg)
 		uv_mutex_lock(&store->mutex);
 		store->committed += committed ? 1 : 0;
 		list_move(&store->finished, &batch);
+		uv_mutex_unlock(&store->mutex);
 		uv_async_send(&store->wake);
 		uv_cond_signal(&store->less);
 		/* Behind the answers: it can take its time. */
-		uv_mutex_unlock(&store->mutex);
 		if (committed)
 			database_checkpoint(&store->database);
 		uv_mutex_lock(&store->mutex);
@@ -281,8 +281,9 @@ hand_over(struct store *store)
 		return;
 	uv_mutex_lock(&store->mutex);
 	list_move(&store->waiting, &store->gathered);
-	uv_cond_signal(&store->more);
 	uv_mutex_unlock(&store->mutex);
+	/* Not before: it would wake only to wait for the mutex. */
+	uv_cond_signal(&store->more);
 }
 
 static void
