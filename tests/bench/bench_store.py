@@ -4,6 +4,7 @@ room for no other, so that what waits goes on waiting. All of it comes in by
 the front door: what has finished was cancelled while it waited."""
 
 import concurrent.futures
+import functools
 import itertools
 
 from bench import (BUSYBOX, Caller, Row, alternate, ratio_row, show_bytes,
@@ -39,8 +40,13 @@ def fill(site, count, work):
             done.result()
 
 
-def submit(caller):
-    return caller.call("POST", "/v1/tasks", QUICK).json["id"]
+def sign(caller):
+    return caller.site.request_bytes("POST", "/v1/tasks", QUICK,
+                                     who=caller.who)
+
+
+def submit(caller, signed=None):
+    return caller.send("POST", signed or sign(caller)).json["id"]
 
 
 def submit_and_cancel(caller):
@@ -59,15 +65,16 @@ def store(bench):
         fill(full, queued, submit)
         after = status_bytes(full.runner.pid, "VmRSS")
         callers = {site: Caller(site) for site in (empty, full)}
-        for name, run in (
-                ("submit", submit),
+        for name, run, prepare in (
+                ("submit", submit, lambda caller: (sign(caller),)),
                 ("list", lambda caller: caller.call(
-                    "GET", "/v1/tasks?limit=10")),
+                    "GET", "/v1/tasks?limit=10"), lambda _: ()),
                 ("status", lambda caller: caller.call(
-                    "GET", f"/v1/tasks/{shown[caller]}"))):
+                    "GET", f"/v1/tasks/{shown[caller]}"), lambda _: ())):
             shown = {caller: submit(caller) for caller in callers.values()}
             theirs, ours = alternate(rounds, *(
-                timed(lambda caller=callers[site]: run(caller))
+                timed(functools.partial(run, callers[site]),
+                      functools.partial(prepare, callers[site]))
                 for site in (empty, full)))
             bench.table.add(ratio_row(
                 f"{name}, {finished} finished, {queued} queued", ours, theirs,

@@ -13,10 +13,10 @@ class TestFairness(Case):
 
     def submit_many(self, count):
         """On one connection; the last reply."""
-        request = self.site.request_bytes("POST", "/v1/tasks", QUICK)
         with self.site.wire() as wire:
             for _ in range(count):
-                wire.send(request)
+                wire.send(self.site.request_bytes("POST", "/v1/tasks",
+                                                  QUICK))
                 answer = wire.answer("POST")
                 self.assertEqual(answer.status, 201, answer.body)
         return answer
