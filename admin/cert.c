@@ -43,14 +43,6 @@ static const struct column details[] = {
 static const struct view list_view = {columns, COUNT(columns), "serial"};
 static const struct view detail_view = {details, COUNT(details), "serial"};
 
-static int64_t
-read_time(const ASN1_TIME *time)
-{
-	struct tm tm;
-
-	return ASN1_TIME_to_tm(time, &tm) == 1 ? (int64_t)timegm(&tm) : 0;
-}
-
 /* An IP address or a name, whatever its kind. The caller frees. */
 static char *
 show_name(const GENERAL_NAME *name)
@@ -97,9 +89,9 @@ find_profile(X509 *certificate)
 static const char *
 find_state(X509 *certificate, int64_t now_s)
 {
-	if (now_s < read_time(X509_get0_notBefore(certificate)))
+	if (now_s < site_time(X509_get0_notBefore(certificate)))
 		return "not yet valid";
-	if (now_s >= read_time(X509_get0_notAfter(certificate)))
+	if (now_s >= site_time(X509_get0_notAfter(certificate)))
 		return "expired";
 	return "valid";
 }
@@ -113,7 +105,7 @@ set_text(json_t *object, const char *member, const char *text)
 static void
 set_time(json_t *object, const char *member, const ASN1_TIME *time)
 {
-	auto_free char *text = tool_time(read_time(time));
+	auto_free char *text = tool_time(site_time(time));
 
 	set_text(object, member, text);
 }
@@ -179,32 +171,6 @@ verb_cert_list(struct invocation *invocation)
 	return 0;
 }
 
-static bool
-is_serial(const char *text)
-{
-	size_t len = strspn(text, "0123456789abcdef");
-
-	return len >= 2 && len <= 40 && text[len] == '\0';
-}
-
-/* FILE, or the serial number of one that was signed here. */
-static X509 *
-find_certificate(
-    const struct invocation *invocation, const char *operand, struct err *err)
-{
-	if (!is_serial(operand))
-		return site_read_certificate(operand, err);
-	auto_free char *path = alloc_printf(
-	    "%s/operator/issued/%s.pem", tool_directory(invocation), operand);
-	X509 *certificate = site_read_certificate(path, err);
-	if (certificate == NULL && err->code == ERR_NOT_FOUND)
-		err_set(err, ERR_NOT_FOUND,
-		    "no certificate with serial %s was signed here; to see "
-		    "those that were: taskgate-admin cert list",
-		    operand);
-	return certificate;
-}
-
 /* What the gateway would say of a client's certificate. */
 static void
 describe_problem(
@@ -231,8 +197,8 @@ verb_cert_show(struct invocation *invocation)
 {
 	struct err err;
 	AUTO(X509_freep)
-	X509 *certificate =
-	    find_certificate(invocation, invocation->operands[0], &err);
+	X509 *certificate = site_find_certificate(
+	    tool_directory(invocation), invocation->operands[0], &err);
 
 	if (certificate == NULL)
 		return tool_fail(&err);

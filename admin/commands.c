@@ -101,6 +101,27 @@ static const struct option_spec enroll_options[] = {
 	"Where the client finds the gateway (of gateway.json)", false},
 };
 
+#define REASON_OPTION                                                   \
+	{                                                               \
+		"reason", 0, "TEXT", NULL, "Why: for the record", false \
+	}
+
+static const struct option_spec revoke_options[] = {
+    REASON_OPTION,
+};
+
+static const struct option_spec lock_options[] = {
+    {"ttl", 0, "DURATION", "TASKGATE_LOCK_TTL", "For how long (required)",
+	false},
+    REASON_OPTION,
+};
+
+#define REVOKE_HELP                                                          \
+	"In force when it returns, down to the running container: says how " \
+	"many connections were closed, tasks dropped and stopped, and how "  \
+	"long it took. Exits 1 where something has not ended, no record "    \
+	"could be made, or a gateway has not confirmed within 10 seconds."
+
 static const struct option_spec audit_tail_options[] = {
     {"limit", 'n', "N", "TASKGATE_LIMIT", "The last N records (20)", false},
     {"follow", 'f', NULL, "TASKGATE_FOLLOW",
@@ -201,6 +222,35 @@ static const struct command_spec commands[] = {
     {"status", NULL, "Show how the runner is",
 	"Exits 1 where it is not ready, 8 where it does not answer.", NULL, 0,
 	0, 0, verb_status},
+    {"revoke cert", "FILE|SERIAL|THUMBPRINT", "Revoke a certificate",
+	REVOKE_HELP " Other certificates of its subject go on. It stays "
+		    "revoked: issue another.",
+	revoke_options, COUNT(revoke_options), 1, 1, verb_revoke_cert},
+    {"revoke token", "JTI|FILE", "Revoke a token",
+	REVOKE_HELP " Other tokens go on. What is the name of a file is read "
+		    "as one; - is standard input.",
+	revoke_options, COUNT(revoke_options), 1, 1, verb_revoke_token},
+    {"revoke subject", "NAME", "Revoke a subject",
+	REVOKE_HELP " All certificates and tokens of NAME are refused, also "
+		    "those that are issued later.",
+	revoke_options, COUNT(revoke_options), 1, 1, verb_revoke_subject},
+    {"revoke image", "DIGEST", "Revoke an image",
+	REVOKE_HELP " DIGEST is an image id, which stands for the image under "
+		    "all its names, or the digest of a reference.",
+	revoke_options, COUNT(revoke_options), 1, 1, verb_revoke_image},
+    {"revoke list", NULL, "List what is revoked or locked",
+	"Tokens leave it when none of that time can be valid any more, "
+	"certificates some time after they have expired.",
+	NULL, 0, 0, 0, verb_revoke_list},
+    {"revoke remove", "subject|image VALUE", "Take a revocation back",
+	"From then on the subject may come again, and the image be used. What "
+	"was ended stays ended. Certificates and tokens stay revoked.",
+	NULL, 0, 2, 2, verb_revoke_remove},
+    {"lock", "NAME", "Revoke a subject for a time",
+	REVOKE_HELP " When the time is over NAME may come again.", lock_options,
+	COUNT(lock_options), 1, 1, verb_lock},
+    {"unlock", "NAME", "End a lock before its time", NULL, NULL, 0, 1, 1,
+	verb_unlock},
     {"audit tail", NULL, "Show the newest audit records", NULL,
 	audit_tail_options, COUNT(audit_tail_options), 0, 0, verb_audit_tail},
     {"audit show", "SEQ|TASK", "Show one record, or those of a task", NULL,

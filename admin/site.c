@@ -332,3 +332,47 @@ site_each_issued(
 	free(entries);
 	return result;
 }
+
+static bool
+is_serial(const char *text)
+{
+	size_t len = strspn(text, "0123456789abcdef");
+
+	return len >= 2 && len <= 40 && text[len] == '\0';
+}
+
+X509 *
+site_find_certificate(
+    const char *directory, const char *operand, struct err *err)
+{
+	if (!is_serial(operand))
+		return site_read_certificate(operand, err);
+	auto_free char *path =
+	    alloc_printf("%s/operator/issued/%s.pem", directory, operand);
+	X509 *certificate = site_read_certificate(path, err);
+	if (certificate == NULL && err->code == ERR_NOT_FOUND)
+		err_set(err, ERR_NOT_FOUND,
+		    "no certificate with serial %s was signed here; to see "
+		    "those that were: taskgate-admin cert list",
+		    operand);
+	return certificate;
+}
+
+int64_t
+site_time(const ASN1_TIME *time)
+{
+	struct tm tm;
+
+	return ASN1_TIME_to_tm(time, &tm) == 1 ? (int64_t)timegm(&tm) : 0;
+}
+
+char *
+site_thumbprint(const X509 *certificate)
+{
+	uint8_t digest[EVP_MAX_MD_SIZE];
+	unsigned len = 0;
+
+	if (X509_digest(certificate, EVP_sha256(), digest, &len) != 1)
+		die("SHA-256 is not available");
+	return base64url_encode(digest, len);
+}

@@ -64,6 +64,13 @@ int site_each_issued(
 /* Writes operator/issued/SERIAL.pem. */
 int site_keep_certificate(
     const struct site *site, X509 *certificate, struct err *err);
+/* A file, or the serial number of one that was signed here; NULL: *err. */
+X509 *site_find_certificate(
+    const char *directory, const char *operand, struct err *err);
+/* x5t#S256 (RFC 8705 3.1). The caller frees. */
+char *site_thumbprint(const X509 *certificate);
+/* Seconds since the epoch. */
+int64_t site_time(const ASN1_TIME *time);
 /* Lower-case hexadecimal. The caller frees. */
 char *site_serial(const X509 *certificate);
 

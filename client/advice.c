@@ -66,6 +66,17 @@ advise_credentials(
 }
 
 static void
+advise_revoked(
+    const struct context *context, int64_t now_s, struct failure *failure)
+{
+	(void)now_s;
+	failure_hint(failure,
+	    "ask the operator why; who may come again gets what was revoked "
+	    "anew: taskgate-admin enroll %s",
+	    context->subject);
+}
+
+static void
 advise_scope(
     const struct context *context, int64_t now_s, struct failure *failure)
 {
@@ -137,6 +148,7 @@ advice_for_reply(
 		    const struct context *, int64_t, struct failure *);
 	} table[] = {
 	    {"unauthenticated", advise_credentials},
+	    {"revoked", advise_revoked},
 	    {"insufficient-scope", advise_scope},
 	    {"denied", advise_denied},
 	    {"unreachable", advise_unreachable},

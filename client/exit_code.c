@@ -72,6 +72,7 @@ static const struct {
     {"timed_out", EXIT_TIMED_OUT, NULL},
     {"out_of_memory", 128 + SIGKILL, NULL},
     {"cancelled", EXIT_INTERRUPTED, NULL},
+    {"revoked", EXIT_OURS, NULL},
     {"not_started", 0, of_start},
     {"lost", EXIT_OURS, NULL},
 };
@@ -93,6 +94,7 @@ static const struct {
 	int code;
 } problems[] = {
     {"unauthenticated", EXIT_UNAUTHENTICATED},
+    {"revoked", EXIT_UNAUTHENTICATED},
     {"context", EXIT_UNAUTHENTICATED},
     {"insufficient-scope", EXIT_DENIED},
     {"denied", EXIT_DENIED},

@@ -85,6 +85,7 @@ struct conn {
 	bool pair_ended; /* MHD has closed */
 	bool surplus; /* bytes came that belong to no request yet */
 	bool last; /* no request after this one */
+	bool revoked; /* for that reason */
 };
 
 /* Takes the descriptor over. */

@@ -114,7 +114,8 @@ on_deadline(uv_timer_t *timer)
 
 	switch (conn->state) {
 	case CONN_IDLE:
-		if (conn->pair >= 0 && idle_ms > CONN_PAIR_IDLE_MS) {
+		if (conn->pair >= 0 && idle_ms > CONN_PAIR_IDLE_MS &&
+		    !conn->last) {
 			conn_close_pair(conn);
 			conn_set_deadline(conn, idle_ms - CONN_PAIR_IDLE_MS);
 			return;

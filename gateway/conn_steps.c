@@ -9,6 +9,7 @@
 
 #include "gateway/conn.h"
 #include "gateway/exchange.h"
+#include "gateway/revocation.h"
 #include "gateway/transport.h"
 #include "gateway/worker.h"
 #include "lib/alloc.h"
@@ -39,6 +40,7 @@ step_handshake(struct conn *conn)
 		snapshot_release(take(conn->judging));
 		conn->readable = true;
 		conn_become_idle(conn);
+		revocation_greet(conn);
 		return true;
 	case IO_WANT_READ:
 		conn->wants_write = false;
@@ -61,7 +63,10 @@ begin_head(struct conn *conn)
 {
 	conn->state = CONN_HEAD;
 	uuid_make(clock_wall_ms(), conn->request_id);
-	conn_set_deadline(conn, conn->worker->config->head_timeout_s * 1000);
+	/* Whoever was revoked has no more time than he was left. */
+	if (!conn->revoked)
+		conn_set_deadline(
+		    conn, conn->worker->config->head_timeout_s * 1000);
 }
 
 static bool

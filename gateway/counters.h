@@ -25,6 +25,7 @@ struct counters {
 	counter latency[METRICS_BOUNDS + 1];
 	counter latency_sum_us;
 	counter runner_connected; /* 0 or 1 */
+	counter revocations_known; /* 0 or 1 */
 };
 
 /* One writer: no read-modify-write is needed. */

@@ -272,7 +272,7 @@ report(const struct exchange *exchange, const struct problem *problem)
 	if (problem->err.code == ERR_INTERNAL ||
 	    problem->err.code == ERR_UNAVAILABLE)
 		return;
-	if (problem->err.code == ERR_UNAUTHENTICATED)
+	if (err_status(problem->err.code) == MHD_HTTP_UNAUTHORIZED)
 		count_failure(exchange->conn);
 	refusals_report(&worker->refusals,
 	    &(struct refusal){.code = problem->err.code,

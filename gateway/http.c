@@ -18,6 +18,7 @@
 #include "gateway/conn.h"
 #include "gateway/exchange.h"
 #include "gateway/http.h"
+#include "gateway/revocation.h"
 #include "gateway/upload.h"
 #include "gateway/worker.h"
 #include "lib/alloc.h"
@@ -171,6 +172,7 @@ admit(struct exchange *x, struct problem *ret_problem)
 	if (x->worker->listener == LISTENER_OPERATIONS)
 		return 0;
 	if (check_rates(x, ret_problem) < 0 ||
+	    revocation_check(x, NULL, &ret_problem->err) < 0 ||
 	    judge_again(x, &ret_problem->err) < 0)
 		return -1;
 	return certificate_check_time(&x->conn->peer.certificate,
@@ -196,7 +198,9 @@ authorise(struct exchange *x, struct problem *ret_problem)
 		return 0;
 	result = auth_check(&question, &x->principal, ret_problem);
 	x->auth_us = (int64_t)((uv_hrtime() - began_ns) / 1000);
-	return result;
+	return result < 0
+	    ? result
+	    : revocation_check(x, x->principal.token.id, &ret_problem->err);
 }
 
 /* Route, who and how much: before a byte of the body is taken. */

@@ -37,6 +37,8 @@ struct link {
 	void *arg;
 	const struct link_orders *orders; /* NULL: it takes none */
 	void *orders_arg;
+	size_t (*enforce)(void *arg);
+	void *enforce_arg;
 };
 
 static void schedule_retry(struct link *link);
@@ -46,6 +48,7 @@ forget_state(struct link *link)
 {
 	json_decref(link->state.said.reasons);
 	json_decref(link->state.said.counters);
+	revocations_done(&link->state.revoked);
 	link->state = (struct link_state){0};
 }
 
@@ -127,9 +130,57 @@ handle_state(struct link *link, struct message *message, struct err *err)
 		return -1;
 	json_incref(said.reasons);
 	json_incref(said.counters);
-	forget_state(link);
-	link->state = (struct link_state){.connected = true, .said = said};
+	json_decref(link->state.said.reasons);
+	json_decref(link->state.said.counters);
+	link->state.said = said;
 	return 0;
+}
+
+/* What is not to go on has been ended before the runner hears that it has. */
+static int
+confirm(struct link *link, int64_t change, struct err *err)
+{
+	size_t closed =
+	    link->enforce != NULL ? link->enforce(link->enforce_arg) : 0;
+	auto_json *members = json_pack("{s:I, s:I}", "change",
+	    (json_int_t)change, "closed", (json_int_t)closed);
+
+	return channel_send(
+	    link->channel, MESSAGE_revoked, members, NULL, 0, err);
+}
+
+static int
+handle_revocations(struct link *link, struct message *message, struct err *err)
+{
+	int64_t change;
+
+	if (link->state.listed)
+		return err_set(err, ERR_MALFORMED, "revocations came twice");
+	if (runner_read_revocations(
+		message, &change, &link->state.revoked, err) < 0)
+		return -1;
+	link->state.listed = true;
+	log_info("revocations.known", NULL);
+	return confirm(link, change, err);
+}
+
+static int
+handle_revocation(struct link *link, struct message *message, struct err *err)
+{
+	struct revocations *set = &link->state.revoked;
+	struct runner_revocation said;
+
+	if (!link->state.listed)
+		return err_set(
+		    err, ERR_MALFORMED, "revocation came before revocations");
+	if (runner_read_revocation(message, &said, err) < 0)
+		return -1;
+	if (said.lifted)
+		(void)revocations_remove(set, said.kind, said.value);
+	else
+		revocations_put(set, said.kind, said.value)->until_ms =
+		    said.until_ms;
+	return confirm(link, said.change, err);
 }
 
 static int
@@ -382,6 +433,13 @@ link_take_orders(struct link *link, const struct link_orders *orders, void *arg)
 {
 	link->orders = orders;
 	link->orders_arg = arg;
+}
+
+void
+link_on_revocation(struct link *link, size_t (*enforce)(void *arg), void *arg)
+{
+	link->enforce = enforce;
+	link->enforce_arg = arg;
 }
 
 const struct link_state *

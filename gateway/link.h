@@ -15,6 +15,7 @@
 #include <sys/types.h>
 #include <uv.h>
 
+#include "certs/revocations.h"
 #include "gateway/runner_message.h"
 #include "lib/err.h"
 #include "lib/message.h"
@@ -35,6 +36,9 @@ struct link_answer {
 
 struct link_state {
 	bool connected; /* welcomed, and still there */
+	/* What was revoked, as long as the runner says so: `listed`. */
+	bool listed;
+	struct revocations revoked;
 	/* What the runner last said of itself; all zero and NULL before. */
 	struct runner_state said;
 };
@@ -57,6 +61,10 @@ struct link_orders {
 };
 void link_take_orders(
     struct link *link, const struct link_orders *orders, void *arg);
+/* `enforce` is called whenever the list has changed, and says how many
+ * connections it ended. */
+void
+link_on_revocation(struct link *link, size_t (*enforce)(void *arg), void *arg);
 const struct link_state *link_state(const struct link *link);
 
 /*

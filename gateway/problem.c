@@ -103,6 +103,7 @@ problem_fields(
 	memset(ret, 0, PROBLEM_FIELDS_MAX * sizeof(*ret));
 	switch (problem->err.code) {
 	case ERR_UNAUTHENTICATED: /* RFC 6750 3.1 */
+	case ERR_REVOKED:
 		add_field(
 		    &at, "WWW-Authenticate", "Bearer error=\"invalid_token\"");
 		break;

@@ -23,6 +23,16 @@ all_are_connected(const struct gateway *gateway)
 	return true;
 }
 
+static bool
+all_know_who_was_revoked(const struct gateway *gateway)
+{
+	for (size_t i = 0; i < gateway->nworkers; i++)
+		if (counter_read(
+			&gateway->workers[i]->counters.revocations_known) == 0)
+			return false;
+	return true;
+}
+
 static void
 add_runner(json_t *reasons, const struct worker *worker)
 {
@@ -30,6 +40,8 @@ add_runner(json_t *reasons, const struct worker *worker)
 
 	if (!state->connected || !all_are_connected(worker->gateway))
 		add(reasons, "runner: it cannot be reached");
+	else if (!all_know_who_was_revoked(worker->gateway))
+		add(reasons, "runner: it has not said yet who was revoked");
 	else if (state->said.reasons == NULL)
 		add(reasons, "runner: it has not said yet how it is");
 	else if (!state->said.ready &&

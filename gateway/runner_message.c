@@ -3,6 +3,9 @@
  * than one connection: whatever is wrong here drops that.
  */
 #include "gateway/runner_message.h"
+
+#include <stdio.h>
+
 #include "lib/cleanup.h"
 #include "lib/json.h"
 #include "lib/packet.h"
@@ -67,12 +70,114 @@ read_sealed_body(const struct message *message, json_t **ret, struct err *err)
 
 	if (message->nfds != 1)
 		return err_set(err, ERR_MALFORMED,
-		    "a sealed reply without its descriptor");
+		    "what was sealed came without its descriptor");
 	if (packet_read_sealed(
 		message->fds[0], REPLY_BODY_MAX, &text, &len, err) < 0)
 		return -1;
 	*ret = json_parse_strict(text, len, err);
 	return *ret == NULL ? -1 : 0;
+}
+
+static int
+check_revocation(
+    struct runner_revocation *revocation, const char *path, struct err *err)
+{
+	if (!revocation_kind_parse(revocation->kind_text, &revocation->kind))
+		return err_set(err, ERR_UNPROCESSABLE,
+		    "%s: nothing that can be revoked", path);
+	if (revocation_check_value(revocation->kind, revocation->value, err) <
+	    0)
+		return err_prefix(err, "%s", path);
+	return 0;
+}
+
+#define REVOCATION_FIELDS                                       \
+	JSON_FIELD(struct runner_revocation, kind_text, "kind", \
+	    JSON_KIND_STRING, true, 1, 16),                     \
+	    FIELD(runner_revocation, value, STRING, true, 1,    \
+		REVOCATION_VALUE_MAX),                          \
+	    FIELD(runner_revocation, until_ms, INTEGER, false, 1, INT64_MAX)
+
+int
+runner_read_revocation(const struct message *message,
+    struct runner_revocation *ret, struct err *err)
+{
+	static const struct json_field fields[] = {
+	    REVOCATION_FIELDS,
+	    FIELD(runner_revocation, change, INTEGER, true, 1, INT64_MAX),
+	    FIELD(runner_revocation, lifted, BOOLEAN, true, 0, 0),
+	};
+	struct runner_revocation revocation = {0};
+
+	if (json_read_fields(message->members, "", fields, COUNT(fields), false,
+		&revocation, err) < 0 ||
+	    check_revocation(&revocation, "revocation", err) < 0)
+		return -1;
+	*ret = revocation;
+	return 0;
+}
+
+static int
+read_entry(
+    const json_t *json, size_t i, struct revocations *set, struct err *err)
+{
+	static const struct json_field fields[] = {REVOCATION_FIELDS};
+	struct runner_revocation revocation = {0};
+	char path[32];
+
+	snprintf(path, sizeof(path), "[%zu]", i);
+	if (!json_is_object(json))
+		return err_set(
+		    err, ERR_UNPROCESSABLE, "%s: not an object", path);
+	if (json_read_fields(json, path, fields, COUNT(fields), false,
+		&revocation, err) < 0 ||
+	    check_revocation(&revocation, path, err) < 0)
+		return -1;
+	revocations_put(set, revocation.kind, revocation.value)->until_ms =
+	    revocation.until_ms;
+	return 0;
+}
+
+int
+runner_read_revocation_list(
+    const json_t *list, struct revocations *ret_set, struct err *err)
+{
+	AUTO(revocations_done) struct revocations set = {0};
+	const json_t *one;
+	size_t i;
+
+	if (!json_is_array(list) || json_array_size(list) > REVOCATIONS_MAX)
+		return err_set(err, ERR_UNPROCESSABLE,
+		    "not a list of at most %d revocations", REVOCATIONS_MAX);
+	json_array_foreach(list, i, one)
+	{
+		if (read_entry(one, i, &set, err) < 0)
+			return -1;
+	}
+	*ret_set = set;
+	set = (struct revocations){0};
+	return 0;
+}
+
+int
+runner_read_revocations(const struct message *message, int64_t *ret_change,
+    struct revocations *ret_set, struct err *err)
+{
+	struct list {
+		int64_t change;
+	} said;
+	static const struct json_field fields[] = {
+	    FIELD(list, change, INTEGER, true, 0, INT64_MAX),
+	};
+	auto_json *list = NULL;
+
+	if (json_read_fields(message->members, "", fields, COUNT(fields), false,
+		&said, err) < 0 ||
+	    read_sealed_body(message, &list, err) < 0 ||
+	    runner_read_revocation_list(list, ret_set, err) < 0)
+		return -1;
+	*ret_change = said.change;
+	return 0;
 }
 
 static int

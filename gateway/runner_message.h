@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "certs/revocations.h"
 #include "lib/err.h"
 #include "lib/message.h"
 
@@ -23,6 +24,15 @@ struct runner_state {
 	json_t *reasons; /* array of strings */
 	int64_t queued, running, capacity, warm, warming;
 	json_t *counters; /* object */
+};
+
+/* Something was revoked, or is no longer. */
+struct runner_revocation {
+	int64_t change;
+	const char *kind_text, *value;
+	enum revocation_kind kind;
+	int64_t until_ms; /* 0: for ever */
+	bool lifted;
 };
 
 /* How long each part of a task took, in microseconds; -1: not said. */
@@ -51,6 +61,13 @@ int runner_read_welcome(
     const struct message *message, struct runner_welcome *ret, struct err *err);
 int runner_read_state(
     const struct message *message, struct runner_state *ret, struct err *err);
+/* What stands in the descriptor of `revocations`; *ret_set must be empty. */
+int runner_read_revocation_list(
+    const json_t *list, struct revocations *ret_set, struct err *err);
+int runner_read_revocations(const struct message *message, int64_t *ret_change,
+    struct revocations *ret_set, struct err *err);
+int runner_read_revocation(const struct message *message,
+    struct runner_revocation *ret, struct err *err);
 int runner_read_reply(
     struct message *message, struct runner_reply *ret, struct err *err);
 /* The descriptor is the message's first. */

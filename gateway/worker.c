@@ -10,6 +10,7 @@
 
 #include "gateway/conn.h"
 #include "gateway/gateway.h"
+#include "gateway/revocation.h"
 #include "gateway/worker.h"
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
@@ -345,6 +346,17 @@ on_runner(void *arg, bool connected)
 	struct worker *worker = arg;
 
 	atomic_store(&worker->counters.runner_connected, connected ? 1 : 0);
+	if (!connected)
+		atomic_store(&worker->counters.revocations_known, 0);
+}
+
+static size_t
+on_revocation(void *arg)
+{
+	struct worker *worker = arg;
+
+	atomic_store(&worker->counters.revocations_known, 1);
+	return revocation_enforce(worker);
 }
 
 struct worker *
@@ -373,6 +385,7 @@ worker_new_take(const struct worker_spec *spec, struct err *err)
 	worker->link = link_open(worker->loop, spec->config->runner_socket,
 	    (uid_t)spec->config->runner_uid);
 	link_on_change(worker->link, on_runner, worker);
+	link_on_revocation(worker->link, on_revocation, worker);
 	refusals_open(&worker->refusals, worker->loop, worker->link);
 	return worker;
 }

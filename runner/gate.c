@@ -50,6 +50,22 @@ authenticate(const struct runner *runner, const struct envelope *envelope,
 }
 
 int
+gate_check_revocations(
+    const struct question *question, const char *image, struct err *err)
+{
+	const struct principal *principal = &question->principal;
+	const struct revocable shown = {
+	    .subject = principal->certificate.subject,
+	    .thumbprint = principal->certificate.thumbprint,
+	    .token_id = principal->token.id,
+	    .image = image,
+	};
+
+	return revocations_check(
+	    &question->runner->revoked.set, &shown, clock_wall_ms(), err);
+}
+
+int
 gate_open(struct peer *peer, const struct envelope *envelope, enum scope scope,
     struct question **ret, struct err *err)
 {
@@ -62,6 +78,7 @@ gate_open(struct peer *peer, const struct envelope *envelope, enum scope scope,
 	    envelope->address);
 	if (authenticate(
 		peer->runner, envelope, &question->principal, &refused) != 0 ||
+	    gate_check_revocations(question, NULL, &refused) != 0 ||
 	    principal_require(&question->principal, scope, &refused) != 0) {
 		gate_refuse(question, &refused);
 		return 0;

@@ -42,6 +42,11 @@ struct gate_claim {
  */
 int gate_open(struct peer *peer, const struct envelope *envelope,
     enum scope scope, struct question **ret, struct err *err);
+/* Whether nothing of the asker was revoked, nor the image (NULL: none is asked
+ * for) that a reference names by its digest. gate_open() has asked; what waits
+ * for something asks again. */
+int gate_check_revocations(
+    const struct question *question, const char *image, struct err *err);
 /* Answers, and has it on record. */
 void gate_refuse(struct question *question, const struct err *err);
 

@@ -204,7 +204,9 @@ decide(struct proposal *proposal)
 	AUTO(policy_verdict_done) struct policy_verdict verdict = {0};
 	struct err err;
 
-	if (runner_check_ready(runner, &err) != 0) {
+	if (runner_check_ready(runner, &err) != 0 ||
+	    gate_check_revocations(proposal->question,
+		proposal->data.request.reference, &err) != 0) {
 		refuse(proposal, &err);
 		return;
 	}

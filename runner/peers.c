@@ -14,6 +14,7 @@
 #include "lib/log.h"
 #include "runner/intake.h"
 #include "runner/reload.h"
+#include "runner/revoke.h"
 
 static const struct {
 	unsigned roles;
@@ -218,6 +219,7 @@ static void
 on_closed(void *arg, const struct err *err)
 {
 	struct peer *peer = arg;
+	struct runner *runner = peer->runner;
 	const char *role = peer->role == ROLE_ADMIN ? "admin" : "gateway";
 
 	if (err->code == ERR_NONE)
@@ -228,6 +230,8 @@ on_closed(void *arg, const struct err *err)
 	if (peer->role == ROLE_GATEWAY && peer->state == STATE_READY)
 		record_connection(peer, EVENT_GATEWAY_DISCONNECTED);
 	peer_free(peer);
+	/* It is not waited for any more. */
+	revoke_settle(runner);
 }
 
 static const struct channel_events channel_events = {
@@ -325,6 +329,8 @@ peer_handle_hello(struct peer *peer, struct message *message, struct err *err)
 		return -1;
 	if (peer->role == ROLE_ADMIN)
 		return 0;
+	if (revoke_tell_all(peer, err) != 0)
+		return -1;
 	peer->takes_orders = hello.certificate_not_after >= 0;
 	peer->certificate_not_after_s = hello.certificate_not_after;
 	log_info("gateway.connected", NULL);

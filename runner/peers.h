@@ -41,6 +41,7 @@ struct peer {
 	enum role role; /* of the socket that it came in by */
 	enum peer_state state;
 	struct table questions; /* by number */
+	uint64_t confirmed; /* of what was revoked: the last change */
 	bool has_read_audit; /* and that is on record */
 	bool takes_orders; /* a gateway's one connection that does */
 	int64_t certificate_not_after_s; /* its own, where it takes orders */

@@ -309,14 +309,44 @@ pool_claim(struct pool *pool, const struct sandbox_spec *spec, bool *ret_update)
 	return sandbox;
 }
 
+void
+pool_set_judge(
+    struct pool *pool, bool (*may_use)(void *arg, const char *image), void *arg)
+{
+	pool->may_use = may_use;
+	pool->judge = arg;
+}
+
+bool
+pool_may_use(const struct pool *pool, const char *image)
+{
+	return pool->may_use == NULL || pool->may_use(pool->judge, image);
+}
+
+static bool
+names_digest(const char *reference, const char *digest)
+{
+	const char *at = strrchr(reference, '@');
+
+	return at != NULL && strcmp(at + 1, digest) == 0;
+}
+
 size_t
-pool_drop_image(struct pool *pool, const char *image_id)
+pool_drop_image(struct pool *pool, const char *image)
 {
 	size_t count = 0;
 
 	for (struct pool_kind *kind = pool->kinds; kind != NULL;
-	     kind = kind->next)
-		count += pool_fill_drop(kind, image_id, false, POOL_DROP_ORDER);
+	     kind = kind->next) {
+		bool all =
+		    image == NULL || names_digest(kind->reference, image);
+
+		count += pool_fill_drop(
+		    kind, all ? NULL : image, false, POOL_DROP_ORDER);
+		if (!pool_may_use(pool, kind->reference) ||
+		    !pool_may_use(pool, kind->image_id))
+			kind->current = false;
+	}
 	pool_kick(pool, 0);
 	return count;
 }

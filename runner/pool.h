@@ -33,6 +33,10 @@ void pool_free(struct pool *pool);
 /* What is to be kept ready from now on: what is not wanted any more goes. The
  * policy is borrowed during the call only. */
 void pool_set_policy(struct pool *pool, const struct policy *policy);
+/* Which images may be used, by id or reference: asked of each before one of it
+ * is made or given out. Without it, any. */
+void pool_set_judge(struct pool *pool,
+    bool (*may_use)(void *arg, const char *image), void *arg);
 /* What else there is: memory that running tasks may use, whose room the pool
  * gives back, and tasks that wait for a sandbox to be made, which the pool
  * does not make wait longer. To be told whenever it changes. */
@@ -48,9 +52,10 @@ void pool_set_load(
 struct sandbox *pool_claim(
     struct pool *pool, const struct sandbox_spec *spec, bool *ret_update);
 
-/* Destroys what is ready or being made: of one image (by id), or everything.
- * How many. What the policy wants is made again. */
-size_t pool_drop_image(struct pool *pool, const char *image_id);
+/* Destroys what is ready or being made: of one image (by its id, or the digest
+ * that a reference names it by), or everything. How many. What the policy wants
+ * is made again, as far as it may be used. */
+size_t pool_drop_image(struct pool *pool, const char *image);
 size_t pool_flush(struct pool *pool);
 
 size_t pool_ready(const struct pool *pool);

@@ -132,8 +132,10 @@ on_ready(void *arg, const struct sandbox_ready *ready)
 	kind->creating--;
 	kind->ready++;
 	kind->pool->counters.made++;
-	/* Its name meant another image when it was made. */
-	if (kind->current && strcmp(ready->image_id, kind->image_id) != 0)
+	/* Its name meant another image when it was made, or that was revoked.
+	 */
+	if ((kind->current && strcmp(ready->image_id, kind->image_id) != 0) ||
+	    !pool_may_use(kind->pool, ready->image_id))
 		drop(pooled, POOL_DROP_IMAGE);
 	pool_kick(kind->pool, 0);
 }

@@ -50,8 +50,21 @@ lose_image(struct pool_kind *kind, const struct err *err)
 }
 
 static void
+refuse_image(struct pool_kind *kind)
+{
+	kind->current = false;
+	(void)pool_fill_drop(kind, NULL, false, POOL_DROP_IMAGE);
+	pool_fill_fail(kind, "the image was revoked");
+}
+
+static void
 find_image(struct pool_kind *kind, const char *id)
 {
+	if (!pool_may_use(kind->pool, id) ||
+	    !pool_may_use(kind->pool, kind->reference)) {
+		refuse_image(kind);
+		return;
+	}
 	/* What was wrong may have been the image. */
 	if (strcmp(kind->image_id, id) != 0)
 		pool_fill_recover(kind);

@@ -50,6 +50,8 @@ struct pool {
 	struct sandbox_factory *factory;
 	struct pool_bounds bounds;
 	struct pool_kind *kinds;
+	bool (*may_use)(void *arg, const char *image); /* NULL: any */
+	void *judge;
 	int64_t running_memory_bytes;
 	size_t starting_cold;
 	struct pool_counters counters;
@@ -70,6 +72,7 @@ struct pool {
 
 /* Has everything settled after so long, in a turn of the loop of its own. */
 void pool_kick(struct pool *pool, int64_t delay_ms);
+bool pool_may_use(const struct pool *pool, const char *image);
 /* Makes the earlier of both the later. */
 void pool_sooner(int64_t *due_ms, int64_t at_ms);
 

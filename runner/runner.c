@@ -46,6 +46,7 @@ static void
 on_tasks_changed(void *arg)
 {
 	runner_state_changed(arg);
+	revoke_settle(arg);
 }
 
 static void
@@ -233,6 +234,7 @@ open_pool(struct runner *runner)
 	};
 
 	runner->pool = pool_new(&runner->loop, runner->factory, &bounds);
+	pool_set_judge(runner->pool, revoke_may_use, runner);
 	pool_set_policy(runner->pool, runner->policy);
 	runner->tasks.pool = runner->pool;
 }
@@ -315,6 +317,8 @@ runner_open_take(struct runner *runner, struct config *config, struct err *err)
 	    open_blobs(runner, err) != 0 || open_factory(runner, err) != 0)
 		return -1;
 	open_tasks(runner);
+	if (revoke_open(runner, err) != 0)
+		return -1;
 	open_retention(runner);
 	runner_look_at_room(runner);
 	runner_state_open(runner);
@@ -337,6 +341,7 @@ runner_close(struct runner *runner)
 	while (runner->peers != NULL)
 		peer_free(runner->peers);
 	reload_free(runner->reload);
+	revoke_close(runner);
 	store_drain(runner->store);
 	refusals_free(runner->refusals);
 	entry = tasks_entry(&runner->tasks, EVENT_RUNNER_STOPPED);
@@ -382,6 +387,7 @@ free_all(struct runner *runner)
 	EVP_PKEY_free(runner->audit_key);
 	certificate_cache_free(runner->certificates);
 	token_cache_free(runner->tokens);
+	revocations_done(&runner->revoked.set);
 	authority_done(&runner->authority);
 	free(runner->engine_reason);
 	free(runner->pushed);

@@ -13,6 +13,7 @@
 #include "runner/in_force.h"
 #include "runner/reload.h"
 #include "runner/retention.h"
+#include "runner/revoke.h"
 #include "runner/tasks.h"
 
 struct intake;
@@ -46,6 +47,7 @@ struct runner {
 	struct pool *pool; /* NULL: before the start, and while stopping */
 	char *engine_reason; /* NULL: it can be used */
 	struct tasks tasks;
+	struct revoke_list revoked;
 	struct refusals *refusals;
 	struct listener *gateway, *admin;
 	struct peer *peers;

@@ -123,9 +123,20 @@ static const char version_3[] =
     ");"
     "UPDATE meta SET value = 3 WHERE key = 'version';";
 
+static const char version_4[] =
+    "CREATE TABLE revocation ("
+    " kind TEXT NOT NULL, value TEXT NOT NULL," /* certs/revocations.def */
+    " reason TEXT,"
+    " uid INTEGER NOT NULL," /* who revoked it */
+    " created_ms INTEGER NOT NULL,"
+    " until_ms INTEGER," /* wall clock */
+    " PRIMARY KEY (kind, value)"
+    ") WITHOUT ROWID;"
+    "UPDATE meta SET value = 4 WHERE key = 'version';";
+
 /* steps[n] leads from version n to n + 1. */
 static const char *const steps[SCHEMA_VERSION] = {
-    version_1, version_2, version_3};
+    version_1, version_2, version_3, version_4};
 
 int
 schema_version(struct database *database, int64_t *ret_version, struct err *err)

@@ -140,17 +140,28 @@ reason_of(enum sandbox_failure failure)
 	return reasons[failure];
 }
 
+/* Who took its end into their hands; OUTCOME_NONE: nobody. */
+static enum task_outcome
+outcome_of_order(const struct task_end_context *context)
+{
+	return context->revoked  ? OUTCOME_REVOKED
+	    : context->cancelled ? OUTCOME_CANCELLED
+				 : OUTCOME_NONE;
+}
+
 static void
 end_not_started(struct task_facts *facts, const struct sandbox_end *end,
     const struct task_end_context *context)
 {
+	enum task_outcome ordered = outcome_of_order(context);
+
 	facts->started_ms = TASK_UNKNOWN;
 	facts->starting_us = TASK_UNKNOWN;
 	snprintf(facts->detail, sizeof(facts->detail), "%s",
-	    context->cancelled && context->detail != NULL ? context->detail
-							  : end->detail);
-	if (context->cancelled) {
-		facts->outcome = OUTCOME_CANCELLED;
+	    ordered != OUTCOME_NONE && context->detail != NULL ? context->detail
+							       : end->detail);
+	if (ordered != OUTCOME_NONE) {
+		facts->outcome = ordered;
 		return;
 	}
 	facts->outcome = OUTCOME_NOT_STARTED;
@@ -165,12 +176,14 @@ static void
 end_lost(struct task_facts *facts, const struct sandbox_end *end,
     const struct task_end_context *context)
 {
+	enum task_outcome ordered = outcome_of_order(context);
+
 	/* What we ended ourselves is not lost when only its report is. */
-	facts->outcome = context->cancelled ? OUTCOME_CANCELLED
-	    : context->timed_out            ? OUTCOME_TIMED_OUT
-	    : context->overdue              ? OUTCOME_TIMED_OUT
-	    : end->oom_killed               ? OUTCOME_OUT_OF_MEMORY
-					    : OUTCOME_LOST;
+	facts->outcome = ordered != OUTCOME_NONE ? ordered
+	    : context->timed_out                 ? OUTCOME_TIMED_OUT
+	    : context->overdue                   ? OUTCOME_TIMED_OUT
+	    : end->oom_killed                    ? OUTCOME_OUT_OF_MEMORY
+						 : OUTCOME_LOST;
 	snprintf(facts->detail, sizeof(facts->detail), "%s",
 	    context->detail != NULL ? context->detail : end->detail);
 }
@@ -179,6 +192,8 @@ static void
 end_process(struct task_facts *facts, const struct sandbox_end *end,
     const struct task_end_context *context)
 {
+	enum task_outcome ordered = outcome_of_order(context);
+
 	if (end->how == SANDBOX_EXITED) {
 		facts->exit_code = end->exit_code;
 		facts->outcome = outcome_of_exit(end);
@@ -188,13 +203,13 @@ end_process(struct task_facts *facts, const struct sandbox_end *end,
 	}
 	/* One that was told to end may tidy up and exit with any code, also
 	 * with 0: that is still why it ended, as timeout(1) has it. */
-	if (context->cancelled)
-		facts->outcome = OUTCOME_CANCELLED;
+	if (ordered != OUTCOME_NONE)
+		facts->outcome = ordered;
 	else if (context->timed_out ||
 	    (context->overdue && end->how == SANDBOX_KILLED &&
 		end->signal == SIGKILL))
 		facts->outcome = OUTCOME_TIMED_OUT;
-	if (facts->outcome == OUTCOME_CANCELLED && context->detail != NULL)
+	if (ordered != OUTCOME_NONE && context->detail != NULL)
 		snprintf(facts->detail, sizeof(facts->detail), "%s",
 		    context->detail);
 	facts->user_us = end->user_us;

@@ -127,11 +127,13 @@ int task_check_kept(const struct task_data *data, struct err *err);
 /* The outcome and everything that goes with it, from what the sandbox says. */
 struct task_end_context {
 	bool cancelled; /* someone asked for its end */
+	bool revoked; /* who it belongs to, or its image, was */
 	bool timed_out; /* its deadline did */
 	/* Its deadline had passed before it was heard of again, and KILL is
 	 * what ends a task then. */
 	bool overdue;
-	const char *detail; /* why it was cancelled; NULL: was asked for */
+	const char
+	    *detail; /* why it was cancelled or revoked; NULL: not said */
 };
 void task_facts_end(struct task_facts *facts, const struct sandbox_end *end,
     const struct task_end_context *context, int64_t now_ms);

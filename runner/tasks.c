@@ -36,6 +36,7 @@ tasks_open(struct tasks *tasks, const struct queue_bounds *bounds)
 	tasks->tired = NULL;
 	tasks->count = 0;
 	tasks->starting_cold = 0;
+	tasks->revoking = 0;
 	tasks->recovered = true;
 	tasks->recovering = false;
 	tasks->last_id[0] = '\0';
@@ -301,12 +302,13 @@ take_in(struct task *task)
 {
 	task->tasks->counters.accepted++;
 	task_link(task);
-	if (task->entry.standing == QUEUE_RUNNING) {
+	if (task->entry.standing == QUEUE_RUNNING)
 		task_open_output(task);
-		task_go(task);
-	} else {
+	else
 		task_wait(task);
-	}
+	/* It may have been revoked while that was written. */
+	if (task_ask_revocations(task) && task->entry.standing == QUEUE_RUNNING)
+		task_go(task);
 	log_info("task.accepted", "task", task->data->id, "subject",
 	    task->data->owner.subject, "rule", task->data->rule, NULL);
 }

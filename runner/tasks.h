@@ -8,6 +8,7 @@
 
 #include <uv.h>
 
+#include "certs/revocations.h"
 #include "policy/policy.h"
 #include "runner/audit.h"
 #include "runner/blobs.h"
@@ -60,6 +61,8 @@ struct task {
 	bool was_held; /* the log has it already */
 	int digesting; /* what is still to be hashed before the end */
 	struct task_facts *end; /* NULL: not known yet */
+	bool revoked; /* and ends, or has ended, for that */
+	bool revoking; /* its container has been told to end */
 	bool timed_out;
 	bool overdue; /* it was, before it was heard of: KILL ended it then */
 	uv_timer_t timer;
@@ -87,6 +90,7 @@ struct tasks {
 	struct sandbox_factory *factory;
 	struct pool *pool; /* NULL: every start is cold */
 	const struct policy *policy; /* in force; the runner's */
+	const struct revocations *revocations; /* likewise; NULL: none */
 	void (*changed)(void *arg); /* numbers, or whether all is done */
 	/* Once: these run since an earlier life, all else is to be removed. */
 	void (*kept)(void *arg, const struct sandbox_saved *saved, size_t n);
@@ -104,6 +108,7 @@ struct tasks {
 	struct task *oldest, *newest;
 	struct task *tired; /* wait, and do not rest yet */
 	size_t count;
+	size_t revoking; /* of these, revoked ones that still run */
 	size_t held; /* of these, ends that the store refused */
 	uv_timer_t again; /* held ends, and a recovery that failed */
 	char last_id[UUID_TEXT];
@@ -121,6 +126,13 @@ void tasks_close(struct tasks *tasks);
 
 /* Starts what can be started now. */
 void tasks_dispatch(struct tasks *tasks);
+/* Ends whatever was revoked, or whose image was: at once, without a record of
+ * its own but that of the end. How many waited, and how many were starting or
+ * running; these have ended when tasks->revoking is 0. */
+struct tasks_revoked {
+	size_t queued, running;
+};
+void tasks_revoke(struct tasks *tasks, struct tasks_revoked *ret);
 /* Ends everything that runs, as cancelled. */
 void tasks_end_all(struct tasks *tasks, const char *why);
 /* What has not started waits again; what runs is left as it is by

@@ -55,7 +55,7 @@ bool tasks_may_start(const struct tasks *tasks);
 void task_turn_at_once(struct task *task);
 /* It is accepted, and has had its turn. */
 void task_go(struct task *task);
-/* Whether the policy in force lets it; else it ends. */
+/* Whether the policy in force, and what was revoked, lets it; else it ends. */
 bool task_ask_policy(struct task *task);
 /* What it reads, then its sandbox, then task_prepared(). */
 void task_find_inputs(struct task *task);
@@ -81,6 +81,9 @@ void task_arm_timer(struct task *task);
 void task_set_cancelled(struct task *task, const char *why);
 /* Kills what runs, as cancelled, with a record. */
 void task_stop(struct task *task, const char *why);
+
+/* tasks_revoke.c: whether nothing that it shows was revoked; else it ends. */
+bool task_ask_revocations(struct task *task);
 
 /* tasks_recover.c: the sandbox of an earlier life's task says that its order
  * never reached it, or that it runs or ran. */

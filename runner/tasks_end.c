@@ -135,6 +135,7 @@ decide(struct task *task, const struct sandbox_end *end)
 	auto_free char *why = alloc_string(task->data->facts.detail);
 	const struct task_end_context context = {
 	    .cancelled = task->data->facts.cancelled,
+	    .revoked = task->revoked,
 	    .timed_out = task->timed_out,
 	    .overdue = task->overdue,
 	    .detail = *why != '\0' ? why : NULL,
@@ -166,6 +167,9 @@ task_end(struct task *task, const struct sandbox_end *end)
 	if (!task->exited)
 		task_note_exit(task);
 	task->ending = true;
+	if (task->revoking)
+		tasks->revoking--;
+	task->revoking = false;
 	task_count_cold(task, false);
 	uv_timer_stop(&task->timer);
 	task_close_inputs(task);

@@ -185,7 +185,7 @@ task_start_again(struct task *task)
 	facts->state = TASK_STARTING;
 	facts->started_ms = TASK_UNKNOWN;
 	task->again = true;
-	if (facts->cancelled)
+	if (facts->cancelled || task->revoked)
 		task_end(task, &dropped);
 	else if (task_ask_policy(task))
 		task_find_inputs(task);
@@ -263,6 +263,8 @@ adopt(struct tasks *tasks, size_t count)
 static void
 take_up_all(struct tasks *tasks, struct recovery *recovery)
 {
+	struct tasks_revoked ignored;
+
 	for (size_t i = 0; i < recovery->count; i++) {
 		struct found *found = &recovery->found[i];
 
@@ -272,6 +274,8 @@ take_up_all(struct tasks *tasks, struct recovery *recovery)
 			take_up(tasks, found->data);
 	}
 	adopt(tasks, recovery->count);
+	/* Some may have been revoked as the last life ended. */
+	tasks_revoke(tasks, &ignored);
 }
 
 static void

@@ -150,6 +150,9 @@ task_prepared(struct task *task)
 {
 	task_count_cold(task, false);
 	task_note_sandbox(task);
+	/* What its name means is known only now. */
+	if (!task_ask_revocations(task))
+		return;
 	task->recorded = true;
 	task->writing = true;
 	tasks_change_start(task, task->again, start_written);

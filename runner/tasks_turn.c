@@ -211,6 +211,8 @@ task_ask_policy(struct task *task)
 {
 	static const struct sandbox_end refused = {.how = SANDBOX_NOT_STARTED};
 
+	if (!task_ask_revocations(task))
+		return false;
 	if (is_still_allowed(task))
 		return true;
 	task_set_cancelled(

@@ -28,8 +28,9 @@ class TestRunner(Case):
                 self.assertEqual((answer.status, answer.problem),
                                  (503, "unavailable"), answer.body)
                 self.assertIsNotNone(answer.headers["Retry-After"])
-            # What does not need the runner goes on.
-            self.assertEqual(self.site.call("GET", "/v1/whoami").status, 200)
+            # Who was revoked is the runner's to say: nobody is served. How
+            # the service is can still be asked.
+            self.assertEqual(self.site.call("GET", "/v1/whoami").status, 503)
             status = self.site.call("GET", "/api/status")
             self.assertFalse(status.json["ready"])
             self.assertTrue(status.json["reasons"])

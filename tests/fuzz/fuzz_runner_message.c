@@ -26,6 +26,8 @@ read_each(struct message *message)
 	struct runner_state state;
 	struct runner_reply reply;
 	struct runner_failure failure;
+	struct runner_revocation revocation;
+	struct revocations set = {0};
 	int64_t request;
 	struct err err = {0};
 
@@ -44,10 +46,30 @@ read_each(struct message *message)
 	require(runner_read_begin(message, &request, &err) != 0);
 	if (runner_read_reload_order(message, &request, &err) == 0)
 		require(request > 0);
+	if (runner_read_revocation(message, &revocation, &err) == 0)
+		require(revocation.change > 0 && revocation.until_ms >= 0 &&
+		    revocation_check_value(
+			revocation.kind, revocation.value, &err) == 0);
+	require(runner_read_revocations(message, &request, &set, &err) != 0);
 	if (runner_read_failure(message, &failure, &err) == 0)
 		require(failure.request > 0 && failure.retry_after_s >= 0 &&
 		    failure.error != NULL && failure.detail != NULL &&
 		    failure.received >= -1);
+}
+
+static void
+read_list(const json_t *list)
+{
+	AUTO(revocations_done) struct revocations set = {0};
+	struct err err;
+
+	if (runner_read_revocation_list(list, &set, &err) != 0)
+		return;
+	require(set.count <= json_array_size(list));
+	for (size_t i = 0; i < set.count; i++)
+		require(revocation_check_value(set.entries[i]->kind,
+			    set.entries[i]->value, &err) == 0 &&
+		    set.entries[i]->until_ms >= 0);
 }
 
 int
@@ -57,7 +79,10 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	auto_json *json = json_parse_strict((const char *)data, size, &err);
 	struct message message = {.members = json, .fds = {-1, -1}};
 
-	if (json == NULL || !json_is_object(json))
+	if (json == NULL)
+		return 0;
+	read_list(json);
+	if (!json_is_object(json))
 		return 0;
 	/* message_decode() takes it out. */
 	json_object_del(json, "type");

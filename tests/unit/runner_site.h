@@ -56,7 +56,7 @@ int runner_site_body(const char *text);
  * What the sockets said is the caller's to give back. */
 struct message
 runner_site_receive(struct runner_site *site, int sock, enum message_type type);
-/* Whatever comes but `state`. */
+/* Whatever comes but what is told unasked: state, revocations. */
 struct message runner_site_receive_any(struct runner_site *site, int sock);
 /* Turns the loop until the runner has closed the connection. */
 void runner_site_wait_dropped(struct runner_site *site, int sock);

@@ -85,6 +85,7 @@ test_each_problem_has_its_exit_code(void **state)
 	    {"usage", 2},
 	    {"not-found", 3},
 	    {"unauthenticated", 4},
+	    {"revoked", 4},
 	    {"context", 4},
 	    {"denied", 5},
 	    {"insufficient-scope", 5},
@@ -113,8 +114,8 @@ static void
 test_run_exits_with_125_for_all_that_is_ours(void **state)
 {
 	static const char *const ours[] = {"denied", "insufficient-scope",
-	    "unauthenticated", "context", "not-found", "conflict", "busy",
-	    "unavailable", "unreachable", "usage", "reply", "internal"};
+	    "unauthenticated", "revoked", "context", "not-found", "conflict",
+	    "busy", "unavailable", "unreachable", "usage", "reply", "internal"};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(ours); i++)

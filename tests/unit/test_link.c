@@ -40,6 +40,7 @@ struct bench {
 	enum err_code code; /* of the last failure; NONE: a reply */
 	int64_t status;
 	unsigned connected, lost;
+	unsigned enforced; /* changes of what is revoked */
 	unsigned welcomes;
 	int64_t order; /* the last that came; 0: none */
 };
@@ -229,6 +230,41 @@ ask(struct bench *bench, int64_t timeout_s)
 	    0)
 		fail_msg("%s", err.detail);
 	return request;
+}
+
+static void
+say_list(struct bench *bench, int64_t change, const char *list)
+{
+	auto_free char *text = alloc_printf(
+	    "{\"type\": \"revocations\", \"change\": %lld}", (long long)change);
+	auto_fd int fd = -1;
+	struct err err = {0};
+
+	assert_int_equal(packet_seal(list, strlen(list), &fd, &err), 0);
+	assert_int_equal(
+	    packet_send(bench->runner, text, strlen(text), &fd, 1, &err),
+	    PACKET_OK);
+}
+
+static size_t
+on_revocation(void *arg)
+{
+	struct bench *bench = arg;
+
+	return ++bench->enforced;
+}
+
+static void
+expect_confirmation(struct bench *bench, int64_t change, int64_t closed)
+{
+	auto_json *said = receive(bench);
+
+	assert_string_equal(
+	    json_string_value(json_object_get(said, "type")), "revoked");
+	assert_int_equal(
+	    json_integer_value(json_object_get(said, "change")), change);
+	assert_int_equal(
+	    json_integer_value(json_object_get(said, "closed")), closed);
 }
 
 static int64_t
@@ -590,6 +626,71 @@ test_who_forgets_is_not_called(void **state)
 
 /* Each drops the connection, and never more than that. */
 static void
+test_what_was_revoked_is_known_and_confirmed(void **state)
+{
+	struct bench bench;
+	const struct link_state *known;
+
+	open_bench(&bench, *state, getuid());
+	link_on_revocation(bench.link, on_revocation, &bench);
+	shake_hands(&bench);
+	known = link_state(bench.link);
+	assert_false(known->listed);
+	say_list(&bench, 7, "[{\"kind\": \"subject\", \"value\": \"bob\"}]");
+	expect_confirmation(&bench, 7, 1);
+	assert_true(known->listed);
+	assert_non_null(
+	    revocations_find(&known->revoked, REVOCATION_SUBJECT, "bob"));
+	say(&bench,
+	    "{\"type\": \"revocation\", \"change\": 8, \"kind\": \"lock\","
+	    " \"value\": \"eve\", \"until_ms\": 9, \"lifted\": false}");
+	expect_confirmation(&bench, 8, 2);
+	assert_int_equal(
+	    revocations_find(&known->revoked, REVOCATION_LOCK, "eve")->until_ms,
+	    9);
+	say(&bench,
+	    "{\"type\": \"revocation\", \"change\": 9, \"kind\": \"subject\","
+	    " \"value\": \"bob\", \"lifted\": true}");
+	expect_confirmation(&bench, 9, 3);
+	assert_int_equal(known->revoked.count, 1);
+	/* What the runner says of itself changes nothing of it. */
+	say(&bench, STATE);
+	say(&bench, STATE);
+	uv_run(&bench.loop, UV_RUN_NOWAIT);
+	assert_true(known->listed);
+	assert_int_equal(known->revoked.count, 1);
+	close_bench(&bench);
+}
+
+static void
+test_a_list_is_not_known_any_longer_without_the_runner(void **state)
+{
+	struct bench bench;
+
+	open_bench(&bench, *state, getuid());
+	shake_hands(&bench);
+	say_list(&bench, 1, "[]");
+	TURN_UNTIL(&bench, link_state(bench.link)->listed);
+	hang_up(&bench);
+	TURN_UNTIL(&bench, bench.lost == 1);
+	assert_false(link_state(bench.link)->listed);
+	shake_hands(&bench);
+	assert_false(link_state(bench.link)->listed);
+	/* Twice is no list. */
+	say_list(&bench, 1, "[]");
+	say_list(&bench, 1, "[]");
+	TURN_UNTIL(&bench, bench.lost == 2);
+	/* Nor is a change of none. */
+	hang_up(&bench);
+	shake_hands(&bench);
+	say(&bench,
+	    "{\"type\": \"revocation\", \"change\": 2, \"kind\": \"subject\","
+	    " \"value\": \"bob\", \"lifted\": false}");
+	TURN_UNTIL(&bench, bench.lost == 3);
+	close_bench(&bench);
+}
+
+static void
 test_a_runner_that_misbehaves_is_dropped(void **state)
 {
 	static const char *const texts[] = {"{", "[]", "{\"type\": 1}",
@@ -666,6 +767,8 @@ main(void)
 	    TEST(test_a_runner_that_dies_fails_what_is_open),
 	    TEST(test_a_runner_that_does_not_answer_in_time),
 	    TEST(test_who_forgets_is_not_called),
+	    TEST(test_what_was_revoked_is_known_and_confirmed),
+	    TEST(test_a_list_is_not_known_any_longer_without_the_runner),
 	    TEST(test_a_runner_that_misbehaves_is_dropped),
 	    TEST(test_another_version_is_not_spoken_to),
 	    TEST(test_another_uid_behind_the_socket_is_told_nothing),

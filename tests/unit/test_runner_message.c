@@ -77,6 +77,15 @@ read_reload_order(const struct message *message, void *ret, struct err *err)
 	return runner_read_reload_order(message, &order, err);
 }
 
+static int
+read_revocation(const struct message *message, void *ret, struct err *err)
+{
+	struct runner_revocation revocation;
+
+	(void)ret;
+	return runner_read_revocation(message, &revocation, err);
+}
+
 static bool
 is_case_accepted(const struct corpus_case *one)
 {
@@ -86,7 +95,8 @@ is_case_accepted(const struct corpus_case *one)
 		    const struct message *message, void *ret, struct err *err);
 	} readers[] = {{"welcome", read_welcome}, {"state", read_state},
 	    {"reply", read_reply}, {"failure", read_failure},
-	    {"begin", read_begin}, {"reload_order", read_reload_order}};
+	    {"begin", read_begin}, {"reload_order", read_reload_order},
+	    {"revocation", read_revocation}};
 	auto_free char *text = corpus_read(one, "message.json", NULL);
 	AUTO(message_done) struct message message = message_of(text);
 	const char *type =
@@ -123,6 +133,65 @@ test_corpus_is_read_as_it_says(void **state)
 	(void)state;
 	corpus_each("runner_message", "accept", accept_case);
 	corpus_each("runner_message", "reject", reject_case);
+}
+
+static bool
+is_list_accepted(const struct corpus_case *one)
+{
+	auto_free char *text = corpus_read(one, "list.json", NULL);
+	AUTO(revocations_done) struct revocations set = {0};
+	struct err err = {0};
+	auto_json *list = json_parse_strict(text, strlen(text), &err);
+
+	return list != NULL &&
+	    runner_read_revocation_list(list, &set, &err) == 0;
+}
+
+static void
+accept_list(const struct corpus_case *one)
+{
+	if (!is_list_accepted(one))
+		fail_msg("%s was refused", one->name);
+}
+
+static void
+reject_list(const struct corpus_case *one)
+{
+	if (is_list_accepted(one))
+		fail_msg("%s was accepted", one->name);
+}
+
+static void
+test_lists_of_revocations_are_read_as_the_corpus_says(void **state)
+{
+	(void)state;
+	corpus_each("revocations", "accept", accept_list);
+	corpus_each("revocations", "reject", reject_list);
+}
+
+static void
+test_revocations_come_as_one_sealed_descriptor(void **state)
+{
+	static const char list[] = "[{\"kind\":\"lock\",\"value\":\"bob\","
+				   "\"until_ms\":5}]";
+	AUTO(revocations_done) struct revocations set = {0};
+	AUTO(message_done)
+	struct message message = message_of("{\"change\":3}");
+	int64_t change = 0;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(
+	    runner_read_revocations(&message, &change, &set, &err), -1);
+	assert_int_equal(
+	    packet_seal(list, strlen(list), &message.fds[0], &err), 0);
+	message.nfds = 1;
+	assert_int_equal(
+	    runner_read_revocations(&message, &change, &set, &err), 0);
+	assert_int_equal(change, 3);
+	assert_int_equal(set.count, 1);
+	assert_int_equal(
+	    revocations_find(&set, REVOCATION_LOCK, "bob")->until_ms, 5);
 }
 
 static void
@@ -306,6 +375,9 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_corpus_is_read_as_it_says),
+	    cmocka_unit_test(
+		test_lists_of_revocations_are_read_as_the_corpus_says),
+	    cmocka_unit_test(test_revocations_come_as_one_sealed_descriptor),
 	    cmocka_unit_test(test_welcome_of_our_version_alone),
 	    cmocka_unit_test(test_state_is_taken_apart),
 	    cmocka_unit_test(test_a_state_with_any_member_missing_is_refused),

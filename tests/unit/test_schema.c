@@ -250,6 +250,27 @@ test_what_version_1_wrote_is_there(void **state)
 }
 
 static void
+test_what_version_3_wrote_is_there(void **state)
+{
+	auto_free char *path = folder_path(*state, "store.db");
+	struct database database = {0};
+
+	make_version_1(path);
+	open_database(path, &database);
+	database_close(&database);
+	/* All that version 4 brought. */
+	run_sql(path,
+	    "DROP TABLE revocation;"
+	    "UPDATE meta SET value = 3 WHERE key = 'version';");
+	open_database(path, &database);
+	assert_int_equal(database.migrated_from, 3);
+	check_migrated(&database);
+	assert_int_equal(
+	    number(&database, "SELECT count(*) FROM revocation"), 0);
+	database_close(&database);
+}
+
+static void
 test_a_migrated_store_has_the_tables_of_a_new_one(void **state)
 {
 	auto_free char *old = folder_path(*state, "store.db");
@@ -461,7 +482,8 @@ reads_all(struct database *database, const char *sql)
 static bool
 is_asked_once(enum statement statement)
 {
-	return statement == STATEMENT_BLOB_SUMS;
+	return statement == STATEMENT_BLOB_SUMS ||
+	    statement == STATEMENT_REVOCATION_ALL;
 }
 
 static void
@@ -496,6 +518,7 @@ main(void)
 	cmocka_unit_test_setup_teardown(name, folder_make, folder_remove)
 	const struct CMUnitTest tests[] = {
 	    TEST(test_what_version_1_wrote_is_there),
+	    TEST(test_what_version_3_wrote_is_there),
 	    TEST(test_a_migrated_store_has_the_tables_of_a_new_one),
 	    TEST(test_killed_at_any_write_it_begins_anew),
 	    TEST(test_a_disk_that_is_full_leaves_what_there_was),
