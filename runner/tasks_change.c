@@ -82,6 +82,16 @@ run_start(struct store_op *op, struct database *database, struct err *err)
 }
 
 static int
+run_return(struct store_op *op, struct database *database, struct err *err)
+{
+	struct change *change = (struct change *)op;
+
+	if (task_store_return(database, change->task->data->id, err) != 0)
+		return -1;
+	return audit_append(database, change->entry, err);
+}
+
+static int
 run_cancel(struct store_op *op, struct database *database, struct err *err)
 {
 	struct change *change = (struct change *)op;
@@ -285,6 +295,22 @@ tasks_change_start(struct task *task, bool again, task_changed *done)
 	    task, again ? NULL : new_start_entry(task), run_start, change_done);
 
 	note_start(change, again ? clock_wall_ms() : change->entry->wall_ms);
+	change->changed = done;
+	store_submit(task->tasks->store, &change->op);
+}
+
+void
+tasks_change_return(struct task *task, task_changed *done)
+{
+	struct audit_entry *entry = new_entry(task, EVENT_TASK_RETURNED);
+	struct change *change =
+	    new_change(task, entry, run_return, change_done);
+
+	audit_set_message(entry,
+	    "A task of %s waits again: its container went before its order",
+	    task->data->owner.subject);
+	json_object_set_new(entry->object, "container",
+	    audit_text(task->data->facts.container));
 	change->changed = done;
 	store_submit(task->tasks->store, &change->op);
 }

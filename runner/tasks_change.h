@@ -15,6 +15,9 @@ void tasks_change_accept(
     struct task *task, const struct task_submission *submission);
 /* About to be started; `again`: that is on record already. */
 void tasks_change_start(struct task *task, bool again, task_changed *done);
+/* About to be started is on record, but its order reached nobody: it waits
+ * again. */
+void tasks_change_return(struct task *task, task_changed *done);
 /* Its end was asked for; takes the entry. `done` may be NULL, and is called
  * also when the task is gone. */
 void tasks_change_cancel(struct task *task, struct audit_entry *entry,
@@ -74,6 +77,8 @@ void task_step_to(struct task *task, enum task_event event);
 void task_note_sandbox(struct task *task);
 void task_prepared(struct task *task);
 void task_give_order(struct task *task);
+/* Where its start is on record, that it did not come to it is put there too. */
+void task_take_back_start(struct task *task);
 void task_return_to_queue(struct task *task);
 
 /* tasks_stop.c */

@@ -99,11 +99,28 @@ task_return_to_queue(struct task *task)
 	task_tire(task);
 }
 
-/* A start that is on record is not put there twice. */
+static void
+return_written(struct task *task, const struct err *err)
+{
+	if (err != NULL)
+		log_failure(LOG_LEVEL_ERROR, "task.return_not_written", err,
+		    "task", task->data->id, NULL);
+}
+
+void
+task_take_back_start(struct task *task)
+{
+	if (!task->recorded && !task->again)
+		return;
+	task->recorded = false;
+	task->again = false;
+	tasks_change_return(task, return_written);
+}
+
 static void
 give_back(struct task *task)
 {
-	task->again |= task->recorded;
+	task_take_back_start(task);
 	task_return_to_queue(task);
 	tasks_dispatch(task->tasks);
 }
@@ -119,6 +136,8 @@ start_written(struct task *task, const struct err *err)
 		log_failure(LOG_LEVEL_ERROR, "task.not_started", err, "task",
 		    task->data->id, NULL);
 		/* No record, no action: it waits for better times. */
+		task->recorded = false;
+		task_take_back_start(task);
 		task_return_to_queue(task);
 		return;
 	}
@@ -283,10 +302,9 @@ on_ended(void *arg, const struct sandbox_end *end)
 
 	if (task->accepting) {
 		/* It was ready, and is gone before anybody has heard of the
-		 * task; that it is about to start is on its way to the disk. */
+		 * task; that it is about to start is on its way to the disk:
+		 * task_go(). */
 		sandbox_destroy(take(task->sandbox));
-		task->again = task->recorded;
-		task->recorded = false;
 	} else if (may_return(task, end)) {
 		log_warning("task.returned", "task", task->data->id, "reason",
 		    end->detail, NULL);

@@ -273,6 +273,9 @@ task_go(struct task *task)
 {
 	const struct tasks *tasks = task->tasks;
 
+	/* It was claimed, and is gone already. */
+	if (task->sandbox == NULL)
+		task_take_back_start(task);
 	if (!task->recorded && tasks->stopping)
 		task_return_to_queue(task);
 	else if (!task->recorded)

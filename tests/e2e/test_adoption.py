@@ -1,12 +1,15 @@
 """A runner that ends while tasks run, by a crash or for an upgrade: the next
 one takes them up, and nobody can tell from what they left."""
 
+import concurrent.futures
+import contextlib
 import hashlib
 import json
 import signal
+import sqlite3
 import time
 
-from harness import Case, main, rule, wait_until
+from harness import IMAGE, Case, main, rule, wait_until
 
 POLICY = {"version": 1, "rules": [rule(
     "test", ["alice", "bob"], stdin="stream", inputs=8, outputs=8,
@@ -320,6 +323,74 @@ class TestWarm(Adoption):
         self.site.wait_ready()
         wait_until(lambda: len(set(self.warm()) - before) == 2 and
                    not set(self.warm()) & before, what="a new pool")
+
+    @contextlib.contextmanager
+    def held_store(self):
+        """Nobody else writes to it; seconds, or it is out of order."""
+        with contextlib.closing(sqlite3.connect(
+                self.site.state / "store.db", isolation_level=None)) as store:
+            store.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            finally:
+                store.execute("ROLLBACK")
+
+    def try_to_rob(self):
+        """The answer to a task whose container goes before its order, and
+        after its start was sent to the store."""
+        # Counts from nothing.
+        self.crash()
+        wait_until(lambda: self.metrics()["taskgate_warm_sandboxes"] == 2,
+                   what="a full pool")
+        with concurrent.futures.ThreadPoolExecutor(1) as pool, \
+                self.held_store():
+            answer = pool.submit(self.site.call, "POST", "/v1/tasks",
+                                 {"image": IMAGE, "args": ["echo", "once"]})
+            wait_until(lambda: self.numbers("warm_claimed") == (1,),
+                       what="the claim")
+            ready = self.warm()
+            for container in ready:
+                self.site.engine.call("POST", f"/containers/{container}/kill")
+            wait_until(lambda: not set(ready) & {
+                c["Id"] for c in self.site.containers()},
+                what="their removal")
+            return answer
+
+    def rob(self):
+        """The task's id."""
+        # On a busy machine the runner may have no patience left.
+        answer = wait_until(
+            lambda: (answer := self.try_to_rob().result()).status == 201 and
+            answer, 120, "an accepted task")
+        return answer.json["id"]
+
+    def check_robbed(self, task):
+        self.assertEqual(self.site.finish(task)["outcome"], "succeeded")
+        self.check_output(task, b"once\n")
+        events = [record for record in self.site.audit(task)
+                  if record["event"].startswith("task.")]
+        self.assertEqual([record["event"] for record in events], [
+            "task.accepted", "task.started", "task.returned",
+            "task.started", "task.finished"])
+        robbed, returned, used = (record["object"]["container"]
+                                  for record in events[1:4])
+        self.assertEqual(robbed, returned)
+        self.assertNotEqual(robbed, used)
+
+    def test_one_whose_container_went_before_its_order_starts_again(self):
+        self.check_robbed(self.rob())
+
+    def test_one_that_waits_again_is_not_lost_with_the_runner(self):
+        task = self.rob()
+        with contextlib.closing(sqlite3.connect(
+                self.site.state / "store.db")) as store:
+            wait_until(lambda: store.execute(
+                "SELECT 1 FROM audit WHERE event = 'task.returned' AND "
+                "task = ?", (task,)).fetchone(), what="the return")
+            self.site.runner.kill()
+        self.site.runner.start()
+        self.site.wait_ready()
+        self.check_robbed(task)
 
     def test_a_warm_task_is_taken_up_too(self):
         wait_until(lambda: len(self.warm()) == 2, what="a full pool")

@@ -497,6 +497,37 @@ test_a_row_reads_back_as_it_was_written(void **state)
 }
 
 static void
+test_a_start_that_is_taken_back_leaves_nothing(void **state)
+{
+	struct database database = {0};
+	struct task_data data, found;
+	struct task_facts waiting;
+	struct err err;
+
+	open_database(&database, *state);
+	make_data(&data);
+	assert_int_equal(task_store_insert(&database, &data, &err), 0);
+	waiting = data.facts;
+	data.facts.state = TASK_RUNNING;
+	strcpy(data.facts.image_id, "sha256:00");
+	strcpy(data.facts.sandbox, "a1");
+	data.facts.warm = true;
+	data.facts.started_ms = data.created_ms + 1;
+	data.facts.deadline_ms = data.created_ms + 1000;
+	assert_int_equal(task_store_start(&database, ID, &data.facts, &err), 0);
+	assert_int_equal(task_store_return(&database, ID, &err), 0);
+	data.facts = waiting;
+	assert_int_equal(task_store_get(&database, ID, &found, &err), 1);
+	check_same(&data, &found);
+	assert_string_equal(found.facts.sandbox, "");
+	assert_int_equal(found.facts.deadline_ms, TASK_UNKNOWN);
+	assert_false(found.facts.warm);
+	task_data_done(&found);
+	task_data_done(&data);
+	database_close(&database);
+}
+
+static void
 test_limits_written_before_there_was_one_more_have_its_usual_value(void **state)
 {
 	auto_json *json =
@@ -600,6 +631,7 @@ main(void)
 		test_a_scrubbed_request_reads_back_without_its_standard_input),
 	    cmocka_unit_test(test_a_scrubbed_request_reads_back_without_values),
 	    STORED(test_a_row_reads_back_as_it_was_written),
+	    STORED(test_a_start_that_is_taken_back_leaves_nothing),
 	    cmocka_unit_test(
 		test_limits_written_before_there_was_one_more_have_its_usual_value),
 	    STORED(test_a_damaged_row_is_reported_not_guessed),
