@@ -281,7 +281,7 @@ http_is_done(const struct transfer *transfer)
 bool
 http_has_begun(const struct transfer *transfer)
 {
-	return transfer->reply.status == 200;
+	return transfer->reply.head.status == 200;
 }
 
 struct http_reply
@@ -289,7 +289,7 @@ http_reply(const struct transfer *done)
 {
 	/* The sentence is made on demand, in the transfer's own memory. */
 	struct transfer *transfer = (struct transfer *)done;
-	const struct reply *head = &transfer->reply;
+	const struct reply_head *head = &transfer->reply.head;
 	struct http_reply reply = {
 	    .cause = RETRY_NEVER,
 	    .body = transfer->body.data != NULL ? transfer->body.data : "",

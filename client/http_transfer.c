@@ -19,7 +19,7 @@ finish(struct transfer *transfer)
 {
 	transfer->done = true;
 	transfer->is_reusable = transfer->fault.kind == FAULT_NONE &&
-	    !transfer->reply.closes && !transfer->cannot_send &&
+	    !transfer->reply.head.closes && !transfer->cannot_send &&
 	    transfer->sent == transfer->out.len &&
 	    (transfer->request.source == NULL || transfer->source_ended) &&
 	    transfer->connection->in_start == transfer->connection->in_end;
@@ -141,12 +141,14 @@ send_request(struct transfer *transfer)
 static bool
 deliver(struct transfer *transfer, const char *data, size_t len)
 {
-	if (transfer->reply.status == 200 && transfer->request.write != NULL) {
+	if (transfer->reply.head.status == 200 &&
+	    transfer->request.write != NULL) {
 		transfer->paused =
 		    !transfer->request.write(transfer->request.arg, data, len);
 		return !transfer->paused;
 	}
-	if (transfer->reply.status >= 400 && transfer->body.max > PROBLEM_MAX)
+	if (transfer->reply.head.status >= 400 &&
+	    transfer->body.max > PROBLEM_MAX)
 		transfer->body.max = PROBLEM_MAX;
 	buffer_append(&transfer->body, data, len);
 	if (transfer->body.full)
@@ -167,12 +169,8 @@ read_more(struct transfer *transfer)
 		fail_connection(transfer);
 		return false;
 	}
-	if (connection->is_ended) {
-		if (reply_end(&transfer->reply))
-			finish(transfer);
-		else
-			fail(transfer, FAULT_LOST, "it was closed");
-	}
+	if (connection->is_ended)
+		fail(transfer, FAULT_LOST, "it was closed");
 	return false;
 }
 
@@ -237,7 +235,8 @@ bool
 transfer_rewind(struct transfer *transfer, int64_t connect_until_ms)
 {
 	if (!transfer->connection->is_reused || transfer->retried ||
-	    transfer->reply.status != 0 || transfer->fault.kind != FAULT_LOST ||
+	    transfer->reply.head.status != 0 ||
+	    transfer->fault.kind != FAULT_LOST ||
 	    !is_repeatable(&transfer->request))
 		return false;
 	transfer->retried = true;

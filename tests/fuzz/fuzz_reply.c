@@ -66,7 +66,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	memcpy(copy, data, size);
 	whole = read_in_steps(copy, size, size);
-	require(whole.reply.scope[sizeof(whole.reply.scope) - 1] == '\0');
+	require(
+	    whole.reply.head.scope[sizeof(whole.reply.head.scope) - 1] == '\0');
 	for (size_t step = 1; step < size; step = step * 3 + 1) {
 		struct outcome again = read_in_steps(copy, size, step);
 
@@ -77,7 +78,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (whole.step != REPLY_STEP_WHOLE)
 			continue;
 		require(again.used == whole.used && again.body == whole.body);
-		require(again.reply.status == whole.reply.status);
+		require(again.reply.head.status == whole.reply.head.status);
 	}
 	return 0;
 }
