@@ -28,8 +28,11 @@ identity_read(const char *certificate, const char *key, struct identity *ret,
 		return err_set(err, ERR_UNPROCESSABLE,
 		    "key and certificate do not belong together");
 	}
-	*ret = identity;
-	identity = (struct identity){0};
+	*ret = (struct identity){
+	    .certificate = take(identity.certificate),
+	    .chain = take(identity.chain),
+	    .key = take(identity.key),
+	};
 	return 0;
 }
 
