@@ -29,6 +29,8 @@ static const char settings[] = "PRAGMA journal_mode = WAL;"
 			       "PRAGMA foreign_keys = ON;"
 			       "PRAGMA trusted_schema = OFF;"
 			       "PRAGMA wal_autocheckpoint = 0;"
+			       /* It can open no file outside of the state. */
+			       "PRAGMA temp_store = MEMORY;"
 			       /* What a large change made of the log. */
 			       "PRAGMA journal_size_limit = 16777216;";
 
