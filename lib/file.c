@@ -154,8 +154,8 @@ fill_and_rename(int directory, int fd, const char *temporary, const char *name,
 
 struct look {
 	mode_t mode;
-	uid_t uid; /* -1: whoever writes */
-	gid_t gid; /* likewise */
+	uid_t uid; /* -1: whoever writes, and its group */
+	gid_t gid;
 };
 
 static int
@@ -181,7 +181,8 @@ write_beside(const char *path, const void *data, size_t len,
 	    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return err_errno(err, "create %s/%s", parent, temporary);
-	if (fchown(fd, look->uid, look->gid) == 0 &&
+	/* Who gives a file to nobody else need not be allowed to. */
+	if ((look->uid == (uid_t)-1 || fchown(fd, look->uid, look->gid) == 0) &&
 	    fchmod(fd, look->mode) == 0 &&
 	    fill_and_rename(directory, fd, temporary, name, data, len) == 0)
 		return 0;
