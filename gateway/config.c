@@ -8,6 +8,7 @@
 #include "gateway/config.h"
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
+#include "lib/process.h"
 #include "lib/setting.h"
 
 #define EXPIRY_MARGIN_S (INT64_C(24) * 3600)
@@ -81,12 +82,10 @@ static const struct raw defaults = {
 static int64_t
 count_workers(int64_t asked)
 {
-	long online = sysconf(_SC_NPROCESSORS_ONLN);
+	long online = process_processors();
 
 	if (asked > 0)
 		return asked;
-	if (online < 1)
-		return 1;
 	return online > CONFIG_WORKERS_MAX ? CONFIG_WORKERS_MAX : online;
 }
 

@@ -11,11 +11,13 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "gateway/confine.h"
 #include "gateway/expiry.h"
 #include "gateway/gateway.h"
 #include "gateway/tls.h"
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
+#include "lib/confine.h"
 #include "lib/log.h"
 #include "lib/process.h"
 
@@ -101,16 +103,8 @@ static void
 raise_descriptors(const struct config *config)
 {
 	rlim_t wanted = (rlim_t)config->connections_max * 3 + 256;
-	struct rlimit limit;
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-		return;
-	if (limit.rlim_cur < wanted) {
-		limit.rlim_cur =
-		    wanted < limit.rlim_max ? wanted : limit.rlim_max;
-		setrlimit(RLIMIT_NOFILE, &limit);
-	}
-	if (limit.rlim_cur < wanted)
+	if (process_raise_descriptors(wanted) < wanted)
 		log_warning("gateway.descriptors", "reason",
 		    "the limit of open files is too low for connections_max",
 		    NULL);
@@ -285,6 +279,7 @@ serve(struct gateway *gateway)
 {
 	uv_loop_t *loop = uv_default_loop();
 	struct err err;
+	int landlock = 0;
 
 	raise_descriptors(&gateway->config);
 	gateway->started_ms = clock_boot_ms();
@@ -293,6 +288,9 @@ serve(struct gateway *gateway)
 	reload_open(gateway, loop);
 	expiry_open(gateway);
 	watch_signals(gateway, loop);
+	if (gateway_confine(&gateway->config, &landlock, &err) != 0)
+		return fail(&err);
+	confine_announce(landlock);
 	start_threads(gateway);
 	announce(gateway);
 	uv_run(loop, UV_RUN_DEFAULT);
@@ -317,6 +315,7 @@ main(int argc, char **argv)
 	tls_init();
 	if (!options.check && process_harden(&err) < 0)
 		return fail(&err);
+	process_notify_open();
 	if (config_load(options.config, &gateway.config, &err) < 0)
 		return fail(&err);
 	log_init(PROGRAM, gateway.config.log_format, gateway.config.log_level);

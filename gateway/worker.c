@@ -84,6 +84,13 @@ turn_away(
 	    clock_boot_ms());
 }
 
+/* Of a file that is open already: to open one by name is not allowed. */
+static int
+reserve_descriptor(void)
+{
+	return fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+}
+
 /* No descriptor is left: the one kept in reserve lets the next caller be told
  * so, instead of the loop turning on a connection it cannot take. */
 static void
@@ -97,7 +104,7 @@ shed(struct worker *worker)
 
 	if (fd >= 0)
 		close(fd);
-	worker->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	worker->reserve_fd = reserve_descriptor();
 	counter_add(&worker->counters.connections_refused, 1);
 }
 
@@ -373,7 +380,7 @@ worker_new_take(const struct worker_spec *spec, struct err *err)
 	worker->snapshot = snapshot_hold(spec->snapshot);
 	atomic_init(&worker->serving, spec->snapshot->serial);
 	worker->listen_fd = spec->listen_fd;
-	worker->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	worker->reserve_fd = reserve_descriptor();
 	worker->loop = spec->loop == NULL ? &worker->own_loop : spec->loop;
 	if (spec->loop == NULL && uv_loop_init(&worker->own_loop) != 0)
 		die("a loop cannot be set up");

@@ -12,6 +12,7 @@
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "lib/process.h"
 #include "lib/quantity.h"
 #include "lib/setting.h"
 
@@ -157,7 +158,6 @@ read_stored(const struct raw *raw, struct config *config, struct err *err)
 static int
 read_quantities(const struct raw *raw, struct config *config, struct err *err)
 {
-	long processors = sysconf(_SC_NPROCESSORS_ONLN);
 
 	if (setting_read_token_lifetime(raw->token_lifetime_max,
 		&config->token_lifetime_max_s, err) != 0)
@@ -172,7 +172,7 @@ read_quantities(const struct raw *raw, struct config *config, struct err *err)
 		config->memory_max_bytes = machine_memory() / 4 * 3;
 	config->running_max = raw->running_max;
 	if (config->running_max == 0)
-		config->running_max = 4 * (processors > 0 ? processors : 1);
+		config->running_max = 4 * process_processors();
 	return 0;
 }
 

@@ -64,19 +64,26 @@ static const struct operation REMOVE = {
 static const struct operation EVENTS = {"events", "GET", 65536, 0, false};
 static const struct operation LIST = {"list", "GET", 16 << 20, 30000, false};
 
+const char *
+engine_socket(const char *uri, struct err *err)
+{
+	if (strncmp(uri, SCHEME, strlen(SCHEME)) == 0 &&
+	    uri[strlen(SCHEME)] == '/')
+		return uri + strlen(SCHEME);
+	err_set(err, ERR_UNPROCESSABLE, "engine: %s is not unix:///PATH", uri);
+	return NULL;
+}
+
 struct engine *
 engine_new(uv_loop_t *loop, const char *uri, struct err *err)
 {
+	const char *path = engine_socket(uri, err);
 	struct engine *engine;
 
-	if (strncmp(uri, SCHEME, strlen(SCHEME)) != 0 ||
-	    uri[strlen(SCHEME)] != '/') {
-		err_set(err, ERR_UNPROCESSABLE,
-		    "engine: %s is not unix:///PATH", uri);
+	if (path == NULL)
 		return NULL;
-	}
 	engine = alloc_zero(1, sizeof(*engine));
-	engine->http = http_new(loop, uri + strlen(SCHEME));
+	engine->http = http_new(loop, path);
 	return engine;
 }
 

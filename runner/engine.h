@@ -37,7 +37,9 @@ struct engine_done {
 	void *arg;
 };
 
-/* "unix:///path": ERR_UNPROCESSABLE for anything else. */
+/* The path in "unix:///path" (borrowed); NULL, ERR_UNPROCESSABLE, for anything
+ * else. */
+const char *engine_socket(const char *uri, struct err *err);
 struct engine *engine_new(uv_loop_t *loop, const char *uri, struct err *err);
 /* Memory goes when the loop has turned. */
 void engine_free(struct engine *engine);

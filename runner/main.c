@@ -3,12 +3,16 @@
  * parts, service.
  */
 #include <malloc.h>
+#include <openssl/crypto.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/alloc.h"
 #include "lib/cleanup.h"
+#include "lib/confine.h"
 #include "lib/log.h"
 #include "lib/process.h"
+#include "runner/confine.h"
 #include "runner/runner.h"
 
 static const char usage[] =
@@ -100,19 +104,29 @@ main(int argc, char **argv)
 	struct options options = {0};
 	static struct runner runner;
 	struct err err = {0};
+	int landlock = 0;
 	int result = parse_options(argc, argv, &options);
 
 	if (result >= 0)
 		return result;
 	log_init("taskgate-runner", LOG_FORMAT_LOGFMT, LOG_LEVEL_INFO);
 	keep_memory();
+	/* No file of the system's loosens what OpenSSL accepts. */
+	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
+		die("OPENSSL_init_crypto");
 	if (!options.check && process_harden(&err) != 0)
 		return fail(&err);
+	process_notify_open();
 	if (config_load(options.config, &config, &err) != 0)
 		return fail(&err);
 	log_init("taskgate-runner", config.log_format, config.log_level);
 	if (options.check)
 		return check(&config, &err) != 0 ? fail(&err) : 0;
+	/* Each client that follows output is a descriptor. */
+	process_raise_descriptors(RLIM_INFINITY);
+	if (runner_confine(&config, &landlock, &err) != 0)
+		return fail(&err);
+	confine_announce(landlock);
 	if (runner_open_take(&runner, &config, &err) != 0)
 		return fail(&err);
 	runner_start(&runner);

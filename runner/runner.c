@@ -230,7 +230,7 @@ open_pool(struct runner *runner)
 	const struct pool_bounds bounds = {
 	    .sandboxes_max = (size_t)config->warm_max,
 	    .memory_max_bytes = config->memory_max_bytes,
-	    .creating_max = (size_t)sysconf(_SC_NPROCESSORS_ONLN),
+	    .creating_max = (size_t)process_processors(),
 	};
 
 	runner->pool = pool_new(&runner->loop, runner->factory, &bounds);
@@ -268,7 +268,7 @@ open_tasks(struct runner *runner)
 	    .queued_per_rule = config->queued_per_rule,
 	    .running_max = config->running_max,
 	    .memory_max_bytes = config->memory_max_bytes,
-	    .cpus = 1000 * sysconf(_SC_NPROCESSORS_ONLN),
+	    .cpus = 1000 * process_processors(),
 	    .bytes_max = TASKS_BYTES_MAX,
 	};
 
@@ -292,25 +292,12 @@ open_tasks(struct runner *runner)
 	    CONNECTIONS_BURST, CONNECTIONS_PERIOD_MS);
 }
 
-/* Each client that follows output is a descriptor. */
-static void
-raise_descriptors(void)
-{
-	struct rlimit limit;
-
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	(void)setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 int
 runner_open_take(struct runner *runner, struct config *config, struct err *err)
 {
 	*runner =
 	    (struct runner){.config = *config, .started_ms = clock_boot_ms()};
 	*config = (struct config){0};
-	raise_descriptors();
 	if (uv_loop_init(&runner->loop) != 0)
 		die("uv_loop_init");
 	if (open_in_force(runner, err) != 0 || open_store(runner, err) != 0 ||

@@ -5,6 +5,7 @@
  * made a container that nobody was told of).
  */
 #include "runner/sandbox_factory.h"
+#include "lib/process.h"
 
 #include <limits.h>
 #include <stdio.h>
@@ -112,7 +113,7 @@ sandbox_factory_new(uv_loop_t *loop,
 	factory->uid = configuration->uid;
 	factory->gid = configuration->gid;
 	factory->runner_id = alloc_string(configuration->runner_id);
-	factory->processors = sysconf(_SC_NPROCESSORS_ONLN);
+	factory->processors = process_processors();
 	if (!uuid_is_valid(factory->runner_id)) {
 		err_set(err, ERR_UNPROCESSABLE, "the runner's id: not a UUID");
 		return NULL;

@@ -12,7 +12,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -20,46 +19,30 @@
 #include "lib/cleanup.h"
 #include "lib/packet.h"
 #include "lib/process.h"
+#include "tests/unit/child.h"
 #include "tests/unit/folder.h"
 
-#define NOBODY 65534
-
-/* The exit status of `act` in a child that is not root. LeakSanitizer cannot
- * look into a process that is not dumpable: _exit(2) leaves it out. */
 static int
-status_in_child(int (*act)(void))
+look_after_harden(void *arg)
 {
-	pid_t child = fork();
-	int status = -1;
-
-	assert_true(child >= 0);
-	if (child == 0) {
-		if (geteuid() == 0 &&
-		    (setgid(NOBODY) != 0 || setuid(NOBODY) != 0))
-			_exit(100);
-		_exit(act());
-	}
-	assert_int_equal(waitpid(child, &status, 0), child);
-	assert_true(WIFEXITED(status));
-	return WEXITSTATUS(status);
-}
-
-static int
-look_after_harden(void)
-{
+	static const __rlimit_resource_t given_up[] = {RLIMIT_CORE,
+	    RLIMIT_MEMLOCK, RLIMIT_MSGQUEUE, RLIMIT_NICE, RLIMIT_RTPRIO};
 	struct err err = {0};
 	struct rlimit limit;
 	struct sigaction action;
 	int high = fcntl(STDERR_FILENO, F_DUPFD, 100);
 
+	(void)arg;
 	if (process_harden(&err) != 0)
 		return 1;
 	if (prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) != 1)
 		return 2;
 	if (prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) != 0)
 		return 3;
-	if (getrlimit(RLIMIT_CORE, &limit) != 0 || limit.rlim_max != 0)
-		return 4;
+	for (size_t i = 0; i < COUNT(given_up); i++) {
+		if (getrlimit(given_up[i], &limit) != 0 || limit.rlim_max != 0)
+			return 4;
+	}
 	if (umask(0) != 077)
 		return 5;
 	if (sigaction(SIGPIPE, NULL, &action) != 0 ||
@@ -76,14 +59,15 @@ static void
 test_harden_gives_up_what_is_not_needed(void **state)
 {
 	(void)state;
-	assert_int_equal(status_in_child(look_after_harden), 0);
+	assert_int_equal(child_exit_status(look_after_harden, NULL), 0);
 }
 
 static int
-look_at_standard_streams(void)
+look_at_standard_streams(void *arg)
 {
 	struct err err = {0};
 
+	(void)arg;
 	close(STDIN_FILENO);
 	close(STDERR_FILENO);
 	if (process_harden(&err) != 0)
@@ -99,14 +83,15 @@ static void
 test_harden_lets_nothing_take_the_place_of_standard_error(void **state)
 {
 	(void)state;
-	assert_int_equal(status_in_child(look_at_standard_streams), 0);
+	assert_int_equal(child_exit_status(look_at_standard_streams, NULL), 0);
 }
 
 static int
-try_as_root(void)
+try_as_root(void *arg)
 {
 	struct err err = {0};
 
+	(void)arg;
 	return process_harden(&err) == 0 ? 0 : 1;
 }
 
@@ -117,7 +102,7 @@ test_harden_refuses_root(void **state)
 
 	(void)state;
 	/* As another user it goes on: the refusal is root's alone. */
-	assert_int_equal(status_in_child(try_as_root), 0);
+	assert_int_equal(child_exit_status(try_as_root, NULL), 0);
 	if (geteuid() != 0)
 		return;
 	assert_int_equal(process_harden(&err), -1);
@@ -127,10 +112,8 @@ test_harden_refuses_root(void **state)
 	assert_int_equal(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0), 0);
 }
 
-static const char *child_folder;
-
 static int
-listen_when_hardened(void)
+listen_when_hardened(void *arg)
 {
 	struct err err = {0};
 	int listener = -1;
@@ -138,7 +121,7 @@ listen_when_hardened(void)
 	if (process_harden(&err) != 0)
 		return 1;
 	/* /proc/self/fd must still lead there when not dumpable. */
-	if (packet_listen(child_folder, "x.sock", 0600, &listener, &err) != 0)
+	if (packet_listen(arg, "x.sock", 0600, &listener, &err) != 0)
 		return 2;
 	return 0;
 }
@@ -146,10 +129,9 @@ listen_when_hardened(void)
 static void
 test_a_hardened_process_can_still_bind_by_relative_name(void **state)
 {
-	child_folder = *state;
 	if (geteuid() == 0)
-		assert_int_equal(chown(child_folder, NOBODY, NOBODY), 0);
-	assert_int_equal(status_in_child(listen_when_hardened), 0);
+		assert_int_equal(chown(*state, CHILD_ID, CHILD_ID), 0);
+	assert_int_equal(child_exit_status(listen_when_hardened, *state), 0);
 }
 
 static int
@@ -184,8 +166,9 @@ test_notify_reaches_a_path(void **state)
 	auto_fd int fd = bind_notify(path, strlen(path) + 1);
 
 	setenv("NOTIFY_SOCKET", path, 1);
-	process_notify("READY=1");
+	process_notify_open();
 	unsetenv("NOTIFY_SOCKET");
+	process_notify("READY=1");
 	expect_notification(fd, "READY=1");
 }
 
@@ -201,8 +184,9 @@ test_notify_reaches_an_abstract_name(void **state)
 	setenv("NOTIFY_SOCKET", name, 1);
 	name[0] = '\0';
 	fd = bind_notify(name, (size_t)n);
-	process_notify("STOPPING=1");
+	process_notify_open();
 	unsetenv("NOTIFY_SOCKET");
+	process_notify("STOPPING=1");
 	expect_notification(fd, "STOPPING=1");
 }
 
@@ -211,19 +195,23 @@ test_notify_without_anybody_does_nothing(void **state)
 {
 	static const char *const names[] = {
 	    "", "x", "relative", "/", "/nonexistent/notify", "@"};
-	size_t before = folder_count("/proc/self/fd");
 	char endless[300];
+	size_t before;
 
 	(void)state;
 	unsetenv("NOTIFY_SOCKET");
+	process_notify_open();
+	before = folder_count("/proc/self/fd");
 	process_notify("READY=1");
 	for (size_t i = 0; i < COUNT(names); i++) {
 		setenv("NOTIFY_SOCKET", names[i], 1);
+		process_notify_open();
 		process_notify("READY=1");
 	}
 	memset(endless, '/', sizeof(endless) - 1);
 	endless[sizeof(endless) - 1] = '\0';
 	setenv("NOTIFY_SOCKET", endless, 1);
+	process_notify_open();
 	process_notify("READY=1");
 	unsetenv("NOTIFY_SOCKET");
 	assert_int_equal(folder_count("/proc/self/fd"), before);
