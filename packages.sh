@@ -10,7 +10,8 @@ packages_build=(
 )
 # busybox-static is the demo's and the tests' image; curl speaks to engines.
 packages_run=(docker.io busybox-static curl ca-certificates)
-packages_test=(libcmocka-dev openssl python3)
+# systemd: systemd-analyze, which measures our units.
+packages_test=(libcmocka-dev openssl python3 systemd)
 
 # Installs those of the given packages that are missing.
 packages_install() { # PACKAGE...

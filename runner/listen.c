@@ -128,17 +128,22 @@ listen_on(struct runner *runner, const char *name, enum role role, mode_t mode,
 }
 
 /* The gateway's socket belongs to the group of the folder, which is the
- * gateway's: without it the gateway cannot connect. */
+ * gateway's: without it the gateway cannot connect. In a set-group-id folder
+ * it does from the beginning. */
 static int
 give_to_group(const char *folder, gid_t group, struct err *err)
 {
 	auto_free char *path = alloc_printf("%s/gateway.sock", folder);
+	struct stat st;
 
-	if (group == getegid())
+	if (lstat(path, &st) != 0)
+		return err_errno(err, "stat %s", path);
+	if (st.st_gid == group)
 		return 0;
 	if (lchown(path, (uid_t)-1, group) != 0)
 		return err_errno(err,
-		    "give %s to group %lu; the runner must be a member of it",
+		    "give %s to group %lu; the runner must be a member of it, "
+		    "or the folder set-group-id",
 		    path, (unsigned long)group);
 	return 0;
 }

@@ -103,6 +103,20 @@ class TestPrivileges(Case):
                 if stat.S_ISREG(mode):
                     self.assertEqual(stat.S_IMODE(mode) & 0o077, 0, path)
 
+    def test_in_a_set_group_id_folder_the_runner_needs_no_second_group(self):
+        site = self.site
+        site.stop()
+        groups = site.runner.groups
+        self.addCleanup(site.restart, site.runner, site.gateway)
+        self.addCleanup(setattr, site.runner, "groups", groups)
+        self.addCleanup(site.run.chmod, 0o750)
+        site.run.chmod(0o2750)
+        site.runner.groups = [site.engine.gid]
+        site.start()
+        found = (site.run / "gateway.sock").stat()
+        self.assertEqual((found.st_uid, found.st_gid),
+                         (site.runner_uid, site.gateway_uid))
+
     def test_keys_are_each_their_owners_alone(self):
         for name, owner in (
                 ("gateway/server.key", self.site.gateway_uid),
