@@ -25,6 +25,7 @@ struct raw {
 	int64_t runner_uid;
 	const char *log_format, *log_level;
 	int64_t connections_max, connections_per_address;
+	int64_t handshakes_max;
 	int64_t requests_per_principal;
 	int64_t failures_per_address, failures_per_principal;
 	int64_t head_timeout, body_timeout, idle_timeout, handshake_timeout;
@@ -53,6 +54,7 @@ static const struct json_field fields[] = {
     STRING(log_level, false),
     INTEGER(connections_max, false, 1, 1000000),
     INTEGER(connections_per_address, false, 1, 1000000),
+    INTEGER(handshakes_max, false, 1, 100000),
     INTEGER(requests_per_principal, false, 1, 1000000),
     INTEGER(failures_per_address, false, 1, 1000000),
     INTEGER(failures_per_principal, false, 1, 1000000),
@@ -69,6 +71,7 @@ static const struct raw defaults = {
     .log_level = "info",
     .connections_max = 10000,
     .connections_per_address = 256,
+    .handshakes_max = 512,
     .requests_per_principal = 100,
     .failures_per_address = 300,
     .failures_per_principal = 300,
@@ -129,6 +132,7 @@ read_numbers(const struct raw *raw, struct config *config)
 	config->runner_uid = raw->runner_uid;
 	config->connections_max = raw->connections_max;
 	config->connections_per_address = raw->connections_per_address;
+	config->handshakes_max = raw->handshakes_max;
 	config->requests_per_principal = raw->requests_per_principal;
 	config->failures_per_address = raw->failures_per_address;
 	config->failures_per_principal = raw->failures_per_principal;

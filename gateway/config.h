@@ -27,6 +27,7 @@ struct config {
 	enum log_format log_format;
 	enum log_level log_level;
 	int64_t connections_max, connections_per_address;
+	int64_t handshakes_max; /* under way */
 	int64_t requests_per_principal; /* a second */
 	int64_t failures_per_address, failures_per_principal; /* a minute */
 	int64_t head_timeout_s, body_timeout_s, idle_timeout_s;

@@ -40,6 +40,16 @@ free_handle(uv_handle_t *handle)
 }
 
 void
+conn_leave_handshakes(struct conn *conn)
+{
+	struct worker *worker = conn->worker;
+
+	handshakes_leave(worker->handshakes, &conn->handshake);
+	atomic_store_explicit(&worker->counters.handshakes_open,
+	    handshakes_count(worker->handshakes), memory_order_relaxed);
+}
+
+void
 conn_close_pair(struct conn *conn)
 {
 	if (conn->exchange != NULL) {
@@ -65,6 +75,7 @@ conn_abort(struct conn *conn)
 	if (conn->state == CONN_CLOSED)
 		return;
 	conn->state = CONN_CLOSED;
+	conn_leave_handshakes(conn);
 	conn_close_pair(conn);
 	uv_poll_stop(&conn->socket_poll);
 	uv_close((uv_handle_t *)&conn->socket_poll, handle_closed);
@@ -149,6 +160,36 @@ conn_report_handshake(struct conn *conn)
 	    clock_boot_ms());
 }
 
+/* Another came, and all places are taken. */
+static void
+put_off(struct conn *conn)
+{
+	struct worker *worker = conn->worker;
+
+	counter_add(&worker->counters.handshakes_dropped, 1);
+	refusals_report(&worker->refusals,
+	    &(struct refusal){.code = ERR_BUSY,
+		.address = conn->address_text,
+		.detail = "the address has too many handshakes under way"},
+	    clock_boot_ms());
+	conn_abort(conn);
+}
+
+static void
+enter_handshakes(struct conn *conn)
+{
+	struct worker *worker = conn->worker;
+	struct handshake *loser;
+
+	conn->handshake.conn = conn;
+	loser = handshakes_enter(
+	    worker->handshakes, &conn->handshake, &conn->address_key);
+	if (loser != NULL)
+		put_off(loser->conn);
+	atomic_store_explicit(&worker->counters.handshakes_open,
+	    handshakes_count(worker->handshakes), memory_order_relaxed);
+}
+
 void
 conn_completed(struct conn *conn)
 {
@@ -168,6 +209,20 @@ conn_drain(struct conn *conn)
 		conn_advance(conn);
 	if (conn->state == CONN_HANDSHAKE)
 		conn_abort(conn);
+}
+
+static void
+begin_handshake(struct conn *conn)
+{
+	/* A reload meanwhile must not take away whom it asks. */
+	conn->judging = snapshot_hold(conn->worker->snapshot);
+	conn->ssl = tls_open(conn->judging->tls, conn->fd, &conn->peer);
+	if (conn->ssl == NULL) {
+		conn_abort(conn);
+		return;
+	}
+	enter_handshakes(conn);
+	conn_watch(conn);
 }
 
 void
@@ -205,14 +260,8 @@ conn_accept_take(struct worker *worker, int fd, const struct address *address)
 	counter_add(&worker->counters.connections_accepted, 1);
 	counter_add(&worker->counters.connections_open, 1);
 	conn_set_deadline(conn, worker->config->handshake_timeout_s * 1000);
-	if (worker->listener == LISTENER_PUBLIC) {
-		/* A reload meanwhile must not take away whom it asks. */
-		conn->judging = snapshot_hold(worker->snapshot);
-		conn->ssl = tls_open(conn->judging->tls, fd, &conn->peer);
-		if (conn->ssl == NULL) {
-			conn_abort(conn);
-			return;
-		}
-	}
-	conn_advance(conn);
+	if (worker->listener == LISTENER_PUBLIC)
+		begin_handshake(conn);
+	else
+		conn_advance(conn);
 }

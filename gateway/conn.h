@@ -18,6 +18,7 @@
 
 #include "gateway/address.h"
 #include "gateway/guard.h"
+#include "gateway/handshakes.h"
 #include "gateway/limits.h"
 #include "gateway/tls.h"
 #include "lib/buffer.h"
@@ -49,6 +50,7 @@ struct conn {
 	enum conn_state state;
 	int fd;
 	int pair; /* our end; -1: none */
+	struct handshake handshake; /* its place while it is under way */
 	SSL *ssl;
 	struct tls_peer peer;
 	struct snapshot *judging; /* held until the handshake is over */
@@ -128,6 +130,10 @@ void conn_answer(struct conn *conn, const struct problem *problem);
 void
 conn_refuse_with(struct conn *conn, enum err_code code, const char *detail);
 void conn_report_handshake(struct conn *conn);
+/* Its place is somebody else's now. */
+void conn_leave_handshakes(struct conn *conn);
+/* Tells the loop what to wake it for. */
+void conn_watch(struct conn *conn);
 /* How much may be read while a request is under way: its body, and one byte
  * more, to notice that the client has gone or does not wait its turn. */
 size_t conn_busy_room(const struct conn *conn);

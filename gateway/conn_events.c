@@ -34,7 +34,10 @@ on_socket(uv_poll_t *poll, int status, int events)
 		conn->peer_gone = true;
 	if ((events & UV_READABLE) != 0)
 		conn->readable = true;
-	conn_advance(conn);
+	if (conn->handshake.group != NULL)
+		worker_make_due(conn->worker, conn);
+	else
+		conn_advance(conn);
 }
 
 /* Between requests MHD has nothing to say: it has closed. (Or the event is
@@ -172,8 +175,8 @@ wanted_of_pair(const struct conn *conn)
 	return events;
 }
 
-static void
-watch(struct conn *conn)
+void
+conn_watch(struct conn *conn)
 {
 	int events = wanted_of_socket(conn);
 
@@ -223,7 +226,7 @@ conn_advance(struct conn *conn)
 	if (conn->state == CONN_CLOSED)
 		return;
 	judge_time(conn, moved);
-	watch(conn);
+	conn_watch(conn);
 	if (again)
 		worker_make_ready(conn->worker, conn);
 }

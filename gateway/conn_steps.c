@@ -35,6 +35,7 @@ step_handshake(struct conn *conn)
 {
 	switch (conn->worker->transport->handshake(conn)) {
 	case IO_OK:
+		conn_leave_handshakes(conn);
 		if (conn->judging != NULL)
 			conn->judge = conn->judging->serial;
 		snapshot_release(take(conn->judging));
@@ -50,6 +51,7 @@ step_handshake(struct conn *conn)
 		return false;
 	default:
 		/* The alert is on its way; let it arrive. */
+		conn_leave_handshakes(conn);
 		conn_report_handshake(conn);
 		shutdown(conn->fd, SHUT_WR);
 		conn->state = CONN_LINGERING;

@@ -20,6 +20,8 @@ struct counters {
 	counter connections_open;
 	counter connections_refused; /* limits: by address, in all */
 	counter handshakes_failed;
+	counter handshakes_open; /* under way */
+	counter handshakes_dropped; /* for want of places */
 	counter answers[ROUTE_COUNT + 1][6]; /* by first digit; +1: no route */
 	counter refusals[ERR_COUNT_];
 	counter latency[METRICS_BOUNDS + 1];

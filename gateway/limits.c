@@ -88,8 +88,8 @@ hash_key(const struct limits *limits, const struct limits_key *key)
 	return (uint32_t)(v[0] ^ v[1] ^ v[2] ^ v[3]) & limits->mask;
 }
 
-static bool
-is_same_key(const struct limits_key *a, const struct limits_key *b)
+bool
+limits_key_is_same(const struct limits_key *a, const struct limits_key *b)
 {
 	return a->len == b->len && memcmp(a->bytes, b->bytes, a->len) == 0;
 }
@@ -128,7 +128,7 @@ find(const struct limits *limits, const struct limits_key *key, uint32_t chain)
 {
 	uint32_t at = limits->heads[chain];
 
-	while (at != NONE && !is_same_key(&limits->entries[at].key, key))
+	while (at != NONE && !limits_key_is_same(&limits->entries[at].key, key))
 		at = limits->entries[at].next;
 	return at;
 }

@@ -28,6 +28,7 @@ struct limits_key {
 struct limits_key limits_key_of_address(const struct sockaddr *address);
 /* A subject; of a longer text only the first LIMITS_KEY_MAX bytes count. */
 struct limits_key limits_key_of_subject(const char *subject);
+bool limits_key_is_same(const struct limits_key *a, const struct limits_key *b);
 
 struct limits_spec {
 	size_t entries; /* size of the table */

@@ -54,6 +54,12 @@ static const struct metrics_family open_now = {
 static const struct metrics_family handshakes = {
     "taskgate_gateway_handshakes_failed_total", METRICS_COUNTER,
     "TLS handshakes that failed"};
+static const struct metrics_family handshakes_open = {
+    "taskgate_gateway_handshakes_open", METRICS_GAUGE,
+    "TLS handshakes that are under way"};
+static const struct metrics_family handshakes_dropped = {
+    "taskgate_gateway_handshakes_dropped_total", METRICS_COUNTER,
+    "TLS handshakes that were ended for others to have their place"};
 static const struct metrics_family answers = {"taskgate_gateway_answers_total",
     METRICS_COUNTER, "Answers by route and class of status"};
 static const struct metrics_family refusals = {
@@ -95,6 +101,8 @@ write_connections(struct buffer *out, const struct gateway *gateway)
 	    {&refused, SUM(gateway, connections_refused)},
 	    {&open_now, SUM(gateway, connections_open)},
 	    {&handshakes, SUM(gateway, handshakes_failed)},
+	    {&handshakes_open, SUM(gateway, handshakes_open)},
+	    {&handshakes_dropped, SUM(gateway, handshakes_dropped)},
 	    {&linked, SUM(gateway, runner_connected)},
 	    {&workers, (int64_t)gateway->nworkers},
 	};

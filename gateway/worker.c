@@ -17,7 +17,10 @@
 #include "lib/log.h"
 
 #define BACKLOG 1024
-#define ACCEPTS_MAX 64 /* in one turn of the loop */
+/* In one turn of the loop: a step of a handshake takes half a millisecond, and
+ * open connections are served in between. */
+#define ACCEPTS_MAX 16
+#define HANDSHAKE_STEPS_MAX 4
 #define TABLE_ENTRIES 4096
 #define TOKENS_CACHED 1024
 
@@ -150,9 +153,8 @@ on_listen(uv_poll_t *poll, int status, int events)
 /* ---- what is to be moved on ---- */
 
 static void
-on_turn(uv_timer_t *timer)
+advance_ready(struct worker *worker)
 {
-	struct worker *worker = timer->data;
 	struct conn *conn = worker->ready;
 
 	worker->ready = NULL;
@@ -166,6 +168,32 @@ on_turn(uv_timer_t *timer)
 	}
 }
 
+static void
+advance_handshakes(struct worker *worker)
+{
+	struct handshake *next;
+
+	for (int i = 0; i < HANDSHAKE_STEPS_MAX; i++) {
+		next = handshakes_next(worker->handshakes);
+		if (next == NULL)
+			return;
+		conn_advance(next->conn);
+	}
+}
+
+/* Once in a turn of the loop, which does not wait while there is work; a timer
+ * of no time would run again before any socket is looked at. */
+static void
+on_turn(uv_idle_t *turn)
+{
+	struct worker *worker = turn->data;
+
+	advance_ready(worker);
+	advance_handshakes(worker);
+	if (worker->ready == NULL && handshakes_due(worker->handshakes) == 0)
+		uv_idle_stop(turn);
+}
+
 void
 worker_make_ready(struct worker *worker, struct conn *conn)
 {
@@ -174,7 +202,14 @@ worker_make_ready(struct worker *worker, struct conn *conn)
 	conn->is_ready = true;
 	conn->next_ready = worker->ready;
 	worker->ready = conn;
-	uv_timer_start(&worker->turn, on_turn, 0, 0);
+	uv_idle_start(&worker->turn, on_turn);
+}
+
+void
+worker_make_due(struct worker *worker, struct conn *conn)
+{
+	handshakes_want_turn(worker->handshakes, &conn->handshake);
+	uv_idle_start(&worker->turn, on_turn);
 }
 
 void
@@ -317,6 +352,8 @@ make_limits(struct worker *worker, const struct worker_spec *spec)
 
 	worker->conns_max = share(spec, config->connections_max);
 	entries += worker->conns_max;
+	worker->handshakes =
+	    handshakes_new(share(spec, config->handshakes_max));
 	worker->addresses = limits_new(&(struct limits_spec){.entries = entries,
 	    .active_max = share(spec, config->connections_per_address)});
 	/* An address's failures may all be one worker's: as many at once as
@@ -338,7 +375,7 @@ open_handles(struct worker *worker)
 		worker->loop, &worker->listen_poll, worker->listen_fd) != 0 ||
 	    uv_async_init(worker->loop, &worker->order, on_order) != 0 ||
 	    uv_timer_init(worker->loop, &worker->drain) != 0 ||
-	    uv_timer_init(worker->loop, &worker->turn) != 0)
+	    uv_idle_init(worker->loop, &worker->turn) != 0)
 		die("a worker's loop cannot be set up");
 	worker->listen_poll.data = worker;
 	worker->order.data = worker;
@@ -420,6 +457,7 @@ worker_free(struct worker *worker)
 {
 	snapshot_release(atomic_exchange(&worker->next, NULL));
 	snapshot_release(worker->snapshot);
+	handshakes_free(worker->handshakes);
 	limits_free(worker->addresses);
 	limits_free(worker->failures);
 	limits_free(worker->refused);

@@ -14,6 +14,7 @@
 #include "certs/principal.h"
 #include "gateway/config.h"
 #include "gateway/counters.h"
+#include "gateway/handshakes.h"
 #include "gateway/http.h"
 #include "gateway/limits.h"
 #include "gateway/link.h"
@@ -52,7 +53,8 @@ struct worker {
 
 	struct conn *conns; /* all of them */
 	struct conn *ready; /* to be moved on in this turn of the loop */
-	uv_timer_t turn; /* runs them */
+	struct handshakes *handshakes; /* under way */
+	uv_idle_t turn; /* moves both on */
 	size_t nconns, conns_max;
 	struct limits *addresses; /* open connections */
 	struct limits *failures; /* refused handshakes and tokens */
@@ -88,6 +90,8 @@ void worker_free(struct worker *worker);
 
 /* On the worker's own thread: moves the connection on, soon. */
 void worker_make_ready(struct worker *worker, struct conn *conn);
+/* The same for a handshake that can go on, when its turn comes. */
+void worker_make_due(struct worker *worker, struct conn *conn);
 void worker_forget_conn(struct worker *worker, struct conn *conn);
 
 /* A listening socket, shared with SO_REUSEPORT where `shared` says so. */

@@ -1,11 +1,15 @@
 """Whoever floods us is put off and summed up; others are served meanwhile."""
 
 import collections
+import contextlib
 import re
+import socket
+import ssl
 import time
 
 from harness import Case, main, many, wait_until
 from harness_flood import BAD, FLOOD, Load, make_mallory, make_stranger
+from harness_wire import tls_context
 from test_bad_input_gateway import FalseGateway
 
 SECONDS = many(60)
@@ -36,11 +40,14 @@ class Records:
                    if record["event"] == "request.refused")
 
 
-class TestFlood(Case):
+class FloodCase(Case):
     def metric(self, name):
         text = self.site.operations("/metrics").body.decode()
-        return int(re.search(rf"^{name} (\d+)$", text, re.M)[1])
+        return int(re.search(rf"^taskgate_gateway_{name} (\d+)$", text,
+                             re.M)[1])
 
+
+class TestFlood(FloodCase):
     def test_a_flood_is_summed_up_and_others_are_served(self):
         site = self.site
         stranger, mallory = make_stranger(site), make_mallory(site)
@@ -73,9 +80,66 @@ class TestFlood(Case):
         self.assertLess(most, descriptors + 100)
         self.assertLess(size_of(site.state) - disk, 2 ** 21)
         self.assertGreater(
-            self.metric("taskgate_gateway_connections_refused_total"), 0)
+            self.metric("connections_refused_total"), 0)
         self.assertGreater(
-            self.metric("taskgate_gateway_handshakes_failed_total"), 0)
+            self.metric("handshakes_failed_total"), 0)
+
+
+def client_hello(ca):
+    out = ssl.MemoryBIO()
+    with contextlib.suppress(ssl.SSLWantReadError):
+        tls_context(ca).wrap_bio(
+            ssl.MemoryBIO(), out, server_hostname="127.0.0.1").do_handshake()
+    return out.read()
+
+
+class TestHandshakes(FloodCase):
+    PLACES, BURST = 64, 320
+    gateway_settings = {"workers": 1, "handshakes_max": PLACES,
+                        "connections_per_address": 1000}
+
+    def burst(self, stack):
+        """From one address, all at once: three in four never finish."""
+        hello = client_hello(self.site.members["alice"].ca)
+        kinds = b"", hello[:100], hello, b"GET / HTTP/1.1\r\n\r\n"
+        for i in range(self.BURST):
+            wire = stack.enter_context(socket.create_connection(
+                ("127.0.0.1", self.site.port), 30, (BAD, 0)))
+            with contextlib.suppress(ConnectionError):
+                wire.sendall(kinds[i % len(kinds)])
+            yield wire
+
+    def whoami(self, wire):
+        wire.sendall(self.site.request_bytes("GET", "/v1/whoami"))
+        return wire.recv(65536).split(b"\r\n")[0]
+
+    def test_a_burst_takes_places_from_itself_alone(self):
+        with contextlib.ExitStack() as stack:
+            open_before = stack.enter_context(self.site.wire()).socket
+            # Its handshake is older than any of the burst.
+            begun = stack.enter_context(socket.create_connection(
+                ("127.0.0.1", self.site.port), 30))
+            for number, _ in enumerate(self.burst(stack), 1):
+                if number % 40 == 0:
+                    self.assertLessEqual(
+                        self.metric("handshakes_open"), self.PLACES)
+                    self.assertIn(b" 200 ", self.whoami(open_before))
+                    with self.site.wire() as fresh:
+                        self.assertIn(b" 200 ", self.whoami(fresh.socket))
+            # Each has failed by itself, made room, or is under way.
+            wait_until(lambda: self.metric("handshakes_open") - 1
+                       + self.metric("handshakes_failed_total")
+                       + self.metric("handshakes_dropped_total")
+                       == self.BURST, what="all of the burst to be heard")
+            self.assertGreater(self.metric("handshakes_failed_total"), 0)
+            self.assertGreater(self.metric("handshakes_dropped_total"),
+                               self.BURST // 2 - self.PLACES)
+            begun = stack.enter_context(
+                self.site.members["alice"].tls().wrap_socket(
+                    begun, server_hostname="127.0.0.1"))
+            self.assertIn(b" 200 ", self.whoami(begun))
+        wait_until(lambda: self.metric("handshakes_open") == 0,
+                   what="all places to be free")
 
 
 class TestMadGateway(Case):

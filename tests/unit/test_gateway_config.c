@@ -65,6 +65,7 @@ test_the_least_has_defaults(void **state)
 	assert_int_equal(config.expiry_margin_s, 86400);
 	assert_int_equal(config.connections_max, 10000);
 	assert_int_equal(config.connections_per_address, 256);
+	assert_int_equal(config.handshakes_max, 512);
 	assert_int_equal(config.requests_per_principal, 100);
 	assert_int_equal(config.failures_per_address, 300);
 	assert_int_equal(config.failures_per_principal, 300);
