@@ -204,6 +204,8 @@ conn_drain(struct conn *conn)
 {
 	conn->last = true;
 	/* What has arrived already is heard. */
+	if (conn->state == CONN_PAUSED)
+		conn_become_idle(conn);
 	conn->readable = true;
 	if (conn->state == CONN_HANDSHAKE || conn->state == CONN_IDLE)
 		conn_advance(conn);

@@ -5,6 +5,8 @@
  *	HANDSHAKE -> IDLE -> HEAD -> BUSY -> IDLE ...
  *	                 \->  ENDING -> LINGERING -> CLOSED
  *
+ * and BUSY -> PAUSED -> IDLE after a request too many.
+ *
  * What libmicrohttpd sees is one accepted head and exactly as many body bytes
  * as it announced, or the chunks that the guard has accepted; the next request
  * only when the answer to the one before has left.
@@ -35,6 +37,7 @@ enum conn_state {
 	CONN_IDLE, /* between requests */
 	CONN_HEAD, /* some of a head has come */
 	CONN_BUSY, /* a request is with MHD */
+	CONN_PAUSED, /* too many requests: nothing is read for a while */
 	CONN_ENDING, /* the last bytes are on their way */
 	CONN_LINGERING, /* until the client has closed too */
 	CONN_CLOSED,
@@ -87,6 +90,7 @@ struct conn {
 	bool pair_ended; /* MHD has closed */
 	bool surplus; /* bytes came that belong to no request yet */
 	bool last; /* no request after this one */
+	int64_t pause_ms; /* after this request; 0: none */
 	bool revoked; /* for that reason */
 };
 
@@ -108,6 +112,7 @@ void conn_abort(struct conn *conn);
 #define CONN_PAIR_IDLE_MS 2000
 #define CONN_BODY_WINDOW 16384
 #define CONN_LINGER_MS 2000
+#define CONN_PAUSE_MAX_MS 1000
 
 /* One for each state; each returns whether anything moved. */
 extern bool (*const conn_steps[CONN_STATES])(struct conn *conn);

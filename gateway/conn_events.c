@@ -7,6 +7,7 @@
 
 #include "gateway/conn.h"
 #include "gateway/exchange.h"
+#include "gateway/revocation.h"
 #include "gateway/worker.h"
 
 #define STEPS_MAX 64
@@ -131,6 +132,10 @@ on_deadline(uv_timer_t *timer)
 	case CONN_BUSY:
 		judge_busy(conn);
 		break;
+	case CONN_PAUSED:
+		conn_become_idle(conn);
+		revocation_greet(conn);
+		break;
 	case CONN_HANDSHAKE:
 		conn_report_handshake(conn);
 		conn_abort(conn);
@@ -154,7 +159,8 @@ wanted_of_socket(const struct conn *conn)
 		events |= UV_WRITABLE;
 	if (conn->state == CONN_ENDING)
 		return events;
-	if (!is_busy || (!conn->input_ended && conn_busy_room(conn) > 0))
+	if (conn->state != CONN_PAUSED &&
+	    (!is_busy || (!conn->input_ended && conn_busy_room(conn) > 0)))
 		events |= UV_READABLE;
 	if (conn->worker->listener == LISTENER_PUBLIC && !conn->peer_gone)
 		events |= UV_DISCONNECT;

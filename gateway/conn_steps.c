@@ -192,6 +192,9 @@ finish_request(struct conn *conn)
 	} else if (conn->last || conn->pair_ended || conn->forward > 0 ||
 	    conn->chunked || conn->input_ended || conn->worker->draining) {
 		conn_end(conn);
+	} else if (conn->pause_ms > 0) {
+		conn->state = CONN_PAUSED;
+		conn_set_deadline(conn, conn->pause_ms);
 	} else {
 		conn_become_idle(conn);
 	}
@@ -315,7 +318,7 @@ step_lingering(struct conn *conn)
 }
 
 static bool
-step_closed(struct conn *conn)
+step_nothing(struct conn *conn)
 {
 	(void)conn;
 	return false;
@@ -326,7 +329,8 @@ bool (*const conn_steps[CONN_STATES])(struct conn *conn) = {
     [CONN_IDLE] = step_idle,
     [CONN_HEAD] = step_head,
     [CONN_BUSY] = step_busy,
+    [CONN_PAUSED] = step_nothing,
     [CONN_ENDING] = step_ending,
     [CONN_LINGERING] = step_lingering,
-    [CONN_CLOSED] = step_closed,
+    [CONN_CLOSED] = step_nothing,
 };

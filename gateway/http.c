@@ -141,6 +141,16 @@ judge_again(struct exchange *x, struct err *err)
 	return 0;
 }
 
+/* Whoever goes on regardless: until there is a token again, and where many
+ * connections wait for the same one, each time twice as long. */
+static int64_t
+pause_after(int64_t last_ms, int64_t wait_ms)
+{
+	int64_t pause_ms = wait_ms > 2 * last_ms ? wait_ms : 2 * last_ms;
+
+	return pause_ms < CONN_PAUSE_MAX_MS ? pause_ms : CONN_PAUSE_MAX_MS;
+}
+
 /* Before the token is looked at: checking one costs far more than asking. */
 static int
 check_rates(const struct exchange *x, struct problem *ret_problem)
@@ -157,8 +167,12 @@ check_rates(const struct exchange *x, struct problem *ret_problem)
 		worker->failures, &conn->address_key, now_ms, &wait_ms) ||
 	    !limits_has(worker->refused, &subject, now_ms, &wait_ms))
 		conn->last = true;
-	else if (limits_take(worker->principals, &subject, now_ms, &wait_ms))
+	else if (!limits_take(worker->principals, &subject, now_ms, &wait_ms))
+		conn->pause_ms = pause_after(conn->pause_ms, wait_ms);
+	if (wait_ms == 0) {
+		conn->pause_ms = 0;
 		return 0;
+	}
 	ret_problem->retry_after_s = (wait_ms + 999) / 1000;
 	return err_set(&ret_problem->err, ERR_BUSY,
 	    "too many requests, or too many that were refused");

@@ -33,6 +33,24 @@ class TestPrincipal(Case):
                 return wire.answer().status == 200
             wait_until(passed, what="the bucket to fill")
 
+    def test_who_does_not_wait_is_not_read_for_a_while(self):
+        statuses = []
+        with self.site.wire() as wire:
+            while statuses.count(200) < 40:
+                wire.send(self.site.request_bytes("GET", "/v1/whoami"))
+                statuses.append(wire.answer().status)
+            # Without the pause, as fast as 429 can be said: hundreds.
+            self.assertGreater(statuses.count(429), 0)
+            self.assertLess(statuses.count(429), 40, statuses)
+            # Others do not wait with it, and an end does not wait for it.
+            while statuses[-1] != 429:
+                wire.send(self.site.request_bytes("GET", "/v1/whoami"))
+                statuses.append(wire.answer().status)
+            self.assertEqual(
+                self.site.call("GET", "/v1/whoami", who="bob").status, 200)
+            wire.send(self.site.request_bytes("GET", "/v1/whoami"))
+            self.assertIn(wire.answer().status, (200, 429))
+
     def test_what_is_not_there_is_no_way_around_the_rate(self):
         for method, path, refusal in (("GET", "/v1/nothing", 404),
                                       ("PUT", "/v1/tasks", 405)):
