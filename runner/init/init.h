@@ -10,6 +10,7 @@
 #include "runner/init/link.h"
 #include "runner/init/stream.h"
 #include "runner/init/task.h"
+#include "runner/init/usage.h"
 
 /* What this connection's runner has been told. */
 struct told {
@@ -35,6 +36,7 @@ struct init {
 	struct stream streams[CONTROL_STREAMS];
 	struct input input;
 	struct files files;
+	struct usage usage;
 	bool reported; /* `exit` holds what is said of the end */
 	struct control_exit exit;
 	uint8_t packet[CONTROL_PACKET_MAX];

@@ -192,6 +192,10 @@ open_signals(void)
 {
 	sigset_t set;
 
+	/* The engine may have left some ignored, which the task would inherit;
+	 * ours are blocked, and need no dispositions. */
+	for (int i = 1; i < NSIG; i++)
+		signal(i, SIG_DFL);
 	sigfillset(&set);
 	if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
 		init_end(INIT_NO_MEANS);
@@ -219,6 +223,7 @@ main(int argc, char **argv)
 	init.input.pipe = -1;
 	files_init(&init.files);
 	open_signals();
+	usage_open(&init.usage);
 	link_init(&init.link, boot_ms());
 	talk_prepare(&init, argc - 1, argv + 1);
 	for (;;)

@@ -234,7 +234,7 @@ say_exit(struct init *init)
 		init->exit.written[i] = init->streams[i].end;
 	}
 	if (!init->reported)
-		task_report(&init->task, &init->exit);
+		usage_report(&init->usage, init->task.status, &init->exit);
 	init->reported = true;
 	frame.exit = init->exit;
 	init->told.exit = link_send(&init->link, &frame, NULL, 0);

@@ -1,13 +1,14 @@
 /*
- * Starting, signalling, reaping. Between fork and execve the child has this
- * process's memory: it opens nothing for others to look into before it has
- * become the image's program.
+ * Starting, signalling, reaping. Until execve(2) the child runs in this
+ * process's memory, which waits for it: nothing of ours is copied, and nothing
+ * of it is opened for others to look into but while there are no others.
  */
 #include "runner/init/task.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,9 +24,15 @@
 /* A task that forks without end is not to keep us from everything else. */
 #define REAP_BATCH 256
 
-struct failure {
-	uint32_t stage;
-	int errnum;
+/* snprintf(3) and a path are all that the child needs room for. */
+#define CHILD_STACK (64 * 1024)
+
+struct start {
+	const struct control_order *order;
+	int streams[3];
+	/* Left by a child that could not become the task: */
+	enum control_stage stage;
+	int errnum; /* 0: it could */
 };
 
 static const char *
@@ -82,16 +89,18 @@ execute(const struct control_order *order)
 
 /* Our memory is small and the task's may be too: when the container's limit
  * is reached, the kernel should take the task, not the one that reports it.
- * /proc/self belongs to root while we are undumpable. */
+ * /proc/self belongs to root while we are undumpable; there is no other
+ * process yet that could look into us while we are not. The kernel lets a
+ * child of vfork(2) have a value of its own. */
 static void
 offer_to_oom_killer(void)
 {
-	int fd;
+	int fd = -1;
 
-	/* The first process of the task: there is nobody to look into it. */
-	if (prctl(PR_SET_DUMPABLE, 1) != 0)
-		return;
-	fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	if (prctl(PR_SET_DUMPABLE, 1) == 0)
+		fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	if (prctl(PR_SET_DUMPABLE, 0) != 0)
+		_exit(126);
 	if (fd < 0)
 		return;
 	if (write(fd, "500", 3) < 0)
@@ -99,50 +108,40 @@ offer_to_oom_killer(void)
 	close(fd);
 }
 
-static void
-reset_signals(void)
+static int
+fail_child(struct start *start, enum control_stage stage, int errnum)
 {
+	start->stage = stage;
+	start->errnum = errnum;
+	return 127;
+}
+
+static int
+become_task(void *arg)
+{
+	struct start *start = arg;
+	const struct control_order *order = start->order;
 	sigset_t none;
 
-	/* Only SIGPIPE was ever changed; SIG_DFL for all that can be. */
-	for (int i = 1; i < NSIG; i++)
-		signal(i, SIG_DFL);
-	sigemptyset(&none);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
-static _Noreturn void
-fail_child(int report, enum control_stage stage, int errnum)
-{
-	struct failure failure = {(uint32_t)stage, errnum};
-
-	if (write(report, &failure, sizeof(failure)) < 0)
-		_exit(126);
-	_exit(127);
-}
-
-static _Noreturn void
-become_task(const struct control_order *order, const int streams[3], int report)
-{
 	setsid();
 	offer_to_oom_killer();
 	for (int i = 0; i < 3; i++) {
-		if (dup2(streams[i], i) < 0)
-			fail_child(report, CONTROL_AT_FORK, errno);
+		if (dup2(start->streams[i], i) < 0)
+			return fail_child(start, CONTROL_AT_FORK, errno);
 	}
 	/* Everything of ours is close-on-exec from birth; this is for what
 	 * the engine may have left open. */
 	syscall(SYS_close_range, 3U, ~0U, 4U /* CLOSE_RANGE_CLOEXEC */);
-	reset_signals();
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
 	if (order->folder[0] != '\0' && chdir(order->folder) != 0)
-		fail_child(report, CONTROL_AT_FOLDER, errno);
-	fail_child(report, CONTROL_AT_EXEC, execute(order));
+		return fail_child(start, CONTROL_AT_FOLDER, errno);
+	return fail_child(start, CONTROL_AT_EXEC, execute(order));
 }
 
 struct plumbing {
 	int input[2]; /* the second is -1 where nothing is written */
 	int output[CONTROL_STREAMS][2];
-	int report[2];
 };
 
 static void
@@ -162,8 +161,6 @@ close_plumbing(struct plumbing *plumbing)
 		close_one(&plumbing->output[i][0]);
 		close_one(&plumbing->output[i][1]);
 	}
-	close_one(&plumbing->report[0]);
-	close_one(&plumbing->report[1]);
 }
 
 static int
@@ -190,47 +187,37 @@ make_plumbing(bool has_stdin, struct plumbing *ret)
 		if (fcntl(ret->output[i][0], F_SETFL, O_NONBLOCK) != 0)
 			return -1;
 	}
-	return pipe2(ret->report, O_CLOEXEC);
+	return 0;
 }
 
-/* The report pipe is closed by execve(2), or brings the failure. */
-static int
-await_execution(int report, enum control_stage *ret_stage)
+/* As vfork(2), with a stack of its own: a copy of our memory's tables would
+ * take as long as all the rest. Returns when the child has become the task or
+ * has ended. */
+static pid_t
+spawn(struct start *start)
 {
-	struct failure failure;
-	ssize_t n;
+	static _Alignas(16) uint8_t stack[CHILD_STACK];
 
-	do
-		n = read(report, &failure, sizeof(failure));
-	while (n < 0 && errno == EINTR);
-	if (n == 0)
-		return 0;
-	if (n != (ssize_t)sizeof(failure)) {
-		*ret_stage = CONTROL_AT_FORK;
-		return EIO;
-	}
-	*ret_stage = (enum control_stage)failure.stage;
-	return failure.errnum;
+	return clone(become_task, stack + sizeof(stack),
+	    CLONE_VM | CLONE_VFORK | SIGCHLD, start);
 }
 
 static int
-fork_task(struct task *task, const struct control_order *order,
+start_child(struct task *task, const struct control_order *order,
     struct plumbing *plumbing, enum control_stage *ret_stage)
 {
-	int streams[3] = {
-	    plumbing->input[0], plumbing->output[0][1], plumbing->output[1][1]};
-	pid_t pid = fork();
-	int errnum;
+	struct start start = {
+	    .order = order,
+	    .streams = {plumbing->input[0], plumbing->output[0][1],
+		plumbing->output[1][1]},
+	};
+	pid_t pid = spawn(&start);
 
-	*ret_stage = CONTROL_AT_FORK;
+	*ret_stage = pid < 0 ? CONTROL_AT_FORK : start.stage;
 	if (pid < 0)
 		return errno;
-	if (pid == 0)
-		become_task(order, streams, plumbing->report[1]);
-	close_one(&plumbing->report[1]);
-	errnum = await_execution(plumbing->report[0], ret_stage);
-	if (errnum != 0)
-		return errnum;
+	if (start.errnum != 0)
+		return start.errnum;
 	task->pid = pid;
 	task->input = plumbing->input[1];
 	plumbing->input[1] = -1;
@@ -245,13 +232,13 @@ int
 task_start(struct task *task, const struct control_order *order,
     enum control_stage *ret_stage)
 {
-	struct plumbing plumbing = {{-1, -1}, {{-1, -1}, {-1, -1}}, {-1, -1}};
+	struct plumbing plumbing = {{-1, -1}, {{-1, -1}, {-1, -1}}};
 	int errnum;
 
 	*ret_stage = CONTROL_AT_FORK;
 	errnum = make_plumbing(order->has_stdin, &plumbing) != 0
 	    ? errno
-	    : fork_task(task, order, &plumbing, ret_stage);
+	    : start_child(task, order, &plumbing, ret_stage);
 	close_plumbing(&plumbing);
 	return errnum;
 }

@@ -4,7 +4,6 @@
 #ifndef RUNNER_INIT_TASK_H
 #define RUNNER_INIT_TASK_H
 
-#include <sys/resource.h>
 #include <sys/types.h>
 
 #include "runner/control.h"
@@ -30,8 +29,5 @@ bool task_reap(struct task *task);
  * there are more to reap at once. */
 bool task_clear(struct task *task);
 void task_signal(const struct task *task, enum control_scope scope, int signal);
-
-/* CPU times, memory and kills by the kernel, and how the main one ended. */
-void task_report(const struct task *task, struct control_exit *ret);
 
 #endif

@@ -1,13 +1,15 @@
 /*
  * What the task used: the kernel's own figures for the container, which the
- * task cannot change (its cgroup is mounted read-only).
+ * task cannot change (its cgroup is mounted read-only). They are opened while
+ * nothing waits for them.
  */
 #include <fcntl.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "runner/init/task.h"
+#include "runner/init/usage.h"
 
 static const char *const PEAK_FILES[] = {
     "/sys/fs/cgroup/memory.peak",
@@ -19,16 +21,29 @@ static const char *const OOM_FILES[] = {
     "/sys/fs/cgroup/memory/memory.oom_control",
 };
 
-static bool
-read_file(const char *path, char *ret, size_t size)
+/* The first of them that there is; -1: none. */
+static int
+open_one(const char *const paths[2])
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	ssize_t n;
+	int fd = -1;
 
-	if (fd < 0)
-		return false;
-	n = read(fd, ret, size - 1);
-	close(fd);
+	for (size_t i = 0; i < 2 && fd < 0; i++)
+		fd = open(paths[i], O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	return fd;
+}
+
+void
+usage_open(struct usage *usage)
+{
+	usage->peak = open_one(PEAK_FILES);
+	usage->oom = open_one(OOM_FILES);
+}
+
+static bool
+read_file(int fd, char *ret, size_t size)
+{
+	ssize_t n = fd < 0 ? -1 : pread(fd, ret, size - 1, 0);
+
 	if (n <= 0)
 		return false;
 	ret[n] = '\0';
@@ -49,31 +64,24 @@ parse_number(const char *text)
 }
 
 static uint64_t
-read_peak(const struct rusage *usage)
+read_peak(const struct usage *usage, const struct rusage *children)
 {
 	char text[512];
 
-	for (size_t i = 0; i < 2; i++) {
-		if (read_file(PEAK_FILES[i], text, sizeof(text)))
-			return parse_number(text);
-	}
-	return (uint64_t)usage->ru_maxrss * 1024;
+	if (read_file(usage->peak, text, sizeof(text)))
+		return parse_number(text);
+	return (uint64_t)children->ru_maxrss * 1024;
 }
 
 static uint64_t
-read_oom_kills(void)
+read_oom_kills(const struct usage *usage)
 {
 	char text[512];
+	const char *line = NULL;
 
-	for (size_t i = 0; i < 2; i++) {
-		const char *line;
-
-		if (!read_file(OOM_FILES[i], text, sizeof(text)))
-			continue;
+	if (read_file(usage->oom, text, sizeof(text)))
 		line = strstr(text, "oom_kill ");
-		return line != NULL ? parse_number(line + 9) : 0;
-	}
-	return 0;
+	return line != NULL ? parse_number(line + 9) : 0;
 }
 
 static uint64_t
@@ -83,17 +91,17 @@ microseconds(const struct timeval *time)
 }
 
 void
-task_report(const struct task *task, struct control_exit *ret)
+usage_report(const struct usage *usage, int status, struct control_exit *ret)
 {
-	struct rusage usage;
+	struct rusage children;
 
-	memset(&usage, 0, sizeof(usage));
-	getrusage(RUSAGE_CHILDREN, &usage);
-	ret->killed = WIFSIGNALED(task->status);
-	ret->status = (uint32_t)(ret->killed ? WTERMSIG(task->status)
-					     : WEXITSTATUS(task->status));
-	ret->user_us = microseconds(&usage.ru_utime);
-	ret->system_us = microseconds(&usage.ru_stime);
-	ret->memory_peak = read_peak(&usage);
-	ret->oom_kills = read_oom_kills();
+	memset(&children, 0, sizeof(children));
+	getrusage(RUSAGE_CHILDREN, &children);
+	ret->killed = WIFSIGNALED(status);
+	ret->status =
+	    (uint32_t)(ret->killed ? WTERMSIG(status) : WEXITSTATUS(status));
+	ret->user_us = microseconds(&children.ru_utime);
+	ret->system_us = microseconds(&children.ru_stime);
+	ret->memory_peak = read_peak(usage, &children);
+	ret->oom_kills = read_oom_kills(usage);
 }

@@ -71,6 +71,24 @@ test_a_task_runs_and_its_end_is_reported(void **state)
 	assert_int_equal(init_site_wait(&site), 0);
 }
 
+/* It starts out in task-init's memory, where both would be shared. */
+static void
+test_the_task_alone_is_offered_to_the_oom_killer_and_open_to_others(
+    void **state)
+{
+	INIT_SITE site = {0};
+
+	(void)state;
+	init_site_start(&site);
+	init_site_shell(&site,
+	    "cat /proc/self/oom_score_adj /proc/1/oom_score_adj\n"
+	    "stat -c %u /proc/self/fd /proc/1/fd; ls /proc/1/fd");
+	init_site_until(&site, CONTROL_EXIT);
+	assert_output(&site, 0, "500\n0\n64321\n0\n");
+	assert_non_null(
+	    strstr(site.output[1].data, "/proc/1/fd': Permission denied"));
+}
+
 static void
 test_a_task_that_a_signal_ends_is_reported_with_it(void **state)
 {
@@ -346,6 +364,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_a_task_runs_and_its_end_is_reported),
+	    cmocka_unit_test(
+		test_the_task_alone_is_offered_to_the_oom_killer_and_open_to_others),
 	    cmocka_unit_test(
 		test_a_task_that_a_signal_ends_is_reported_with_it),
 	    cmocka_unit_test(test_bytes_of_any_value_come_as_they_were_written),
