@@ -1,26 +1,17 @@
 """A disk that is full: no record, no task; and all is well again by itself
 when there is room."""
 
+import hashlib
 import os
-import pathlib
 
-from harness import IMAGE, Case, main, wait_until
+from harness import IMAGE, Case, main, rule, wait_until
+from harness_body import post_blob, store_blob
+from harness_disk import full
 
 
 class TestDiskFull(Case):
+    policy = {"version": 1, "rules": [rule("test", ["alice"], inputs=1)]}
     state_size = "48m"  # the store's reserve beside output is 8 MiB
-
-    def fill(self):
-        """Leaves not one block free."""
-        path = pathlib.Path(self.site.state, "ballast")
-        with open(path, "wb", buffering=0) as ballast:
-            for size in (1 << 20, 4096, 1):
-                try:
-                    while True:
-                        ballast.write(b"\0" * size)
-                except OSError:
-                    continue
-        return path
 
     def engine_runs(self, task):
         return [container for container in self.site.engine.containers(task)
@@ -33,8 +24,7 @@ class TestDiskFull(Case):
     def test_no_room_means_no_task_and_room_again_means_work_again(self):
         self.assertEqual(self.submit().status, 201)
         before = len(self.site.audit())
-        ballast = self.fill()
-        try:
+        with full(self.site.state):
             def refused():
                 answer = self.submit()
                 self.assertIn(answer.status, (201, 503), answer.body)
@@ -44,8 +34,6 @@ class TestDiskFull(Case):
             self.assertEqual(answer.problem, "unavailable")
             self.assertIsNotNone(answer.headers["Retry-After"])
             self.site.wait_unready("audit")
-        finally:
-            os.unlink(ballast)
         self.site.wait_ready(60)
         answer = self.submit()
         self.assertEqual(answer.status, 201, answer.body)
@@ -73,18 +61,43 @@ class TestDiskFull(Case):
                                 "done")["id"]
         wait_until(lambda: self.site.output(task) == b"ready\n",
                    what="the task's first line")
-        ballast = self.fill()
-        try:
+        with full(self.site.state):
             wait_until(lambda: self.submit().status == 503, 60, "a refusal")
             # What only stops is done at once, record or not.
             self.site.call("DELETE", f"/v1/tasks/{task}?grace=0")
             wait_until(lambda: not self.engine_runs(task),
                        what="the end of the task's container")
             self.assertNotEqual(self.site.task(task)["state"], "finished")
-        finally:
-            os.unlink(ballast)
         self.assertEqual(self.site.finish(task)["outcome"], "cancelled")
         self.site.wait_ready(60)
+        self.site.wait_tidy()
+
+    def uploads(self):
+        """What there is of any, whole or not."""
+        return [path for path in (self.site.state / "blobs").rglob("*")
+                if path.is_file()]
+
+    def test_an_upload_that_finds_no_room_leaves_nothing(self):
+        data = os.urandom(4 << 20)
+        half = len(data) // 2
+        for length in (len(data), None):
+            with self.subTest(length=length), \
+                    post_blob(self.site, data, length) as body:
+                body.send(data[:half])
+                wait_until(lambda: self.uploads() and self.uploads()[0]
+                           .stat().st_size > half // 2, what="half of it")
+                with full(self.site.state):
+                    answer = body.finish(data[half:])
+                    self.assertEqual((answer.status, answer.problem),
+                                     (503, "unavailable"), answer.body)
+                    wait_until(lambda: not self.uploads(),
+                               what="nothing left of it")
+        self.site.wait_ready(60)
+        blob = store_blob(self.site, data)
+        task = self.site.submit("sha256sum", "/tmp/in", wait=30,
+                                inputs={"in": blob["sha256"]})
+        self.assertEqual(task["stdout"].split()[0],
+                         hashlib.sha256(data).hexdigest(), task)
         self.site.wait_tidy()
 
 

@@ -88,6 +88,37 @@ class TestBlobs(FilesCase):
                                  (400, "malformed"), answer.body)
 
 
+class TestQuota(FilesCase):
+    runner_settings = {"blob_max": "2MiB", "blobs_per_subject": "3MiB"}
+
+    def post(self, data, length, who):
+        with post_blob(self.site, data, length, who=who) as body:
+            return body.finish(data)
+
+    def kept(self):
+        return sorted(path.name for path in (
+            self.site.state / "blobs").rglob("*") if path.is_file())
+
+    def test_a_subject_has_so_much_and_no_more(self):
+        first, second = os.urandom(2 * MIB), os.urandom(2 * MIB)
+        store_blob(self.site, first)
+        before = self.kept()
+        for again in (False, True):
+            for length in (len(second), None):
+                with self.subTest(length=length, again=again):
+                    self.refused(self.post(second, length, "alice"),
+                                 429, "busy")
+                    self.assertEqual(self.kept(), before)
+            # What somebody has does not depend on who remembers it.
+            self.site.runner.kill()
+            self.site.runner.start()
+            self.site.wait_ready()
+        # It is this subject's alone, and what fits is taken.
+        store_blob(self.site, second, who="bob")
+        store_blob(self.site, second[:MIB])
+        self.refused(self.post(b"x", 1, "alice"), 429, "busy")
+
+
 class TestBrokenBlobs(FilesCase):
     def test_one_that_breaks_off_leaves_nothing(self):
         data = os.urandom(MIB)

@@ -12,6 +12,7 @@ import time
 
 from harness import (ALL_SCOPES, IMAGE, Case, main, rule,
                      wait_until)
+from harness_disk import full
 
 EVERYBODY = {"version": 1, "rules": [rule("test", ["**"])]}
 SLEEP = ("sleep", "600")
@@ -437,17 +438,6 @@ class TestGatewayWithoutAList(RevocationCase):
 class TestDiskFull(RevocationCase):
     state_size = "48m"
 
-    def fill(self):
-        path = pathlib.Path(self.site.state, "ballast")
-        with open(path, "wb", buffering=0) as ballast:
-            for size in (1 << 20, 4096, 1):
-                try:
-                    while True:
-                        ballast.write(b"\0" * size)
-                except OSError:
-                    continue
-        return path
-
     def use_up(self):
         """The store may have a page of room left: not for long."""
         wait_until(lambda: self.site.call("POST", "/v1/tasks", {
@@ -457,8 +447,7 @@ class TestDiskFull(RevocationCase):
         self.site.enroll("carol")
         self.auditor()
         task = self.run_until_it_runs("carol")
-        ballast = self.fill()
-        try:
+        with full(self.site.state):
             self.use_up()
             report = self.revoke("subject", "carol", code=1)
             self.assertEqual((report["running"], report["recorded"]),
@@ -466,8 +455,6 @@ class TestDiskFull(RevocationCase):
             self.assert_revoked(self.whoami("carol"))
             self.assertFalse(self.runs(task))
             self.assertFalse(self.command("revoke", "list")[0]["recorded"])
-        finally:
-            os.unlink(ballast)
         self.site.wait_ready(60)
         wait_until(lambda: self.command("revoke", "list")[0]["recorded"],
                    what="the record")
