@@ -65,7 +65,8 @@ class TestFlood(FloodCase):
         seen = bad.finish(flood)
         good.finish(alice)
         tried = seen["handshakes"] + seen["tokens"]
-        self.assertGreater(tried, sum(FLOOD) * SECONDS / 60 / 2)
+        # A flood at all, also where sanitizers slow both sides down.
+        self.assertGreater(tried, sum(FLOOD) * SECONDS / 60 / 8)
         # It was heard at first, and put off then.
         for what in ("unauthenticated", "busy", "refused"):
             self.assertGreater(seen[what], 0, seen)

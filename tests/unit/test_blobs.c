@@ -773,6 +773,7 @@ test_many_go_in_portions(void **state)
 {
 	struct fixture fixture;
 	struct upload upload;
+	int64_t left;
 
 	open_fixture(&fixture, *state);
 	for (int i = 0; i < 100; i++) {
@@ -786,7 +787,10 @@ test_many_go_in_portions(void **state)
 	}
 	query(&fixture, "UPDATE blob SET used_ms = 0 RETURNING 1");
 	sweep(&fixture);
-	assert_int_equal(query(&fixture, "SELECT count(*) FROM blob"), 68);
+	/* More than one where the machine is slow, but not all at once. */
+	left = query(&fixture, "SELECT count(*) FROM blob");
+	assert_true(left > 0 && left < 100);
+	assert_int_equal((100 - left) % 32, 0);
 	/* The rest by itself. */
 	while (blobs_bytes(fixture.blobs) > 0)
 		uv_run(&fixture.loop, UV_RUN_ONCE);
