@@ -45,10 +45,13 @@ revocation_check(
 	    serves_someone(exchange))
 		return err_set(err, ERR_UNAVAILABLE,
 		    "it is not known at the moment who was revoked");
-	if (check(exchange->conn, token_id, err) == 0)
-		return 0;
-	mark(exchange->conn);
-	return -1;
+	if (check(exchange->conn, token_id, err) != 0) {
+		mark(exchange->conn);
+		return -1;
+	}
+	/* What was given back meanwhile can be revoked once more. */
+	exchange->conn->revoked = false;
+	return 0;
 }
 
 void

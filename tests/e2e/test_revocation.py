@@ -309,6 +309,25 @@ class TestCredentials(RevocationCase):
         self.assert_revoked(self.whoami("dave", token=new), "token")
         self.assertEqual(self.outcome(kept), "revoked")
 
+    def test_what_was_given_back_on_an_open_connection_can_go_again(self):
+        self.site.enroll("frank", scopes=("tasks:read", "tasks:read:all"))
+        task = self.run_until_it_runs("alice")
+        with self.site.wire("frank") as wire:
+            wire.send(self.site.request_bytes("GET", "/v1/whoami",
+                                              who="frank"))
+            self.assertEqual(wire.answer().status, 200)
+            self.revoke("subject", "frank")
+            self.command("revoke", "remove", "subject", "frank")
+            wire.send(self.site.request_bytes(
+                "GET", f"/v1/tasks/{task}/output?stream=stdout&follow=1",
+                who="frank"))
+            following = wire.response()
+            self.assertEqual(following.status, 200)
+            self.assertEqual(
+                self.revoke("subject", "frank")["connections"], 1)
+            with self.assertRaises((http.client.IncompleteRead, OSError)):
+                following.read()
+
     def test_an_upload_is_cut_off(self):
         self.site.enroll("erin")
         task = self.site.submit("cat", who="erin", stdin={"stream": True})["id"]
