@@ -13,6 +13,7 @@
 #include "certs/principal.h"
 #include "gateway/address.h"
 #include "lib/err.h"
+#include "policy/policy.h"
 
 struct link;
 
@@ -28,7 +29,6 @@ struct refusal {
 
 #define REFUSALS_MAX 256
 #define REFUSALS_PATH_MAX 256
-#define REFUSALS_RULE_MAX 64
 
 struct refusals_entry {
 	int64_t count; /* not told yet; 0 and no window: free */
@@ -38,7 +38,7 @@ struct refusals_entry {
 	char subject[SUBJECT_MAX + 1];
 	char thumbprint[SHA256_BASE64URL];
 	char token_id[TOKEN_ID_MAX + 1];
-	char rule[REFUSALS_RULE_MAX + 1];
+	char rule[RULE_ID_MAX + 1];
 	char method[16];
 	char path[REFUSALS_PATH_MAX + 1];
 	char detail[ERR_DETAIL_MAX];

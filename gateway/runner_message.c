@@ -9,11 +9,14 @@
 #include "lib/cleanup.h"
 #include "lib/json.h"
 #include "lib/packet.h"
+#include "policy/policy.h"
 
 /* A page of tasks whose arguments had to be escaped byte by byte. */
 #define REPLY_BODY_MAX (64 * 1024 * 1024)
 #define RETRY_AFTER_MAX_S 86400
 #define REASONS_MAX 64
+/* The path of a member of a request, such as a variable with its name. */
+#define CONDITION_MAX 128
 
 #define FIELD(type, member, kind, required, min, max)                        \
 	JSON_FIELD(struct type, member, #member, JSON_KIND_##kind, required, \
@@ -278,8 +281,8 @@ runner_read_failure(
 	    FIELD(runner_failure, request, INTEGER, true, 1, INT64_MAX),
 	    FIELD(runner_failure, error, STRING, true, 1, 64),
 	    FIELD(runner_failure, detail, STRING, true, 0, 0),
-	    FIELD(runner_failure, rule, STRING, false, 0, 0),
-	    FIELD(runner_failure, condition, STRING, false, 0, 0),
+	    FIELD(runner_failure, rule, STRING, false, 0, RULE_ID_MAX),
+	    FIELD(runner_failure, condition, STRING, false, 0, CONDITION_MAX),
 	    JSON_FIELD(struct runner_failure, retry_after_s, "retry_after",
 		JSON_KIND_INTEGER, false, 0, RETRY_AFTER_MAX_S),
 	    FIELD(runner_failure, received, INTEGER, false, 0, INT64_MAX),

@@ -11,6 +11,7 @@
 #include "policy/request.h"
 
 #define POLICY_FILE_MAX (64 * 1024 * 1024)
+#define RULE_ID_MAX 64 /* bytes, [a-z0-9][a-z0-9._-]* */
 
 struct policy;
 

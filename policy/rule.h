@@ -11,7 +11,6 @@
 #include "policy/policy.h"
 #include "policy/template.h"
 
-#define RULE_ID_MAX 64 /* bytes, [a-z0-9][a-z0-9._-]* */
 #define RULE_SUBJECTS_MAX 1024
 #define RULE_UID_MAX INT32_MAX /* as container runtimes take it */
 

@@ -13,6 +13,7 @@
 #include "gateway/problem.h"
 #include "lib/cleanup.h"
 #include "lib/json.h"
+#include "policy/policy.h"
 
 #define REQUEST_ID "01932f0e-6f0a-7c3e-8a55-3f1f0c1b2a11"
 
@@ -188,6 +189,28 @@ test_a_response_of_the_connection_is_whole(void **state)
 	}
 }
 
+/* Whatever the runner may say of a failure. */
+static void
+test_the_largest_response_of_the_connection_is_whole(void **state)
+{
+	char detail[ERR_DETAIL_MAX], rule[RULE_ID_MAX + 1], condition[129];
+
+	(void)state;
+	memset(detail, '"', sizeof(detail));
+	memset(rule, 1, sizeof(rule));
+	memset(condition, 1, sizeof(condition));
+	detail[sizeof(detail) - 1] = '\0';
+	rule[sizeof(rule) - 1] = '\0';
+	condition[sizeof(condition) - 1] = '\0';
+	struct problem problem = make(ERR_DENIED, detail);
+
+	problem.rule = rule;
+	problem.condition = condition;
+	auto_free char *response = problem_response(&problem, REQUEST_ID);
+
+	assert_string_equal(response + strlen(response) - 1, "}");
+}
+
 int
 main(void)
 {
@@ -199,6 +222,8 @@ main(void)
 	    cmocka_unit_test(test_fields_that_belong_to_an_error),
 	    cmocka_unit_test(test_other_errors_have_no_fields_of_their_own),
 	    cmocka_unit_test(test_a_response_of_the_connection_is_whole),
+	    cmocka_unit_test(
+		test_the_largest_response_of_the_connection_is_whole),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
