@@ -172,8 +172,11 @@ take_result(struct connection *connection, int result, int errnum)
 static bool
 shake_hands(struct connection *connection)
 {
-	int result = SSL_do_handshake(connection->ssl);
+	int result;
 
+	errno = 0;
+	ERR_clear_error();
+	result = SSL_do_handshake(connection->ssl);
 	if (result != 1) {
 		take_result(connection, result, errno);
 		return false;
