@@ -242,7 +242,8 @@ sandbox_removals_hurry(struct sandbox_removals *removals)
 {
 	for (struct removal *r = removals->first; r != NULL; r = r->next) {
 		r->wait_ms = WAIT_LEAST_MS;
-		if (r->call == NULL)
+		/* One that is due has its turn by itself, and only one. */
+		if (r->call == NULL && !r->due)
 			uv_timer_start(&r->timer, try_removal, 0, 0);
 	}
 }

@@ -7,8 +7,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/alloc.h"
+#include "runner/sandbox_factory.h"
+#include "runner/sandbox_removal.h"
 #include "tests/e2e/fault_proxy.h"
 #include "tests/e2e/sandbox_site.h"
 
@@ -408,6 +411,51 @@ test_a_container_of_another_runner_is_left_alone(void **state)
 	assert_int_equal(r.end.exit_code, 8);
 }
 
+struct removing {
+	struct sandbox_removals *removals;
+	unsigned tries;
+};
+
+/* The engine is back, in the same turn of the loop as an answer of it. */
+static void
+on_tried(void *arg)
+{
+	struct removing *removing = arg;
+
+	if (removing->tries++ == 0)
+		sandbox_removals_hurry(removing->removals);
+}
+
+static void
+test_a_removal_that_waits_for_its_turn_is_asked_for_once(void **state)
+{
+	enum { REMOVALS = 8 };
+	struct removing removing = {0};
+
+	(void)state;
+	removing.removals = sandbox_removals_new(
+	    &site.loop, site.factory->engine, site.factory->directory);
+	sandbox_removals_watch(removing.removals, on_tried, &removing);
+	for (int k = 0; k < REMOVALS; k++) {
+		auto_free char *nowhere =
+		    alloc_printf("taskgate-nowhere-%d", k);
+		char id[UUID_TEXT];
+
+		uuid_make(clock_wall_ms(), id);
+		sandbox_removals_add(
+		    removing.removals, id, nowhere, SANDBOX_REMOVAL_NOW);
+	}
+	/* Both answers that are waited for come in one turn. */
+	uv_timer_start(&site.alarm, site_alarm, DEADLINE_MS, 0);
+	while (sandbox_removals_count(removing.removals) > 0) {
+		usleep(20000);
+		uv_run(&site.loop, UV_RUN_NOWAIT);
+	}
+	uv_timer_stop(&site.alarm);
+	assert_int_equal(removing.tries, REMOVALS);
+	sandbox_removals_free(removing.removals);
+}
+
 int
 main(void)
 {
@@ -437,6 +485,8 @@ main(void)
 	    cmocka_unit_test(
 		test_what_a_runner_before_us_left_is_removed_before_ready),
 	    cmocka_unit_test(test_a_container_of_another_runner_is_left_alone),
+	    cmocka_unit_test(
+		test_a_removal_that_waits_for_its_turn_is_asked_for_once),
 	};
 
 	return cmocka_run_group_tests(tests, site_set_up, site_tear_down);
