@@ -140,20 +140,28 @@ fail(struct feed *feed, const struct http_reply *reply, struct failure *failure)
 }
 
 /* Later, and then at the byte where the server stands by then. */
-static int
-try_again(struct feed *feed, const struct http_reply *reply,
-    enum retry_cause cause, struct failure *failure)
+static bool
+put_off(struct feed *feed, enum retry_cause cause, int retry_after_s)
 {
 	uint32_t random;
 	int64_t delay_ms;
 
 	random_bytes(&random, sizeof(random));
-	if (!retry_decide(&retry_stream, &feed->retry, cause,
-		reply->retry_after_s, clock_boot_ms(), random, &delay_ms))
-		return fail(feed, reply, failure);
+	if (!retry_decide(&retry_stream, &feed->retry, cause, retry_after_s,
+		clock_boot_ms(), random, &delay_ms))
+		return false;
 	feed->due_ms = clock_boot_ms() + delay_ms;
 	feed->state = FEED_ASKING;
-	return 0;
+	return true;
+}
+
+static int
+try_again(struct feed *feed, const struct http_reply *reply,
+    enum retry_cause cause, struct failure *failure)
+{
+	return put_off(feed, cause, reply->retry_after_s)
+	    ? 0
+	    : fail(feed, reply, failure);
 }
 
 static int
@@ -236,6 +244,7 @@ take_answer(
 {
 	auto_json *document = parse(reply);
 	const json_t *input = json_object_get(document, "stdin");
+	int64_t received;
 	struct task task;
 	struct err err;
 
@@ -246,7 +255,13 @@ take_answer(
 		feed->state = FEED_OVER;
 		return 0;
 	}
-	return go_on(feed, read_integer(input, "received"), failure);
+	received = read_integer(input, "received");
+	/* docs/api.md: less than it said before, until a runner that has come
+	 * back has taken the task up. */
+	if (received >= 0 && (uint64_t)received < feed->window.base &&
+	    put_off(feed, RETRY_PUT_OFF, -1))
+		return 0;
+	return go_on(feed, received, failure);
 }
 
 static int
