@@ -66,6 +66,10 @@ on_started(void *arg, int64_t wall_ms)
 
 	assert_true(!record->started && wall_ms > 0);
 	record->started = true;
+	/* What comes is behind this. */
+	for (int i = 0; i < STREAM_COUNT; i++)
+		record->before[i] =
+		    sandbox_output_received(record->sandbox, (enum stream)i);
 	record->input_at = sandbox_input_received(record->sandbox);
 	if (record->on_started != NULL)
 		record->on_started(record);
