@@ -77,8 +77,12 @@ on_taken(uv_async_t *async)
 	expiry_look(gateway);
 	tell(gateway, reload->order, NULL);
 	if (reload->again) {
+		int64_t order = reload->order_again;
+
 		reload->again = false;
-		start(gateway, reload->order_again);
+		/* Whoever asks next, and gave no order, is not told of it. */
+		reload->order_again = 0;
+		start(gateway, order);
 	}
 }
 
