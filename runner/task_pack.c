@@ -101,22 +101,22 @@ task_pack_texts(const struct task_pack *pack, struct task_pack_texts *ret)
 	ret->address = next_text(&at);
 	ret->rule = next_text(&at);
 	ret->network = next_text(&at);
-	for (size_t i = 0; i < pack->nroles; i++)
+	ret->nroles = pack->nroles;
+	for (size_t i = 0; i < ret->nroles; i++)
 		ret->roles[i] = next_text(&at);
 	ret->request = next_text(&at);
 }
 
 static void
-unpack_owner(const struct task_pack *pack, const struct task_pack_texts *texts,
-    struct task_owner *ret)
+unpack_owner(const struct task_pack_texts *texts, struct task_owner *ret)
 {
 	snprintf(ret->subject, sizeof(ret->subject), "%s", texts->subject);
 	snprintf(
 	    ret->thumbprint, sizeof(ret->thumbprint), "%s", texts->thumbprint);
 	snprintf(ret->token_id, sizeof(ret->token_id), "%s", texts->token_id);
 	ret->address = alloc_string(texts->address);
-	ret->nroles = pack->nroles;
-	for (size_t i = 0; i < pack->nroles; i++)
+	ret->nroles = texts->nroles;
+	for (size_t i = 0; i < texts->nroles; i++)
 		snprintf(ret->roles[i], sizeof(ret->roles[i]), "%s",
 		    texts->roles[i]);
 }
@@ -131,7 +131,7 @@ task_unpack(const struct task_pack *pack, const char id[UUID_TEXT],
 	task_pack_texts(pack, &texts);
 	task_data_init(ret);
 	memcpy(ret->id, id, UUID_TEXT);
-	unpack_owner(pack, &texts, &ret->owner);
+	unpack_owner(&texts, &ret->owner);
 	if (request_parse(
 		texts.request, pack->request_bytes, &ret->request, &err) != 0)
 		die("task %s: its request was accepted and is none: %s", id,
