@@ -52,7 +52,10 @@ value_at(const struct digest_cache *cache, size_t k)
 static void
 empty(struct digest_cache *cache, size_t k)
 {
-	if (cache->entries[k].used && cache->drop != NULL)
+	/* Zero already, and memory that nobody has touched costs nothing. */
+	if (!cache->entries[k].used)
+		return;
+	if (cache->drop != NULL)
 		cache->drop(value_at(cache, k));
 	cache->entries[k].used = false;
 	memset(value_at(cache, k), 0, cache->value_size);
