@@ -23,22 +23,49 @@ grant(const struct rule *rule, const struct request *request,
 		    : request->limits[k];
 }
 
-static void
-deny(const struct rule *rule, const struct policy_principal *principal,
-    const struct request *request, struct policy_verdict *verdict)
-{
-	struct policy_denial denial = {.rule = rule->id};
+/* What is asked, by whom and when. */
+struct question {
+	const struct policy *policy;
+	const struct policy_principal *principal;
+	const struct request *request;
+	int64_t now_ms;
+};
 
-	denial.names_caller = rule_names_caller(rule, principal);
-	if (!denial.names_caller) {
-		denial.condition = alloc_string("subjects");
-		denial.detail = alloc_string("the rule is for others");
+static bool
+allows(const struct rule *rule, const struct question *question)
+{
+	return rule_names_caller(rule, question->principal) &&
+	    rule_allows(rule, question->request, question->now_ms, NULL);
+}
+
+static struct policy_candidate
+judge(const struct rule *rule, const struct question *question)
+{
+	struct policy_candidate candidate = {.rule = rule->id};
+
+	candidate.names_caller = rule_names_caller(rule, question->principal);
+	if (candidate.names_caller) {
+		candidate.allows = rule_allows(
+		    rule, question->request, question->now_ms, &candidate);
 	} else {
-		(void)rule_allows(rule, request, &denial);
+		candidate.condition = alloc_string("subjects");
+		candidate.detail = alloc_string("the rule is for others");
 	}
-	verdict->denials = alloc_resize(
-	    verdict->denials, verdict->ndenials + 1, sizeof(*verdict->denials));
-	verdict->denials[verdict->ndenials++] = denial;
+	return candidate;
+}
+
+static void
+judge_all(const struct question *question, struct policy_candidates *ret)
+{
+	struct index_walk walk;
+	const struct rule *rule;
+
+	index_walk_init(&walk, &question->policy->index, question->request);
+	while ((rule = index_walk_next(&walk)) != NULL) {
+		ret->list =
+		    alloc_resize(ret->list, ret->count + 1, sizeof(*ret->list));
+		ret->list[ret->count++] = judge(rule, question);
+	}
 }
 
 void
@@ -46,34 +73,53 @@ policy_decide(const struct policy *policy,
     const struct policy_principal *principal, const struct request *request,
     int64_t now_ms, struct policy_verdict *ret)
 {
+	const struct question question = {policy, principal, request, now_ms};
+	struct policy_candidates all = {0};
 	struct index_walk walk;
 	const struct rule *rule;
 
-	/* No condition of this version looks at the clock. */
-	(void)now_ms;
 	*ret = (struct policy_verdict){.uid = -1, .gid = -1};
 	index_walk_init(&walk, &policy->index, request);
 	while ((rule = index_walk_next(&walk)) != NULL) {
-		if (rule_names_caller(rule, principal) &&
-		    rule_allows(rule, request, NULL)) {
+		if (allows(rule, &question)) {
 			grant(rule, request, ret);
 			return;
 		}
 	}
 	/* Only now is it worth saying why. */
-	index_walk_init(&walk, &policy->index, request);
-	while ((rule = index_walk_next(&walk)) != NULL)
-		deny(rule, principal, request, ret);
+	judge_all(&question, &all);
+	ret->denials = all.list;
+	ret->ndenials = all.count;
+}
+
+void
+policy_explain(const struct policy *policy,
+    const struct policy_principal *principal, const struct request *request,
+    int64_t now_ms, struct policy_candidates *ret)
+{
+	const struct question question = {policy, principal, request, now_ms};
+
+	*ret = (struct policy_candidates){0};
+	judge_all(&question, ret);
+}
+
+void
+policy_candidates_done(struct policy_candidates *candidates)
+{
+	for (size_t k = 0; k < candidates->count; k++) {
+		free(candidates->list[k].condition);
+		free(candidates->list[k].detail);
+	}
+	free(candidates->list);
+	*candidates = (struct policy_candidates){0};
 }
 
 void
 policy_verdict_done(struct policy_verdict *verdict)
 {
-	for (size_t k = 0; k < verdict->ndenials; k++) {
-		free(verdict->denials[k].condition);
-		free(verdict->denials[k].detail);
-	}
-	free(verdict->denials);
+	struct policy_candidates all = {verdict->denials, verdict->ndenials};
+
+	policy_candidates_done(&all);
 	*verdict = (struct policy_verdict){.uid = -1, .gid = -1};
 }
 
@@ -85,7 +131,7 @@ policy_explain_to_caller(const struct policy_verdict *verdict,
 	*ret_rule = NULL;
 	*ret_condition = NULL;
 	for (size_t k = 0; k < verdict->ndenials; k++) {
-		const struct policy_denial *denial = &verdict->denials[k];
+		const struct policy_candidate *denial = &verdict->denials[k];
 
 		if (!denial->names_caller)
 			continue;

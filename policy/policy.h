@@ -59,13 +59,14 @@ struct policy_principal {
 	size_t nroles;
 };
 
-/* One candidate rule that named the image and did not let it pass. */
-struct policy_denial {
-	const char *rule; /* borrowed from the policy */
+/* What one candidate, a rule that names the image, says of a request. */
+struct policy_candidate {
+	const char *rule; /* its id; borrowed from the policy */
 	bool names_caller; /* its subjects match: the caller may be told */
-	/* What failed ("subjects", "args", "args[1]", "env.LANG",
-	 * "stdin", "inputs", "outputs", "limits.memory"), and what would pass;
-	 * owned. */
+	bool allows; /* every condition holds */
+	/* Which condition failed first ("subjects", "args", "args[1]",
+	 * "env.LANG", "stdin", "inputs", "outputs", "limits.memory"), and what
+	 * would pass; owned, NULL where it allows. */
 	char *condition;
 	char *detail;
 };
@@ -78,8 +79,8 @@ struct policy_verdict {
 	int64_t uid, gid; /* -1: the runner's default pair */
 	const char *network; /* NULL: none */
 	bool is_unsigned; /* whoever asks need not have signed the request */
-	/* denied: */
-	struct policy_denial *denials;
+	/* denied: every candidate, in the order of the file */
+	struct policy_candidate *denials;
 	size_t ndenials;
 };
 
@@ -88,6 +89,17 @@ void policy_decide(const struct policy *policy,
     const struct policy_principal *principal, const struct request *request,
     int64_t now_ms, struct policy_verdict *ret);
 void policy_verdict_done(struct policy_verdict *verdict);
+
+/* Every candidate in the order of the file, also behind the one that decides:
+ * for those who explain a decision. */
+struct policy_candidates {
+	struct policy_candidate *list;
+	size_t count;
+};
+void policy_explain(const struct policy *policy,
+    const struct policy_principal *principal, const struct request *request,
+    int64_t now_ms, struct policy_candidates *ret);
+void policy_candidates_done(struct policy_candidates *candidates);
 
 /*
  * What a denied caller may be told: ERR_DENIED with the first denial of a rule

@@ -85,6 +85,6 @@ bool rule_names_caller(
  * first.
  */
 bool rule_allows(const struct rule *rule, const struct request *request,
-    struct policy_denial *ret);
+    int64_t now_ms, struct policy_candidate *ret);
 
 #endif

@@ -436,6 +436,34 @@ test_every_candidate_says_what_failed(void **state)
 }
 
 static void
+test_explanation_goes_on_behind_the_rule_that_decides(void **state)
+{
+	auto_policy struct policy *policy = parse(table_policy);
+	const struct policy_principal bob = {.subject = "bob"};
+	const struct policy_principal alice = {.subject = "alice"};
+	AUTO(policy_candidates_done) struct policy_candidates all = {0};
+	auto_request request = {0};
+	auto_verdict verdict = {0};
+
+	(void)state;
+	ask(policy, "alice", NULL, ARGS("x/two", "\"a\""), &request, &verdict);
+	assert_string_equal(verdict.rule, "first");
+	policy_explain(policy, &alice, &request, 0, &all);
+	assert_int_equal(all.count, 2);
+	for (size_t k = 0; k < all.count; k++) {
+		assert_true(all.list[k].allows);
+		assert_null(all.list[k].condition);
+		assert_null(all.list[k].detail);
+	}
+	assert_string_equal(all.list[1].rule, "second");
+	policy_candidates_done(&all);
+	policy_explain(policy, &bob, &request, 0, &all);
+	assert_false(all.list[0].allows);
+	assert_string_equal(all.list[0].condition, "subjects");
+	assert_true(all.list[1].allows);
+}
+
+static void
 test_granted_limits_are_the_asked_ones_or_the_defaults(void **state)
 {
 	auto_policy struct policy *policy = parse(table_policy);
@@ -652,6 +680,8 @@ main(void)
 	    cmocka_unit_test(test_policy_says_what_is_to_be_kept_warm),
 	    cmocka_unit_test(test_first_rule_that_allows_counts),
 	    cmocka_unit_test(test_every_candidate_says_what_failed),
+	    cmocka_unit_test(
+		test_explanation_goes_on_behind_the_rule_that_decides),
 	    cmocka_unit_test(
 		test_granted_limits_are_the_asked_ones_or_the_defaults),
 	    cmocka_unit_test(
