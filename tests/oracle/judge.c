@@ -1,0 +1,132 @@
+/*
+ * The policy engine behind a pipe, for the oracle (test_oracle.py): a line
+ * with a policy, or with a question about the last one; a line of answer to
+ * each. Only the library's public face is used.
+ */
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/alloc.h"
+#include "lib/cleanup.h"
+#include "lib/json.h"
+#include "policy/policy.h"
+
+#define ROLES_MAX 32
+
+static void
+answer_error(const struct err *err)
+{
+	auto_json *answer = json_pack("{s:s}", "error", err->detail);
+
+	json_dumpf(answer, stdout, JSON_COMPACT);
+}
+
+static void
+answer_allowed(const struct policy_verdict *verdict)
+{
+	json_t *limits = json_object();
+	auto_json *answer = json_pack("{s:b, s:s, s:b, s:o, s:I, s:I}",
+	    "allowed", 1, "rule", verdict->rule, "unsigned",
+	    verdict->is_unsigned, "limits", limits, "uid",
+	    (json_int_t)verdict->uid, "gid", (json_int_t)verdict->gid);
+
+	for (int i = 0; i < LIMIT_COUNT; i++)
+		json_object_set_new(limits, limit_name((enum limit)i),
+		    json_integer(verdict->limits[i]));
+	json_dumpf(answer, stdout, JSON_COMPACT);
+}
+
+static void
+answer_denied(
+    const struct policy_verdict *verdict, const struct request *request)
+{
+	const char *rule = NULL, *condition = NULL;
+	struct err err;
+
+	policy_explain_to_caller(verdict, request, &rule, &condition, &err);
+	auto_json *answer = json_pack("{s:b, s:s?, s:s?}", "allowed", 0, "rule",
+	    rule, "condition", condition);
+
+	json_dumpf(answer, stdout, JSON_COMPACT);
+}
+
+static void
+judge(const struct policy *policy, const json_t *question)
+{
+	const json_t *principal = json_object_get(question, "principal");
+	const json_t *roles = json_object_get(principal, "roles");
+	auto_free char *body =
+	    json_dumps(json_object_get(question, "request"), JSON_COMPACT);
+	const char *names[ROLES_MAX];
+	AUTO(request_done) struct request request = {0};
+	AUTO(policy_verdict_done) struct policy_verdict verdict = {0};
+	struct err err;
+	size_t i;
+	json_t *role;
+
+	if (json_array_size(roles) > ROLES_MAX)
+		die("too many roles");
+	json_array_foreach(roles, i, role)
+	{
+		names[i] = json_string_value(role);
+	}
+	if (request_parse(body, strlen(body), &request, &err) != 0) {
+		answer_error(&err);
+		return;
+	}
+	policy_decide(policy,
+	    &(struct policy_principal){
+		.subject =
+		    json_string_value(json_object_get(principal, "subject")),
+		.roles = names,
+		.nroles = json_array_size(roles)},
+	    &request, json_integer_value(json_object_get(question, "now_ms")),
+	    &verdict);
+	if (verdict.allowed)
+		answer_allowed(&verdict);
+	else
+		answer_denied(&verdict, &request);
+}
+
+static void
+load(struct policy **policy, const json_t *json)
+{
+	auto_free char *text = json_dumps(json, JSON_COMPACT);
+	struct err err;
+
+	policy_free(*policy);
+	*policy = policy_parse("policy", text, strlen(text), &err);
+	if (*policy == NULL)
+		answer_error(&err);
+	else
+		fputs("{}", stdout);
+}
+
+int
+main(void)
+{
+	struct policy *policy = NULL;
+	char *line = NULL;
+	size_t size = 0;
+	ssize_t len;
+
+	while ((len = getline(&line, &size, stdin)) > 0) {
+		auto_json *question =
+		    json_loadb(line, (size_t)len, JSON_REJECT_DUPLICATES, NULL);
+		const json_t *json = json_object_get(question, "policy");
+
+		if (json != NULL)
+			load(&policy, json);
+		else if (policy != NULL && question != NULL)
+			judge(policy, question);
+		else
+			die("no question");
+		putchar('\n');
+		fflush(stdout);
+	}
+	free(line);
+	policy_free(policy);
+	return 0;
+}

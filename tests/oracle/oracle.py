@@ -1,0 +1,281 @@
+"""A second reading of docs/policy.md: naive, without an index, and written
+from that page alone. Whoever changes the language writes the page first, then
+this, and looks at policy/*.c for neither; test_oracle.py finds where the two
+readings part.
+
+It takes policies that hold what the page says they must (the engine's reader
+refuses the others) and requests as api.md has them.
+"""
+
+import base64
+import re
+
+UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30,
+         "TiB": 1 << 40}
+SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
+
+
+def size(value):
+    if isinstance(value, int):
+        return value
+    number, unit = re.fullmatch(r"([0-9]+)([A-Za-z]+)", value).groups()
+    return int(number) * UNITS[unit]
+
+
+def duration(value):
+    if isinstance(value, int):
+        return value
+    return int(value[:-1]) * SECONDS[value[-1]]
+
+
+def processors(value):
+    """Thousandths."""
+    whole, _, part = str(value).partition(".")
+    return int(whole) * 1000 + int(part.ljust(3, "0") or 0)
+
+
+# "Limits": how each is written, and its usual default.
+LIMITS = {
+    "memory": (size, 64 << 20),
+    "cpus": (processors, 1000),
+    "pids": (int, 64),
+    "timeout": (duration, 60),
+    "output": (size, 10 << 20),
+    "tmp": (size, 16 << 20),
+    "stdin": (size, 10 << 20),
+}
+
+
+# ---- patterns
+
+def tokens(pattern):
+    """[("any" | "segment" | "set", bytes)]: what each part of it takes."""
+    found, at = [], 0
+    every = bytes(range(256))
+    while at < len(pattern):
+        if pattern[at:at + 2] == b"**":
+            found.append(("many", every))
+            at += 2
+        elif pattern[at:at + 1] == b"*":
+            found.append(("many", every.replace(b"/", b"")))
+            at += 1
+        elif pattern[at:at + 1] == b"?":
+            found.append(("one", every.replace(b"/", b"")))
+            at += 1
+        elif pattern[at:at + 1] == b"[":
+            # "] first ... stands for itself"
+            end = pattern.index(b"]", at + 2)
+            found.append(("one", members(pattern[at + 1:end])))
+            at = end + 1
+        else:
+            found.append(("one", pattern[at:at + 1]))
+            at += 1
+    return found
+
+
+def members(text):
+    """The bytes of a class; "- first or last" stands for itself."""
+    found, at = set(), 0
+    while at < len(text):
+        if at + 2 < len(text) and text[at + 1:at + 2] == b"-" and (
+                text[at:at + 1] != b"-" or at > 0):
+            found.update(range(text[at], text[at + 2] + 1))
+            at += 3
+        else:
+            found.add(text[at])
+            at += 1
+    return bytes(found)
+
+
+def is_match(pattern, value):
+    """Every place that the parts so far can lead to, part by part."""
+    value = value.encode()
+    places = {0}
+    for kind, taken in tokens(pattern.encode()):
+        if kind == "one":
+            places = {place + 1 for place in places
+                      if place < len(value) and value[place] in taken}
+            continue
+        reached = set()
+        for place in places:
+            reached.add(place)
+            while place < len(value) and value[place] in taken:
+                place += 1
+                reached.add(place)
+        places = reached
+    return len(value) in places
+
+
+def is_pattern(text):
+    return any(byte in text for byte in "?*[")
+
+
+# ---- templates
+
+def fits(template, value):
+    if isinstance(template, str):
+        return template == value
+    if "enum" in template:
+        return value in template["enum"]
+    if "integer" in template:
+        bounds = template["integer"]
+        return (re.fullmatch(r"0|-?[1-9][0-9]*", value, re.ASCII) is not None
+                and bounds["min"] <= int(value) <= bounds["max"])
+    return is_match(template["pattern"], value)
+
+
+# ---- images
+
+def image_kind(name):
+    """"only against its own kind": id, digest or tag."""
+    if name.startswith("sha256:"):
+        return "id"
+    return "digest" if "@" in name else "tag"
+
+
+def fill_in(name):
+    """:latest "where there is neither tag nor digest"."""
+    if image_kind(name) == "tag" and ":" not in name.rsplit("/", 1)[-1]:
+        return name + ":latest"
+    return name
+
+
+def names_image(rule, image):
+    wanted, asked = fill_in(rule["image"]), fill_in(image)
+    if image_kind(wanted) != image_kind(asked):
+        return False
+    if is_pattern(wanted):
+        return is_match(wanted, asked)
+    return wanted == asked
+
+
+# ---- callers
+
+def names_caller(rule, principal):
+    for subject in rule["subjects"]:
+        is_role = subject.startswith("role:")
+        wanted = subject.removeprefix("role:")
+        for name in (principal["roles"] if is_role
+                     else [principal["subject"]]):
+            if is_match(wanted, name) if is_pattern(wanted) \
+                    else wanted == name:
+                return True
+    return False
+
+
+# ---- limits
+
+def bounds_of(rule, name):
+    """(default, max)."""
+    read, usual = LIMITS[name]
+    said = {key: read(value)
+            for key, value in rule.get("limits", {}).get(name, {}).items()
+            if key != "//"}
+    if "default" in said:
+        return said["default"], said.get("max", said["default"])
+    if "max" in said:
+        return min(usual, said["max"]), said["max"]
+    return usual, usual
+
+
+def granted(rule, request, name):
+    default, _ = bounds_of(rule, name)
+    asked = request.get("limits", {}).get(name)
+    return default if asked is None else LIMITS[name][0](asked)
+
+
+# ---- the conditions, in their order; each yields what fails
+
+def check_args(rule, request):
+    templates, args = list(rule.get("args", [])), request.get("args", [])
+    least = most = len(templates)
+    rest = None
+    if templates and isinstance(templates[-1], dict) and \
+            "rest" in templates[-1]:
+        rest = templates.pop()
+        least = len(templates) + rest.get("min", 0)
+        most = len(templates) + rest.get("max", 1024)
+    for k, arg in enumerate(args):
+        if k >= len(templates) and rest is None:
+            break
+        template = templates[k] if k < len(templates) else rest["rest"]
+        if not fits(template, arg):
+            yield f"args[{k}]"
+    if not least <= len(args) <= most:
+        yield "args"
+
+
+def check_env(rule, request):
+    allowed = {name: value for name, value in rule.get("env", {}).items()
+               if name != "//"}
+    for name, value in sorted(request.get("env", {}).items()):
+        if name not in allowed or not fits(allowed[name], value):
+            yield f"env.{name}"
+
+
+def stdin_of(request):
+    """(how it comes, how long it is)."""
+    stdin = request.get("stdin")
+    if stdin is None:
+        return "none", 0
+    if "stream" in stdin:
+        return "stream", 0
+    if "text" in stdin:
+        return "inline", len(stdin["text"].encode())
+    return "inline", len(base64.b64decode(stdin["base64"]))
+
+
+def check_stdin(rule, request):
+    order = ("none", "inline", "stream")
+    mode, length = stdin_of(request)
+    if order.index(mode) > order.index(rule.get("stdin", "none")):
+        yield "stdin"
+    if length > granted(rule, request, "stdin"):
+        yield "stdin"
+
+
+def check_files(rule, request):
+    for name in ("inputs", "outputs"):
+        if len(request.get(name, ())) > rule.get(name, 0):
+            yield name
+
+
+def check_limits(rule, request):
+    for name in LIMITS:
+        if granted(rule, request, name) > bounds_of(rule, name)[1]:
+            yield f"limits.{name}"
+
+
+CONDITIONS = (check_args, check_env, check_stdin, check_files, check_limits)
+
+
+def first_failure(rule, request):
+    for condition in CONDITIONS:
+        for failed in condition(rule, request):
+            return failed
+    return None
+
+
+# ---- the decision
+
+def decide(policy, principal, request, now_ms):
+    """{"allowed": True, "rule", "unsigned", "limits", "uid", "gid"}, or
+    {"allowed": False, "rule", "condition"}: what the caller is told, both None
+    where no rule names it."""
+    del now_ms
+    told = (None, None)
+    for rule in policy["rules"]:
+        if not names_image(rule, request["image"]) or \
+                not names_caller(rule, principal):
+            continue
+        failed = first_failure(rule, request)
+        if failed is None:
+            user = rule.get("user", {"uid": -1, "gid": -1})
+            return {"allowed": True, "rule": rule["id"],
+                    "unsigned": rule.get("unsigned", False),
+                    "limits": {name: granted(rule, request, name)
+                               for name in LIMITS},
+                    "uid": user["uid"], "gid": user["gid"]}
+        if told == (None, None):
+            told = (rule["id"], failed)
+    return {"allowed": False, "rule": told[0], "condition": told[1]}
