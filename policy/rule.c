@@ -58,17 +58,24 @@ is_any_role(const struct rule_subject *subject,
 }
 
 bool
-rule_names_caller(
-    const struct rule *rule, const struct policy_principal *principal)
+rule_subjects_name(const struct rule_subject *subjects, size_t count,
+    const struct policy_principal *principal)
 {
-	for (size_t k = 0; k < rule->nsubjects; k++) {
-		const struct rule_subject *subject = &rule->subjects[k];
+	for (size_t k = 0; k < count; k++) {
+		const struct rule_subject *subject = &subjects[k];
 
 		if (subject->is_role ? is_any_role(subject, principal)
 				     : is_subject(subject, principal->subject))
 			return true;
 	}
 	return false;
+}
+
+bool
+rule_names_caller(
+    const struct rule *rule, const struct policy_principal *principal)
+{
+	return rule_subjects_name(rule->subjects, rule->nsubjects, principal);
 }
 
 static bool

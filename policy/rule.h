@@ -12,6 +12,7 @@
 #include "policy/template.h"
 
 #define RULE_SUBJECTS_MAX 1024
+#define RULE_DESCRIPTION_MAX 1024
 #define RULE_UID_MAX INT32_MAX /* as container runtimes take it */
 
 /* "alice", "ci-*", "role:dev" */
@@ -69,14 +70,60 @@ struct rule {
 int rule_read(
     const json_t *json, const char *path, struct rule *ret, struct err *err);
 void rule_done(struct rule *rule);
-/* Parts of it, in files of their own. */
+
+/* One for each member that policy/rule_members.def lists: `json` is its value,
+ * of the right kind and size already, `path` the rule's own. What was read
+ * before one that fails is rule_done()'s. */
+int rule_id_read(
+    const json_t *json, const char *path, struct rule *rule, struct err *err);
+int rule_for_read(
+    const json_t *json, const char *path, struct rule *rule, struct err *err);
+int rule_image_read(
+    const json_t *json, const char *path, struct rule *rule, struct err *err);
+int rule_args_read(
+    const json_t *json, const char *path, struct rule *rule, struct err *err);
+int rule_env_read(
+    const json_t *json, const char *path, struct rule *rule, struct err *err);
+int rule_stdin_read(
+    const json_t *json, const char *path, struct rule *rule, struct err *err);
+int rule_inputs_read(
+    const json_t *json, const char *path, struct rule *rule, struct err *err);
+int rule_outputs_read(
+    const json_t *json, const char *path, struct rule *rule, struct err *err);
 int rule_limits_read(
-    json_t *limits, const char *path, struct rule *rule, struct err *err);
+    const json_t *json, const char *path, struct rule *rule, struct err *err);
 int rule_warm_read(
-    const json_t *warm, const char *path, struct rule *rule, struct err *err);
+    const json_t *json, const char *path, struct rule *rule, struct err *err);
+int rule_network_read(
+    const json_t *json, const char *path, struct rule *rule, struct err *err);
+int rule_user_read(
+    const json_t *json, const char *path, struct rule *rule, struct err *err);
+int rule_unsigned_read(
+    const json_t *json, const char *path, struct rule *rule, struct err *err);
+
+/* What they share. */
+#define RULE_NAME_BYTES "abcdefghijklmnopqrstuvwxyz0123456789._-"
+#define RULE_SPECIAL_BYTES "*?[]" /* of patterns */
+/* ERR_UNPROCESSABLE, "path: why"; always -1. */
+int rule_refuse(struct err *err, const char *path, const char *why);
+/* "parent.name"; the caller frees. */
+char *rule_member_path(const char *parent, const char *name);
+/* Whether all of it can occur in what it is compared with. */
+bool rule_text_has_only(const char *text, const char *bytes);
+/* [a-z0-9][a-z0-9._-]* */
+bool rule_text_is_name(const char *text);
+/* Regular expressions too: pattern_new() says what is wrong with them. */
+bool rule_text_is_pattern(const char *text);
+/* A list of subjects at its own path; what was read so far is the rule's also
+ * where it fails. */
+int rule_subjects_read(const json_t *subjects, const char *path,
+    struct rule_subject **ret, size_t *ret_count, struct err *err);
 
 /* Whether the rule is about this image. */
 bool rule_names_image(const struct rule *rule, const struct request *request);
+/* Whether one of them is the principal, or a role of it. */
+bool rule_subjects_name(const struct rule_subject *subjects, size_t count,
+    const struct policy_principal *principal);
 bool rule_names_caller(
     const struct rule *rule, const struct policy_principal *principal);
 /*

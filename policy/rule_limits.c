@@ -52,7 +52,7 @@ read_limit(const json_t *json, const char *path, enum limit limit,
 
 int
 rule_limits_read(
-    json_t *limits, const char *path, struct rule *rule, struct err *err)
+    const json_t *limits, const char *path, struct rule *rule, struct err *err)
 {
 	auto_free char *inner = alloc_printf("%s.limits", path);
 	struct json_field names[LIMIT_COUNT];
