@@ -202,9 +202,12 @@ search_done(struct store_op *op, const struct err *err)
 	struct question *question = search->question;
 
 	if (err == NULL && search->result > 0) {
-		give_found(search,
-		    tasks_find(&question->runner->tasks, search->task),
-		    &search->data);
+		struct task *live =
+		    tasks_find(&question->runner->tasks, search->task);
+
+		/* Taken up since: the row knows less of what runs. */
+		give_found(
+		    search, live, live != NULL ? live->data : &search->data);
 		task_data_done(&search->data);
 	} else {
 		free(search->arg);

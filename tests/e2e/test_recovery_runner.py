@@ -3,9 +3,12 @@ each comes to its right end, once, and nothing is lost or left."""
 
 import collections
 import concurrent.futures
+import contextlib
+import sqlite3
+import threading
 
 import harness_kinds
-from harness import Case, main, many
+from harness import Case, main, many, wait_until
 
 TASKS, KILLS = many(200), many(50)
 AT_A_TIME = 12
@@ -36,6 +39,54 @@ class TestKilledRunner(Case):
             record["event"] for record in self.site.audit(task))
         self.assertEqual((events["task.accepted"], events["task.finished"]),
                          (1, 1), events)
+
+
+class TestAskedWhileItRecovers(Case):
+    """The more waits, the longer the runner reads before it knows again what
+    runs; it is asked all the while."""
+
+    policy = harness_kinds.policy()
+    gateway_settings = {"requests_per_principal": 100000}
+    runner_settings = {"running_max": 1}
+
+    def test_output_that_was_shown_is_shown_again(self):
+        runs = self.site.submit("sh", "-c", "echo shown; sleep 600")["id"]
+        wait_until(lambda: self.site.output(runs) == b"shown\n",
+                   what="output")
+        waits = self.site.submit("true")["id"]
+        self.site.runner.kill()
+        self.multiply(waits, 20000)
+        over = threading.Event()
+        asker = harness_kinds.Asker(self.site, seconds=120)
+
+        def ask():
+            found = set()
+            while not over.is_set():
+                found.add(asker.output(runs))
+            return found
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            asked = [pool.submit(ask) for _ in range(4)]
+            try:
+                self.site.runner.start()
+                self.site.wait_ready()
+            finally:
+                over.set()
+            for found in asked:
+                self.assertEqual(found.result(), {b"shown\n"})
+
+    def multiply(self, task, times):
+        """As if so many had been submitted like it."""
+        with contextlib.closing(sqlite3.connect(
+                self.site.state / "store.db")) as store, store:
+            store.row_factory = sqlite3.Row
+            row, = store.execute("SELECT * FROM task WHERE id = ?", (task,))
+            names, values = row.keys(), list(row)
+            place = names.index("id")
+            store.executemany(
+                f"INSERT INTO task ({', '.join(names)}) VALUES "
+                f"({', '.join('?' * len(names))})",
+                (values[:place] + [f"{task[:-6]}{number:06x}"]
+                 + values[place + 1:] for number in range(times)))
 
 
 if __name__ == "__main__":
