@@ -99,6 +99,7 @@ exchange_free(struct exchange *exchange)
 		MHD_destroy_response(exchange->response);
 	if (exchange->upload != NULL)
 		upload_free(exchange->upload);
+	json_decref(exchange->denied);
 	buffer_done(&exchange->body);
 	free(exchange);
 }
@@ -284,7 +285,8 @@ report(const struct exchange *exchange, const struct problem *problem)
 		.rule = problem->rule,
 		.method = exchange->method,
 		.path = exchange->path,
-		.detail = problem->err.detail},
+		.detail = problem->err.detail,
+		.task = exchange->denied},
 	    clock_boot_ms());
 }
 

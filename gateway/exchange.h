@@ -48,6 +48,7 @@ struct exchange {
 	bool suspended; /* as MHD sees it */
 	bool queued; /* the answer is MHD's now */
 	bool waits; /* for the task, not only for the runner */
+	json_t *denied; /* the task that is, for the audit; owned; NULL */
 	unsigned status;
 	struct MHD_Response *response; /* until it is queued */
 	uint64_t request; /* the runner is asked; 0: not */

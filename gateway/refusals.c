@@ -38,6 +38,8 @@ describe(const struct refusals_entry *entry)
 	set_text(untrusted, "path", entry->path);
 	set_text(untrusted, "detail", entry->detail);
 	json_object_set_new(members, "untrusted", untrusted);
+	if (entry->task != NULL)
+		json_object_set(members, "task", entry->task);
 	return members;
 }
 
@@ -52,7 +54,19 @@ tell(struct refusals *refusals, struct refusals_entry *entry)
 	    link_tell(refusals->link, MESSAGE_refusal, members, &err) < 0)
 		return false;
 	entry->count = 0;
+	/* It is known again by its hash. */
+	if (entry->task != NULL)
+		json_object_del(entry->task, "request");
 	return true;
+}
+
+/* What the wanted one holds goes over to it. */
+static void
+put(struct refusals_entry *entry, struct refusals_entry *wanted)
+{
+	json_decref(entry->task);
+	*entry = *wanted;
+	wanted->task = NULL;
 }
 
 static bool
@@ -115,6 +129,16 @@ fill(struct refusals_entry *entry, const struct refusal *refusal)
 	copy(entry->method, sizeof(entry->method), refusal->method);
 	copy(entry->path, sizeof(entry->path), refusal->path);
 	copy(entry->detail, sizeof(entry->detail), refusal->detail);
+	entry->task = json_incref(refusal->task);
+}
+
+static const char *
+request_of(const struct refusals_entry *entry)
+{
+	const char *sha256 =
+	    json_string_value(json_object_get(entry->task, "request_sha256"));
+
+	return sha256 != NULL ? sha256 : "";
 }
 
 /* One kind: same code, address, subject and rule. */
@@ -128,12 +152,12 @@ is_same(const struct refusals_entry *a, const struct refusals_entry *b)
 
 /* What is told stands for the first that was not told yet. */
 static void
-describe_anew(struct refusals_entry *entry, const struct refusals_entry *wanted)
+describe_anew(struct refusals_entry *entry, struct refusals_entry *wanted)
 {
 	int64_t window_ends_ms = entry->window_ends_ms;
 	int64_t window_ms = entry->window_ms;
 
-	*entry = *wanted;
+	put(entry, wanted);
 	entry->window_ends_ms = window_ends_ms;
 	entry->window_ms = window_ms;
 }
@@ -142,7 +166,8 @@ static struct refusals_entry *
 find(struct refusals *refusals, const struct refusals_entry *wanted,
     int64_t now_ms)
 {
-	struct refusals_entry *unused = NULL;
+	struct refusals_entry *unused = NULL, *alike = NULL;
+	size_t of_one = 0;
 
 	for (size_t i = 0; i < REFUSALS_MAX; i++) {
 		struct refusals_entry *entry = &refusals->entries[i];
@@ -150,12 +175,20 @@ find(struct refusals *refusals, const struct refusals_entry *wanted,
 		if (is_free(entry, now_ms)) {
 			if (unused == NULL)
 				unused = entry;
-		} else if (is_same(entry, wanted)) {
-			return entry;
+			continue;
 		}
+		if (strcmp(entry->address, wanted->address) == 0)
+			of_one++;
+		if (!is_same(entry, wanted))
+			continue;
+		if (strcmp(request_of(entry), request_of(wanted)) == 0)
+			return entry;
+		alike = entry;
 	}
+	if (alike != NULL && (of_one >= REFUSALS_OF_ONE_MAX || unused == NULL))
+		return alike;
 	if (unused != NULL)
-		*unused = *wanted;
+		unused->window_ends_ms = unused->window_ms = 0;
 	return unused;
 }
 
@@ -167,6 +200,7 @@ find_rest(struct refusals *refusals, const struct refusals_entry *wanted,
 	struct refusals_entry *rest = &refusals->entries[REFUSALS_MAX];
 
 	if (is_free(rest, now_ms)) {
+		json_decref(rest->task);
 		memset(rest, 0, sizeof(*rest));
 		rest->code = wanted->code;
 		copy(rest->address, sizeof(rest->address), "many");
@@ -197,6 +231,9 @@ refusals_report(
 		entry = find_rest(refusals, &wanted, now_ms);
 	else if (entry->count == 0)
 		describe_anew(entry, &wanted);
+	else if (strcmp(request_of(entry), request_of(&wanted)) != 0)
+		json_decref(take(entry->task));
+	json_decref(wanted.task);
 	entry->count++;
 	if (entry->window_ends_ms > now_ms)
 		return;
@@ -207,8 +244,10 @@ refusals_report(
 void
 refusals_close(struct refusals *refusals, uv_close_cb closed)
 {
-	for (size_t i = 0; i < COUNT(refusals->entries); i++)
+	for (size_t i = 0; i < COUNT(refusals->entries); i++) {
 		if (refusals->entries[i].count > 0)
 			tell(refusals, &refusals->entries[i]);
+		json_decref(take(refusals->entries[i].task));
+	}
 	uv_close((uv_handle_t *)&refusals->flush, closed);
 }

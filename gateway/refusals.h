@@ -2,7 +2,9 @@
  * What the gateway refuses by itself, told to the runner for the audit. The
  * first of a kind goes at once; what follows within a second is summed up, and
  * as long as it goes on, what follows within twice as long, up to a quarter of
- * a minute: a flood fills neither disk nor log. While the runner is away the
+ * a minute: a flood fills neither disk nor log. Denied tasks are of one kind
+ * where their requests are the same, so that each is on record; of an address
+ * that has many of them, all that its rule denies. While the runner is away the
  * sums are kept. Time is a parameter.
  */
 #ifndef GATEWAY_REFUSALS_H
@@ -25,10 +27,17 @@ struct refusal {
 	const char *rule; /* NULL: none */
 	/* What the client wrote; each may be NULL. */
 	const char *method, *path, *detail;
+	/* Of a task that the policy denied, as docs/protocol.md has it;
+	 * borrowed; NULL: it was something else. */
+	json_t *task;
 };
 
 #define REFUSALS_MAX 256
 #define REFUSALS_PATH_MAX 256
+/* Kinds of one address. */
+#define REFUSALS_OF_ONE_MAX 32
+/* Bytes of a denied task's request that are passed on. */
+#define REFUSALS_REQUEST_MAX (16 * 1024)
 
 struct refusals_entry {
 	int64_t count; /* not told yet; 0 and no window: free */
@@ -42,6 +51,7 @@ struct refusals_entry {
 	char method[16];
 	char path[REFUSALS_PATH_MAX + 1];
 	char detail[ERR_DETAIL_MAX];
+	json_t *task; /* owned; NULL */
 };
 
 struct refusals {

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "gateway/denial.h"
 #include "gateway/exchange.h"
 #include "gateway/query.h"
 #include "gateway/signed.h"
@@ -72,18 +73,17 @@ static bool
 judge(struct exchange *x, const struct request *request, bool is_signed)
 {
 	const struct token_claims *token = &x->principal.token;
+	const struct policy *policy = x->worker->snapshot->policy;
 	const char *roles[TOKEN_ROLES_MAX];
+	const struct policy_principal principal = {
+	    .subject = token->subject, .roles = roles, .nroles = token->nroles};
 	AUTO(policy_verdict_done) struct policy_verdict verdict;
 	struct problem problem = {0};
 	uint64_t began_ns = uv_hrtime();
 
 	for (size_t i = 0; i < token->nroles; i++)
 		roles[i] = token->roles[i];
-	policy_decide(x->worker->snapshot->policy,
-	    &(struct policy_principal){.subject = token->subject,
-		.roles = roles,
-		.nroles = token->nroles},
-	    request, clock_wall_ms(), &verdict);
+	policy_decide(policy, &principal, request, clock_wall_ms(), &verdict);
 	x->policy_us = (int64_t)((uv_hrtime() - began_ns) / 1000);
 	if (verdict.allowed && (is_signed || verdict.is_unsigned))
 		return true;
@@ -92,6 +92,13 @@ judge(struct exchange *x, const struct request *request, bool is_signed)
 	else
 		policy_explain_to_caller(&verdict, request, &problem.rule,
 		    &problem.condition, &problem.err);
+	x->denied = denial_describe(
+	    &(struct denial){.decision = {policy, &principal, &verdict},
+		.request = request,
+		.body = x->body.data,
+		.len = x->body.len,
+		.is_signed = is_signed,
+		.condition = problem.condition});
 	exchange_refuse(x, &problem);
 	return false;
 }

@@ -396,6 +396,7 @@ request_done(struct request *request)
 {
 	free(request->args);
 	free(request->env);
+	free(request->hashes);
 	free(request->stdin_data);
 	free(request->inputs);
 	free(request->outputs);

@@ -50,6 +50,12 @@ struct request_env {
 	const char *value;
 };
 
+/* What the record of a request (policy/recorded.h) keeps of a value that may
+ * be a secret; hexadecimal. */
+struct request_hash {
+	const char *salt, *sha256; /* NULL: the value is there */
+};
+
 enum request_stdin {
 	REQUEST_STDIN_NONE, /* the task reads /dev/null */
 	REQUEST_STDIN_INLINE,
@@ -82,6 +88,9 @@ struct request {
 	size_t ninputs;
 	const char **outputs; /* names in /tmp, as the client ordered them */
 	size_t noutputs;
+	/* Of a recorded request alone, for each variable; owned. */
+	struct request_hash *hashes;
+	bool hidden_match; /* what a hash cannot tell of is said to match */
 };
 
 /* Whether the name of an input or output is [A-Za-z0-9._-]{1,128} and does not

@@ -11,6 +11,7 @@
 
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
+#include "policy/recorded.h"
 
 #define DETAIL_MAX 1024
 
@@ -154,6 +155,33 @@ fail_unknown_variable(
 	return fail(ret, alloc_printf("env.%s", name), &detail);
 }
 
+/* Of a recorded value the hash tells whether it is one of those that a rule
+ * lists, and nothing else. */
+static bool
+is_hidden_match(const struct template *template, const struct request *request,
+    const struct request_hash *hash)
+{
+	if (template->kind == TEMPLATE_LITERAL)
+		return recorded_is_value(hash, template->literal);
+	if (template->kind != TEMPLATE_ENUM)
+		return template_is_everything(template) ||
+		    request->hidden_match;
+	for (size_t k = 0; k < template->nvalues; k++) {
+		if (recorded_is_value(hash, template->values[k]))
+			return true;
+	}
+	return false;
+}
+
+static bool
+is_variable_match(
+    const struct template *template, const struct request *request, size_t k)
+{
+	if (request->hashes != NULL && request->hashes[k].sha256 != NULL)
+		return is_hidden_match(template, request, &request->hashes[k]);
+	return template_is_match(template, request->env[k].value);
+}
+
 static bool
 check_env(const struct rule *rule, const struct request *request,
     struct policy_candidate *ret)
@@ -165,7 +193,7 @@ check_env(const struct rule *rule, const struct request *request,
 
 		if (template == NULL)
 			return fail_unknown_variable(rule, variable->name, ret);
-		if (template_is_match(template, variable->value))
+		if (is_variable_match(template, request, k))
 			continue;
 		auto_buffer detail = BUFFER_INIT(DETAIL_MAX);
 

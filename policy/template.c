@@ -191,6 +191,13 @@ template_is_match(const struct template *template, const char *value)
 	return false;
 }
 
+bool
+template_is_everything(const struct template *template)
+{
+	return template->kind == TEMPLATE_PATTERN &&
+	    strcmp(pattern_text(template->pattern), "**") == 0;
+}
+
 void
 template_quote(const char *value, struct buffer *out)
 {

@@ -43,6 +43,8 @@ int template_read(const json_t *json, const char *path, struct template *ret,
     struct err *err);
 void template_done(struct template *template);
 bool template_is_match(const struct template *template, const char *value);
+/* Whether there is no value that does not match. */
+bool template_is_everything(const struct template *template);
 /* Appends what is wrong with a value that does not match, as it goes on behind
  * the value: "is not one of echo, sh". */
 void template_explain(const struct template *template, struct buffer *out);

@@ -1,6 +1,5 @@
 /*
- * `list`: what has ended comes from the store, what has not from memory; and
- * `refusal`: what the gateway refused by itself.
+ * `list`: what has ended comes from the store, what has not from memory.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +7,6 @@
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
 #include "runner/gate.h"
-#include "runner/refusals.h"
 
 /* Of one page, roughly; what does not fit comes with the next. */
 #define PAGE_BYTES_MAX (4 * 1024 * 1024)
@@ -253,66 +251,4 @@ peer_handle_list(struct peer *peer, struct message *message, struct err *err)
 	if (result > 0)
 		serve_list(question, &list);
 	return result < 0 ? -1 : 0;
-}
-
-/* -- refusals */
-
-struct refusal_message {
-	const char *code, *address, *subject, *thumbprint, *token_id, *rule;
-	int64_t count;
-	json_t *untrusted;
-};
-
-/* Nothing else than strings, as the gateway has them from the wire. */
-static int
-check_untrusted(const json_t *untrusted, struct err *err)
-{
-	const char *name;
-	json_t *value;
-
-	json_object_foreach((json_t *)(uintptr_t)untrusted, name, value)
-	{
-		if (!json_is_string(value))
-			return err_set(err, ERR_MALFORMED,
-			    "untrusted.%s: not a string", name);
-	}
-	return 0;
-}
-
-int
-peer_handle_refusal(struct peer *peer, struct message *message, struct err *err)
-{
-#define TEXT(member, required, max)                                           \
-	JSON_FIELD(struct refusal_message, member, #member, JSON_KIND_STRING, \
-	    required, 1, max)
-	static const struct json_field fields[] = {
-	    TEXT(code, true, 32),
-	    JSON_FIELD(struct refusal_message, count, "count",
-		JSON_KIND_INTEGER, true, 1, INT64_MAX),
-	    TEXT(address, true, 63),
-	    TEXT(subject, false, SUBJECT_MAX),
-	    TEXT(thumbprint, false, SHA256_BASE64URL - 1),
-	    TEXT(token_id, false, TOKEN_ID_MAX),
-	    TEXT(rule, false, 128),
-	    JSON_FIELD(struct refusal_message, untrusted, "untrusted",
-		JSON_KIND_OBJECT, true, 0, 0),
-	};
-#undef TEXT
-	struct refusal_message said = {0};
-	struct refusal refusal = {.by_gateway = true};
-
-	if (json_read_fields(message->members, "", fields, COUNT(fields), false,
-		&said, err) != 0 ||
-	    check_untrusted(said.untrusted, err) != 0)
-		return -1;
-	refusal.code = err_from_slug(said.code);
-	refusal.count = said.count;
-	refusal.address = said.address;
-	refusal.subject = said.subject;
-	refusal.thumbprint = said.thumbprint;
-	refusal.token_id = said.token_id;
-	refusal.rule = said.rule;
-	refusal.untrusted = said.untrusted;
-	refusals_add(peer->runner->refusals, &refusal);
-	return 0;
 }

@@ -7,6 +7,7 @@
 
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
+#include "policy/recorded.h"
 #include "runner/gate.h"
 #include "runner/refusals.h"
 
@@ -100,15 +101,15 @@ submitted(
 }
 
 static void
-propose(struct proposal *proposal)
+propose(struct proposal *proposal, json_t *recorded)
 {
 	struct question *question = proposal->question;
 	struct tasks *tasks = &question->runner->tasks;
-	auto_json *untrusted = task_request_untrusted(&proposal->data.request);
 	const struct task_submission submission = {
 	    .key = proposal->key,
 	    .request_bytes = proposal->request_bytes,
-	    .untrusted = untrusted,
+	    .untrusted = recorded,
+	    .is_signed = proposal->is_signed,
 	    .done = submitted,
 	    .arg = proposal,
 	};
@@ -122,11 +123,12 @@ propose(struct proposal *proposal)
 /* -- the policy */
 
 static void
-refuse_denied(struct proposal *proposal, const struct policy_verdict *verdict)
+refuse_denied(struct proposal *proposal, const struct policy_verdict *verdict,
+    json_t *recorded)
 {
 	struct question *question = proposal->question;
 	const struct principal *principal = &question->principal;
-	auto_json *untrusted = task_request_untrusted(&proposal->data.request);
+	auto_json *roles = task_roles_write(&proposal->data.owner);
 	const char *rule = NULL, *condition = NULL;
 	struct err err = {0};
 	struct refusal refusal = {
@@ -137,7 +139,10 @@ refuse_denied(struct proposal *proposal, const struct policy_verdict *verdict)
 	    .thumbprint = principal->certificate.thumbprint,
 	    .token_id = principal->token.id,
 	    .request_sha256 = proposal->data.request_sha256,
-	    .untrusted = untrusted,
+	    .of_task = true,
+	    .roles = roles,
+	    .is_signed = proposal->is_signed,
+	    .untrusted = recorded,
 	};
 
 	policy_explain_to_caller(
@@ -151,7 +156,7 @@ refuse_denied(struct proposal *proposal, const struct policy_verdict *verdict)
 		refusal.rule = rule;
 		refusal.condition = condition;
 	}
-	json_object_set_new(untrusted, "detail", audit_text(err.detail));
+	json_object_set_new(recorded, "detail", audit_text(err.detail));
 	question->runner->tasks.counters.denied++;
 	refusals_add(question->runner->refusals, &refusal);
 	question_fail_rule(question, &err, rule, condition);
@@ -170,10 +175,13 @@ grant(struct task_data *data, const struct policy *policy,
 		data->network = alloc_string(verdict->network);
 }
 
+/* With what is to be recorded of the request, where it is asked for: new. */
 static void
-judge(const struct proposal *proposal, struct policy_verdict *ret)
+judge(const struct proposal *proposal, struct policy_verdict *ret,
+    json_t **ret_recorded)
 {
 	const struct task_owner *owner = &proposal->data.owner;
+	const struct policy *policy = proposal->question->runner->policy;
 	const char *roles[TOKEN_ROLES_MAX];
 	const struct policy_principal principal = {
 	    .subject = owner->subject,
@@ -183,8 +191,11 @@ judge(const struct proposal *proposal, struct policy_verdict *ret)
 
 	for (size_t i = 0; i < owner->nroles; i++)
 		roles[i] = owner->roles[i];
-	policy_decide(proposal->question->runner->policy, &principal,
-	    &proposal->data.request, proposal->data.created_ms, ret);
+	policy_decide(policy, &principal, &proposal->data.request,
+	    proposal->data.created_ms, ret);
+	if (ret_recorded != NULL)
+		*ret_recorded = recorded_write(&proposal->data.request,
+		    &(struct recorded_decision){policy, &principal, ret});
 }
 
 /* -1: the rule wants a signature, and there is none. */
@@ -202,6 +213,7 @@ decide(struct proposal *proposal)
 {
 	const struct runner *runner = proposal->question->runner;
 	AUTO(policy_verdict_done) struct policy_verdict verdict = {0};
+	auto_json *recorded = NULL;
 	struct err err;
 
 	if (runner_check_ready(runner, &err) != 0 ||
@@ -210,14 +222,14 @@ decide(struct proposal *proposal)
 		refuse(proposal, &err);
 		return;
 	}
-	judge(proposal, &verdict);
+	judge(proposal, &verdict, &recorded);
 	if (check_signed(proposal, &verdict, &err) != 0) {
 		refuse(proposal, &err);
 	} else if (verdict.allowed) {
 		grant(&proposal->data, runner->policy, &verdict);
-		propose(proposal);
+		propose(proposal, recorded);
 	} else {
-		refuse_denied(proposal, &verdict);
+		refuse_denied(proposal, &verdict, recorded);
 		free_proposal(proposal);
 	}
 }
@@ -249,7 +261,7 @@ check_again(const struct proposal *proposal, struct err *err)
 		    "this Idempotency-Key stands for another request");
 	if (proposal->is_signed)
 		return 0;
-	judge(proposal, &verdict);
+	judge(proposal, &verdict, NULL);
 	return check_signed(proposal, &verdict, err);
 }
 

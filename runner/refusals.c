@@ -54,6 +54,8 @@ render_principal(const struct refusal *refusal)
 	set(principal, "thumbprint", refusal->thumbprint);
 	set(principal, "token_id", refusal->token_id);
 	set(principal, "address", refusal->address);
+	if (json_array_size(refusal->roles) > 0)
+		json_object_set(principal, "roles", refusal->roles);
 	return principal;
 }
 
@@ -69,6 +71,9 @@ render_object(const struct refusal *refusal)
 		    object, "count", json_integer((json_int_t)refusal->count));
 	set(object, "condition", refusal->condition);
 	set(object, "request_sha256", refusal->request_sha256);
+	if (refusal->of_task)
+		json_object_set_new(
+		    object, "signed", json_boolean(refusal->is_signed));
 	return object;
 }
 

@@ -20,6 +20,10 @@ struct refusal {
 	const char *rule; /* NULL */
 	const char *condition; /* NULL */
 	const char *request_sha256; /* NULL */
+	/* Of a task that the policy denied; the request is in `untrusted`. */
+	bool of_task;
+	bool is_signed;
+	json_t *roles; /* array; borrowed; NULL */
 	json_t *untrusted; /* borrowed; NULL */
 	bool by_gateway; /* the gateway says so; nothing of it is verified */
 };

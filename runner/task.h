@@ -151,12 +151,10 @@ task_render(const struct task_data *data, const struct task_standing *standing);
 /* JSON for the store and the records. */
 json_t *task_limits_write(const int64_t limits[LIMIT_COUNT]);
 bool task_limits_read(const json_t *json, int64_t ret[LIMIT_COUNT]);
+json_t *task_roles_write(const struct task_owner *owner);
 json_t *task_owner_write(const struct task_owner *owner);
 bool task_owner_read(const json_t *json, struct task_owner *ret);
 
-/* The request as the client wrote it, for `untrusted`: values of the
- * environment and standard input as salted hashes. */
-json_t *task_request_untrusted(const struct request *request);
 /* The request without values of the environment and without its standard
  * input. The caller frees. */
 char *task_request_scrub(const struct request *request);

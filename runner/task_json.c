@@ -1,6 +1,6 @@
 /*
  * A task as JSON: for the client, for the store, for the records. Values of
- * the environment and standard input leave here only as salted hashes.
+ * the environment and standard input do not leave here.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -10,8 +10,6 @@
 #include "lib/json.h"
 #include "runner/audit.h"
 #include "runner/task.h"
-
-#define SALT_BYTES 16
 
 static void
 set(json_t *object, const char *name, json_t *value)
@@ -73,18 +71,25 @@ task_limits_read(const json_t *json, int64_t ret[LIMIT_COUNT])
 }
 
 json_t *
+task_roles_write(const struct task_owner *owner)
+{
+	json_t *roles = json_array();
+
+	for (size_t i = 0; i < owner->nroles; i++)
+		json_array_append_new(roles, json_string(owner->roles[i]));
+	return roles;
+}
+
+json_t *
 task_owner_write(const struct task_owner *owner)
 {
 	json_t *object = json_object();
-	json_t *roles = json_array();
 
 	set_string(object, "subject", owner->subject);
 	set_string(object, "thumbprint", owner->thumbprint);
 	set_string(object, "token_id", owner->token_id);
 	set_string(object, "address", owner->address);
-	for (size_t i = 0; i < owner->nroles; i++)
-		json_array_append_new(roles, json_string(owner->roles[i]));
-	set(object, "roles", roles);
+	set(object, "roles", task_roles_write(owner));
 	return object;
 }
 
@@ -287,67 +292,6 @@ task_render(const struct task_data *data, const struct task_standing *standing)
 		set(task, "outputs", json_incref(facts->files));
 	render_resources(facts, task);
 	return task;
-}
-
-static json_t *
-hash_value(const void *value, size_t len)
-{
-	auto_free uint8_t *salted = alloc_zero(SALT_BYTES + len, 1);
-	char salt_hex[2 * SALT_BYTES + 1];
-	char hex[SHA256_HEX];
-
-	random_bytes(salted, SALT_BYTES);
-	if (len > 0)
-		memcpy(salted + SALT_BYTES, value, len);
-	hex_encode(salted, SALT_BYTES, salt_hex);
-	digest_sha256_hex(salted, SALT_BYTES + len, hex);
-	return json_pack("{s:s, s:s}", "salt", salt_hex, "sha256", hex);
-}
-
-static json_t *
-describe_env(const struct request *request)
-{
-	json_t *env = json_object();
-
-	for (size_t i = 0; i < request->nenv; i++) {
-		const char *value = request->env[i].value;
-
-		set(env, request->env[i].name,
-		    hash_value(value, strlen(value)));
-	}
-	return env;
-}
-
-static json_t *
-describe_stdin(const struct request *request)
-{
-	json_t *input;
-
-	if (request->stdin_mode == REQUEST_STDIN_STREAM)
-		return json_pack("{s:b}", "stream", 1);
-	input = hash_value(request->stdin_data, request->stdin_len);
-	set(input, "bytes", json_integer((json_int_t)request->stdin_len));
-	return input;
-}
-
-json_t *
-task_request_untrusted(const struct request *request)
-{
-	json_t *untrusted = json_object();
-	json_t *inputs = json_object_get(request->body, "inputs");
-
-	set_string(untrusted, "image", request->image);
-	set(untrusted, "args", render_args(request));
-	if (request->nenv > 0)
-		set(untrusted, "env", describe_env(request));
-	if (request->stdin_mode != REQUEST_STDIN_NONE)
-		set(untrusted, "stdin", describe_stdin(request));
-	if (request->ninputs > 0)
-		set(untrusted, "inputs", json_deep_copy(inputs));
-	if (request->noutputs > 0)
-		set(untrusted, "outputs",
-		    render_names(request->outputs, request->noutputs));
-	return untrusted;
 }
 
 char *

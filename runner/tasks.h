@@ -160,6 +160,7 @@ struct task_submission {
 	const char *key; /* NULL: none; borrowed during the call */
 	int64_t request_bytes;
 	json_t *untrusted; /* for the record; borrowed */
+	bool is_signed; /* likewise */
 	/* NULL err: accepted (existing is NULL), or `existing` is the id of
 	 * the task that this key stands for. ERR_CONFLICT: for another
 	 * request. */

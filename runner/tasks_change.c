@@ -209,6 +209,9 @@ render_owner(const struct task_owner *owner)
 	json_object_set_new(
 	    principal, "token_id", json_string(owner->token_id));
 	json_object_set_new(principal, "address", audit_text(owner->address));
+	if (owner->nroles > 0)
+		json_object_set_new(
+		    principal, "roles", task_roles_write(owner));
 	return principal;
 }
 
@@ -277,6 +280,8 @@ tasks_change_accept(struct task *task, const struct task_submission *submission)
 	    json_string(task->data->request_sha256));
 	json_object_set_new(
 	    entry->object, "limits", task_limits_write(task->data->limits));
+	json_object_set_new(
+	    entry->object, "signed", json_boolean(submission->is_signed));
 	entry->untrusted = json_incref(submission->untrusted);
 	change->submission = *submission;
 	if (submission->key != NULL)

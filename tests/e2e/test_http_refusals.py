@@ -37,14 +37,23 @@ class TestRefusals(Case):
         return wait_until(lambda: self.records(**wanted),
                           what=f"a record with {wanted}")[-1]
 
-    def test_a_denied_task_names_subject_and_rule(self):
-        answer = self.site.call("POST", "/v1/tasks", {
-            "image": IMAGE, "limits": {"pids": 129}})
+    def test_a_denied_task_is_on_record_whole(self):
+        request = {"image": IMAGE, "args": ["echo", "x"],
+                   "limits": {"pids": 129}, "env": {"SECRET": "hush"}}
+        answer = self.site.call("POST", "/v1/tasks", request)
         self.assertEqual((answer.status, answer.problem), (403, "denied"))
         self.assertEqual(answer.json["rule"], "test")
-        self.assertEqual(answer.json["condition"], "limits.pids")
+        self.assertEqual(answer.json["condition"], "env.SECRET")
         record = self.wait_record(rule="test", subject="alice")
-        self.assertIn("untrusted", record)
+        self.assertEqual(record["event"], "task.denied")
+        told = record["untrusted"]
+        self.assertEqual([told[name] for name in ("image", "args", "limits")],
+                         [request[name] for name in (
+                             "image", "args", "limits")])
+        self.assertEqual(set(told["env"]["SECRET"]), {"salt", "sha256"})
+        self.assertEqual(record["object"]["condition"], "env.SECRET")
+        self.assertIn(record["object"]["signed"], (True, False))
+        self.assertNotIn("hush", json.dumps(record))
 
     def test_a_token_that_is_not_accepted_names_the_certificates_subject(
             self):

@@ -88,6 +88,13 @@ test_anything_but_hello_first_drops_the_peer(void **state)
 	runner_site_close(&site);
 }
 
+#define ZEROS                              \
+	"00000000000000000000000000000000" \
+	"00000000000000000000000000000000"
+#define REFUSAL                                                              \
+	"{\"type\":\"refusal\",\"code\":\"denied\",\"count\":1,\"address\":" \
+	"\"x\",\"untrusted\":{},\"task\":"
+
 static void
 test_a_bad_message_drops_the_peer_that_sent_it(void **state)
 {
@@ -114,6 +121,15 @@ test_a_bad_message_drops_the_peer_that_sent_it(void **state)
 	    "\"address\":\"x\",\"untrusted\":{}}",
 	    "{\"type\":\"refusal\",\"code\":\"denied\",\"count\":1,"
 	    "\"address\":\"x\",\"untrusted\":\"x\"}",
+	    /* A task that is none, or holds what a record cannot. */
+	    REFUSAL "{}}",
+	    REFUSAL "{\"request_sha256\":\"0\",\"roles\":[],"
+		    "\"signed\":true}}",
+	    REFUSAL "{\"request_sha256\":\"" ZEROS "\",\"roles\":[1],"
+		    "\"signed\":true}}",
+	    REFUSAL "{\"request_sha256\":\"" ZEROS "\",\"roles\":[],"
+		    "\"signed\":true,\"request\":{\"image\":\"x\","
+		    "\"env\":{\"A\":1.5}}}}",
 	};
 	struct runner_site site;
 

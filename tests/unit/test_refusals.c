@@ -11,6 +11,7 @@
 #include "gateway/refusals.h"
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
+#include "lib/json.h"
 
 #define NOW INT64_C(1000000)
 
@@ -147,6 +148,70 @@ test_a_flood_from_many_addresses_is_counted_in_bounded_room(void **state)
 	    MANY - REFUSALS_MAX);
 }
 
+/* -- denied tasks: by request, as long as there are not many */
+
+static void
+report_denied(struct bench *bench, int number)
+{
+	auto_free char *sha256 = alloc_printf("%064d", number);
+	auto_json *task = json_pack("{s:s, s:{s:s}}", "request_sha256", sha256,
+	    "request", "image", sha256);
+
+	refusals_report(bench->refusals,
+	    &(struct refusal){.code = ERR_DENIED,
+		.address = "192.0.2.1",
+		.rule = "demo",
+		.task = task},
+	    NOW);
+}
+
+static void
+test_each_denied_request_of_an_address_is_told_by_itself(void **state)
+{
+	struct bench *bench = *state;
+	unsigned used = 0;
+
+	for (int i = 0; i < REFUSALS_OF_ONE_MAX; i++)
+		for (int k = 0; k <= i; k++)
+			report_denied(bench, i);
+	for (size_t i = 0; i < REFUSALS_MAX; i++) {
+		const struct refusals_entry *entry =
+		    &bench->refusals->entries[i];
+
+		if (entry->count == 0)
+			continue;
+		assert_int_equal(entry->count, ++used);
+		assert_non_null(json_object_get(entry->task, "request"));
+	}
+	assert_int_equal(used, REFUSALS_OF_ONE_MAX);
+}
+
+/* A sum of different requests stands for none of them. */
+static void
+test_many_denied_requests_of_an_address_are_summed_up_without_them(void **state)
+{
+	struct bench *bench = *state;
+	int64_t total = 0, without = 0;
+	unsigned used = 0;
+
+	for (int i = 0; i < 1000; i++)
+		report_denied(bench, i);
+	for (size_t i = 0; i <= REFUSALS_MAX; i++) {
+		const struct refusals_entry *entry =
+		    &bench->refusals->entries[i];
+
+		total += entry->count;
+		used += entry->count > 0;
+		if (entry->task == NULL)
+			without += entry->count;
+		else
+			assert_in_range(entry->count, 0, 1);
+	}
+	assert_int_equal(total, 1000);
+	assert_int_equal(used, REFUSALS_OF_ONE_MAX);
+	assert_int_equal(without, 1000 - REFUSALS_OF_ONE_MAX + 1);
+}
+
 static void
 test_what_a_stranger_wrote_is_cut(void **state)
 {
@@ -177,6 +242,9 @@ main(void)
 	    TEST(test_what_goes_on_is_told_ever_less_often),
 	    TEST(test_other_codes_addresses_subjects_and_rules_are_kept_apart),
 	    TEST(test_a_flood_from_many_addresses_is_counted_in_bounded_room),
+	    TEST(test_each_denied_request_of_an_address_is_told_by_itself),
+	    TEST(
+		test_many_denied_requests_of_an_address_are_summed_up_without_them),
 	    TEST(test_what_a_stranger_wrote_is_cut),
 	};
 

@@ -18,6 +18,7 @@
 #include "lib/cleanup.h"
 #include "lib/file.h"
 #include "lib/json.h"
+#include "policy/recorded.h"
 #include "runner/tasks_change.h"
 #include "tests/unit/folder.h"
 #include "tests/unit/runner_site.h"
@@ -808,6 +809,105 @@ test_refusals_beyond_fifty_are_summed_up(void **state)
 	runner_site_close(&site);
 }
 
+/* -- what is recorded of a task can be decided again */
+
+static json_t *
+find_record(struct runner_site *site, const char *event)
+{
+	auto_json *records = runner_site_audit(site);
+	json_t *found = NULL, *record;
+	size_t i;
+
+	json_array_foreach(records, i, record)
+	{
+		if (strcmp(text_of(record, "event"), event) == 0)
+			found = record;
+	}
+	assert_non_null(found);
+	return json_incref(found);
+}
+
+static void
+check_recorded(const json_t *record, const char *body)
+{
+	AUTO(request_done) struct request wanted = {0}, found = {0};
+	auto_json *recorded =
+	    json_deep_copy(json_object_get(record, "untrusted"));
+	struct err err = {0};
+
+	json_object_del(recorded, "detail");
+	json_object_del(recorded, "path");
+	if (request_parse(body, strlen(body), &wanted, &err) != 0 ||
+	    recorded_read(recorded, &found, &err) != 0)
+		fail_msg("%s", err.detail);
+	assert_string_equal(found.reference, wanted.reference);
+	assert_int_equal(found.nargs, wanted.nargs);
+	assert_int_equal(found.nenv, wanted.nenv);
+	assert_memory_equal(found.limits, wanted.limits, sizeof(wanted.limits));
+}
+
+static void
+test_an_accepted_and_a_denied_task_are_recorded_whole(void **state)
+{
+	static const char good[] =
+	    "{\"image\":\"" SITE_IMAGE "\",\"args\":[\"true\"],"
+	    "\"limits\":{\"memory\":\"32MiB\"}}";
+	static const char bad[] =
+	    "{\"image\":\"" SITE_IMAGE "\",\"args\":[\"true\"],"
+	    "\"env\":{\"NO\":\"hush\"},"
+	    "\"limits\":{\"memory\":\"1TiB\"}}";
+	struct runner_site site;
+
+	runner_site_open(&site, *state);
+	free(runner_site_submit(&site, "alice", good));
+	submit_failing(&site, bad, ERR_DENIED);
+	auto_json *accepted = find_record(&site, "task.accepted");
+	auto_json *denied = find_record(&site, "task.denied");
+
+	check_recorded(accepted, good);
+	check_recorded(denied, bad);
+	assert_true(json_is_false(
+	    json_object_get(json_object_get(accepted, "object"), "signed")));
+	assert_true(json_is_false(
+	    json_object_get(json_object_get(denied, "object"), "signed")));
+	runner_site_close(&site);
+}
+
+#define ZEROS                              \
+	"00000000000000000000000000000000" \
+	"00000000000000000000000000000000"
+
+static void
+test_a_task_that_the_gateway_denied_is_recorded_whole(void **state)
+{
+	static const char body[] = "{\"image\":\"other\"}";
+	struct runner_site site;
+
+	runner_site_open(&site, *state);
+	runner_site_send_take(site.gateway, MESSAGE_refusal,
+	    json_pack("{s:s, s:i, s:s, s:s, s:{s:s, s:s}, s:{s:{s:s}, s:[s], "
+		      "s:s, s:s, s:b}}",
+		"code", "denied", "count", 1, "address", "192.0.2.1", "subject",
+		"alice", "untrusted", "path", "/v1/tasks", "detail", "no",
+		"task", "request", "image", "other", "roles", "dev",
+		"condition", "args", "request_sha256", ZEROS, "signed", 1),
+	    -1);
+	runner_site_settle(&site);
+	auto_json *record = find_record(&site, "task.denied");
+	const json_t *object = json_object_get(record, "object");
+	const json_t *principal = json_object_get(record, "principal");
+
+	check_recorded(record, body);
+	assert_string_equal(text_of(object, "by"), "gateway");
+	assert_string_equal(text_of(object, "condition"), "args");
+	assert_string_equal(text_of(object, "request_sha256"), ZEROS);
+	assert_true(json_is_true(json_object_get(object, "signed")));
+	assert_string_equal(json_string_value(json_array_get(
+				json_object_get(principal, "roles"), 0)),
+	    "dev");
+	runner_site_close(&site);
+}
+
 /* A gateway is believed nothing, and given no more room than this. */
 static void
 test_a_gateway_that_floods_with_refusals_fills_no_disk(void **state)
@@ -838,6 +938,8 @@ main(void)
 	cmocka_unit_test_setup_teardown(name, folder_make, folder_remove)
 	const struct CMUnitTest tests[] = {
 	    TEST(test_a_task_is_accepted_recorded_and_waits),
+	    TEST(test_an_accepted_and_a_denied_task_are_recorded_whole),
+	    TEST(test_a_task_that_the_gateway_denied_is_recorded_whole),
 	    TEST(test_what_the_gateway_should_have_refused_is_refused_here),
 	    TEST(test_who_asks_is_verified_here_again),
 	    TEST(test_no_token_and_no_value_of_the_environment_is_on_record),

@@ -297,35 +297,6 @@ test_a_detail_of_any_bytes_can_be_shown(void **state)
 	task_data_done(&data);
 }
 
-static void
-test_values_of_the_environment_are_recorded_as_salted_hashes(void **state)
-{
-	struct task_data data;
-	const json_t *env, *hashed;
-	uint8_t salted[64];
-	char hex[SHA256_HEX];
-
-	(void)state;
-	make_data(&data);
-	auto_json *one = task_request_untrusted(&data.request);
-	auto_json *two = task_request_untrusted(&data.request);
-	auto_free char *text = json_encode_canonical(one, NULL);
-
-	assert_null(strstr(text, "swordfish"));
-	env = json_object_get(one, "env");
-	hashed = json_object_get(env, "SECRET");
-	const char *salt = json_string_value(json_object_get(hashed, "salt"));
-
-	assert_true(hex_decode(salt, strlen(salt), salted, 16));
-	memcpy(salted + 16, "swordfish", 9);
-	digest_sha256_hex(salted, 25, hex);
-	assert_string_equal(
-	    json_string_value(json_object_get(hashed, "sha256")), hex);
-	/* Each with a salt of its own. */
-	assert_false(json_equal(one, two));
-	task_data_done(&data);
-}
-
 #define FILES_BODY                                                          \
 	"{\"image\":\"demo/busybox\",\"stdin\":{\"text\":"                  \
 	"\"open sesame\"},\"inputs\":{\"b\":\"" DIGEST "\",\"a\":\"" DIGEST \
@@ -364,30 +335,6 @@ test_what_a_task_reads_is_shown_by_number_and_name(void **state)
 	assert_true(json_equal(json_object_get(task, "inputs"), inputs));
 	/* What becomes of them is not known yet. */
 	assert_null(json_object_get(task, "outputs"));
-	task_data_done(&data);
-}
-
-static void
-test_standard_input_is_recorded_as_a_salted_hash(void **state)
-{
-	struct task_data data;
-	const json_t *input, *outputs;
-
-	(void)state;
-	make_files_data(&data);
-	auto_json *untrusted = task_request_untrusted(&data.request);
-	auto_free char *text = json_encode_canonical(untrusted, NULL);
-
-	assert_null(strstr(text, "sesame"));
-	input = json_object_get(untrusted, "stdin");
-	assert_int_equal(
-	    json_integer_value(json_object_get(input, "bytes")), 11);
-	assert_int_equal(
-	    json_string_length(json_object_get(input, "sha256")), 64);
-	assert_int_equal(
-	    json_object_size(json_object_get(untrusted, "inputs")), 2);
-	outputs = json_object_get(untrusted, "outputs");
-	assert_string_equal(json_string_value(json_array_get(outputs, 0)), "z");
 	task_data_done(&data);
 }
 
@@ -623,10 +570,7 @@ main(void)
 	    cmocka_unit_test(test_an_ended_task_shows_how_it_ended),
 	    cmocka_unit_test(test_a_detail_of_any_bytes_can_be_shown),
 	    cmocka_unit_test(
-		test_values_of_the_environment_are_recorded_as_salted_hashes),
-	    cmocka_unit_test(
 		test_what_a_task_reads_is_shown_by_number_and_name),
-	    cmocka_unit_test(test_standard_input_is_recorded_as_a_salted_hash),
 	    cmocka_unit_test(
 		test_a_scrubbed_request_reads_back_without_its_standard_input),
 	    cmocka_unit_test(test_a_scrubbed_request_reads_back_without_values),
