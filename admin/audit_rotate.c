@@ -11,6 +11,7 @@
 #include "certs/issue_key.h"
 #include "certs/openssl.h"
 #include "lib/alloc.h"
+#include "lib/audit_keys.h"
 #include "lib/file.h"
 #include "lib/json.h"
 
@@ -25,7 +26,7 @@ write_pair(const struct site *site, EVP_PKEY *key, struct err *err)
 	auto_free char *public_path = site_path(site, "audit.pub");
 	auto_free char *path = site_path(site, "runner/audit.key");
 	auto_free char *old =
-	    file_read(public_path, PUBLIC_KEYS_MAX, NULL, err);
+	    file_read(public_path, AUDIT_KEYS_FILE_MAX, NULL, err);
 
 	if (old == NULL)
 		return -1;

@@ -11,7 +11,6 @@
 #include "admin/tool.h"
 #include "admin/verbs.h"
 #include "admin/verify_log.h"
-#include "certs/openssl.h"
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
 #include "lib/file.h"
@@ -48,8 +47,7 @@ struct subject {
 static void
 subject_done(struct subject *subject)
 {
-	for (size_t i = 0; i < subject->question.nkeys; i++)
-		EVP_PKEY_free(subject->question.keys[i]);
+	audit_keys_done(&subject->question.keys);
 	sqlite3_close(subject->database);
 	free(subject->path);
 	site_log_done(&subject->log);
@@ -81,42 +79,18 @@ open_database(const struct invocation *invocation, struct subject *subject,
 	    sqlite3_errmsg(subject->database));
 }
 
-static int
-add_key(struct verify_question *question, BIO *in, struct err *err)
-{
-	AUTO(EVP_PKEY_freep)
-	EVP_PKEY *key =
-	    PEM_read_bio_PUBKEY(in, NULL, openssl_no_password, NULL);
-
-	if (key == NULL || EVP_PKEY_get_id(key) != EVP_PKEY_ED25519)
-		return err_set(err, ERR_UNPROCESSABLE,
-		    "key %zu: no Ed25519 public key in PEM",
-		    question->nkeys + 1);
-	if (question->nkeys == VERIFY_KEYS_MAX)
-		return err_set(err, ERR_UNPROCESSABLE,
-		    "more than %d keys in all", VERIFY_KEYS_MAX);
-	question->keys[question->nkeys++] = take(key);
-	return 0;
-}
-
 /* Every key of a file: a rotation leaves the old ones behind the new. */
 static int
 read_key(struct subject *subject, const char *path, struct err *err)
 {
 	size_t len = 0;
-	auto_free char *pem = tool_read(path, PUBLIC_KEYS_MAX, &len, err);
+	auto_free char *pem = tool_read(path, AUDIT_KEYS_FILE_MAX, &len, err);
 
 	if (pem == NULL)
 		return -1;
-	AUTO(BIO_freep) BIO *in = BIO_new_mem_buf(pem, (int)len);
-	if (in == NULL)
-		die("BIO_new_mem_buf: out of memory");
-	do {
-		if (add_key(&subject->question, in, err) != 0)
-			return err_prefix(err, "%s", path);
-	} while (
-	    strstr(pem + len - BIO_ctrl_pending(in), "-----BEGIN") != NULL);
-	return 0;
+	return audit_keys_add(&subject->question.keys, pem, len, err) == 0
+	    ? 0
+	    : err_prefix(err, "%s", path);
 }
 
 static int
@@ -132,7 +106,8 @@ read_keys(const struct invocation *invocation, struct subject *subject,
 		if (read_key(subject, path, err) != 0)
 			return -1;
 	}
-	return subject->question.nkeys > 0 ? 0 : read_key(subject, usual, err);
+	return subject->question.keys.count > 0 ? 0
+						: read_key(subject, usual, err);
 }
 
 static int
@@ -149,12 +124,10 @@ read_from(const struct invocation *invocation, struct subject *subject,
 	note = tool_read(path, CHECKPOINT_MAX, &len, err);
 	if (note == NULL)
 		return -1;
-	for (size_t i = 0; i < question->nkeys; i++) {
-		if (checkpoint_open(note, len, question->origin,
-			question->keys[i], &subject->from, err) == 0) {
-			question->from = &subject->from;
-			return 0;
-		}
+	if (audit_keys_open(&question->keys, note, len, question->origin,
+		&subject->from, err) == 0) {
+		question->from = &subject->from;
+		return 0;
 	}
 	return err_prefix(err, "%s", path);
 }
@@ -276,11 +249,9 @@ check_note(const struct subject *subject, const char *note, struct err *err)
 	const struct verify_question *question = &subject->question;
 	struct checkpoint head;
 
-	for (size_t i = 0; i < question->nkeys; i++) {
-		if (checkpoint_open(note, strlen(note), question->origin,
-			question->keys[i], &head, err) == 0)
-			return 0;
-	}
+	if (audit_keys_open(&question->keys, note, strlen(note),
+		question->origin, &head, err) == 0)
+		return 0;
 	return err_prefix(err, "%s", subject->path);
 }
 

@@ -80,7 +80,6 @@ char *site_serial(const X509 *certificate);
 
 #define CERTIFICATE_FILE_MAX ((size_t)64 * 1024)
 #define KEY_FILE_MAX ((size_t)16 * 1024)
-#define PUBLIC_KEYS_MAX ((size_t)256 * 1024) /* audit.pub */
 /* The certificate in a PEM file, "-" for standard input; NULL: *err. */
 X509 *site_read_certificate(const char *path, struct err *err);
 

@@ -269,20 +269,6 @@ count_nodes(struct verification *verification, struct err *err)
 	return 0;
 }
 
-static bool
-open_head(struct verification *verification, struct bytes note, struct err *err)
-{
-	const struct verify_question *question = verification->question;
-
-	for (size_t i = 0; i < question->nkeys; i++) {
-		if (checkpoint_open(note.data, note.len, question->origin,
-			question->keys[i], &verification->report->head,
-			err) == 0)
-			return true;
-	}
-	return false;
-}
-
 static void
 compare_head(struct verification *verification, sqlite3_stmt *row)
 {
@@ -319,7 +305,10 @@ check_head(struct verification *verification, struct err *err)
 		return 0;
 	}
 	note = column_bytes(row, 0, SQLITE_TEXT);
-	if (note.data == NULL || !open_head(verification, note, &why))
+	if (note.data == NULL ||
+	    audit_keys_open(&verification->question->keys, note.data, note.len,
+		verification->question->origin, &verification->report->head,
+		&why) != 0)
 		find(verification, 0, "the signed head: %.150s",
 		    note.data == NULL ? "it is no text" : why.detail);
 	else

@@ -9,10 +9,9 @@
 
 #include <sqlite3.h>
 
-#include "lib/checkpoint.h"
+#include "lib/audit_keys.h"
 
 #define VERIFY_FINDINGS_MAX 50
-#define VERIFY_KEYS_MAX 256
 
 struct verify_finding {
 	int64_t seq; /* 0: of no one record */
@@ -21,8 +20,7 @@ struct verify_finding {
 
 struct verify_question {
 	const char *origin; /* of the log */
-	EVP_PKEY *keys[VERIFY_KEYS_MAX]; /* public; one of them signed */
-	size_t nkeys;
+	struct audit_keys keys; /* one of them signed */
 	const struct checkpoint *from; /* kept elsewhere; NULL: none */
 };
 

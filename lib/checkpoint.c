@@ -259,3 +259,44 @@ checkpoint_open(const char *note, size_t len, const char *origin, EVP_PKEY *key,
 	*ret = found;
 	return 0;
 }
+
+int
+checkpoint_read_origin(const char *note, size_t len,
+    char ret[CHECKPOINT_ORIGIN_MAX + 1], struct err *err)
+{
+	struct reader reader = {note, note + len};
+	char origin[CHECKPOINT_ORIGIN_MAX + 1];
+	struct line line;
+
+	if (!next_line(&reader, &line) || line.len > CHECKPOINT_ORIGIN_MAX ||
+	    memchr(line.text, '\0', line.len) != NULL)
+		return err_set(err, ERR_UNPROCESSABLE,
+		    "a checkpoint that begins with no log's name");
+	snprintf(origin, sizeof(origin), "%.*s", (int)line.len, line.text);
+	if (!checkpoint_is_origin(origin))
+		return err_set(err, ERR_UNPROCESSABLE,
+		    "a checkpoint that begins with no log's name");
+	memcpy(ret, origin, sizeof(origin));
+	return 0;
+}
+
+int
+checkpoint_compare(const struct checkpoint *a, const struct checkpoint *b,
+    const struct merkle_proof *proof, struct err *err)
+{
+	const struct checkpoint *older = a->size <= b->size ? a : b;
+	const struct checkpoint *newer = older == a ? b : a;
+
+	if (strcmp(a->origin, b->origin) != 0)
+		return err_set(err, ERR_CONFLICT,
+		    "checkpoints of two logs, %s and %s", a->origin, b->origin);
+	if (older->size == 0 && proof->count == 0)
+		return 0;
+	if (!merkle_extends(
+		older->size, older->root, newer->size, newer->root, proof))
+		return err_set(err, ERR_CONFLICT,
+		    "the log of %" PRIu64 " records does not begin with the "
+		    "%" PRIu64 " that were signed before",
+		    newer->size, older->size);
+	return 0;
+}

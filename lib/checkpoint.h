@@ -21,6 +21,7 @@
 
 #include "lib/digest.h"
 #include "lib/err.h"
+#include "lib/merkle.h"
 
 #define CHECKPOINT_ORIGIN_MAX 128
 /* With the signatures of a few witnesses. */
@@ -39,6 +40,11 @@ bool checkpoint_is_origin(const char *text);
 /* Of the log of the runner with this id. The caller frees. */
 char *checkpoint_origin(const char *runner_id);
 
+/* What a note says that it is of. Nothing is verified by that: it is for
+ * checkpoint_open(), where a key is known, but no log. */
+int checkpoint_read_origin(const char *note, size_t len,
+    char ret[CHECKPOINT_ORIGIN_MAX + 1], struct err *err);
+
 /* The whole note; the caller frees. The key is a private one (Ed25519). */
 char *checkpoint_sign(const struct checkpoint *checkpoint, EVP_PKEY *key);
 /*
@@ -49,5 +55,12 @@ char *checkpoint_sign(const struct checkpoint *checkpoint, EVP_PKEY *key);
  */
 int checkpoint_open(const char *note, size_t len, const char *origin,
     EVP_PKEY *key, struct checkpoint *ret, struct err *err);
+/*
+ * That one of the two logs, whichever is longer, begins with all of the other:
+ * `proof` (RFC 9162 2.1.4) is empty where they have the same size.
+ * ERR_CONFLICT: it does not, or they are not of one origin.
+ */
+int checkpoint_compare(const struct checkpoint *a, const struct checkpoint *b,
+    const struct merkle_proof *proof, struct err *err);
 
 #endif

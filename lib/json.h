@@ -69,6 +69,8 @@ int json_read_fields(const json_t *object, const char *path,
     const struct json_field *fields, size_t count, bool comments, void *ret,
     struct err *err);
 
+/* Whether it has a canonical form: there is no real number in it. */
+bool json_is_exact(const json_t *json);
 /*
  * The one spelling of a value: members sorted by their bytes, no blanks,
  * integers only, strings with the shortest escapes of RFC 8785. A real number

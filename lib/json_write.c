@@ -178,3 +178,24 @@ json_encode(const json_t *json, size_t *ret_len)
 		*ret_len = out.len;
 	return buffer_take(&out);
 }
+
+bool
+json_is_exact(const json_t *json)
+{
+	json_t *tree = (json_t *)(uintptr_t)json;
+	const char *name;
+	json_t *value;
+	size_t i;
+
+	json_array_foreach(tree, i, value)
+	{
+		if (!json_is_exact(value))
+			return false;
+	}
+	json_object_foreach(tree, name, value)
+	{
+		if (!json_is_exact(value))
+			return false;
+	}
+	return !json_is_real(tree);
+}

@@ -66,9 +66,9 @@ find_hash(struct database *database, enum statement statement, int result,
 			   "see taskgate-admin audit verify");
 }
 
-static int
-find_node(void *arg, unsigned level, uint64_t index, uint8_t ret[SHA256_BYTES],
-    struct err *err)
+int
+audit_head_find_node(void *arg, unsigned level, uint64_t index,
+    uint8_t ret[SHA256_BYTES], struct err *err)
 {
 	struct database *database = arg;
 	enum statement statement =
@@ -109,7 +109,7 @@ read_head(struct database *database, int64_t *ret_size,
 static int
 load(struct audit_head *head, struct database *database, struct err *err)
 {
-	const struct merkle_source source = {find_node, database};
+	const struct merkle_source source = {audit_head_find_node, database};
 	uint8_t signed_root[SHA256_BYTES], root[SHA256_BYTES];
 	int64_t size;
 

@@ -36,4 +36,9 @@ int audit_head_seal(
 /* The transaction is durable. */
 void audit_head_committed(struct audit_head *head);
 
+/* The tree of what is committed, as lib/merkle.h asks for it: `arg` is the
+ * database. ERR_UNAVAILABLE: a part of it is missing. */
+int audit_head_find_node(void *arg, unsigned level, uint64_t index,
+    uint8_t ret[SHA256_BYTES], struct err *err);
+
 #endif

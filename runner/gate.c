@@ -13,6 +13,7 @@
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
+#include "lib/packet.h"
 #include "lib/utf8.h"
 #include "runner/refusals.h"
 
@@ -272,6 +273,22 @@ gate_keep(const void *request, size_t size)
 
 	memcpy(copy, request, size);
 	return copy;
+}
+
+void
+gate_reply_text(
+    struct question *question, const char *text, size_t len, json_t *body)
+{
+	auto_fd int fd = -1;
+	auto_json *own = body != NULL ? body : json_object();
+	struct err err;
+
+	if (packet_seal(text, len, &fd, &err) != 0) {
+		gate_refuse(question, &err);
+		return;
+	}
+	json_object_set_new(own, "length", json_integer((json_int_t)len));
+	question_reply_take(question, 200, json_incref(own), fd);
 }
 
 /* -- answering with one */

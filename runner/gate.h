@@ -75,6 +75,11 @@ int gate_check_task(const char *task, struct err *err);
  * message. */
 void *gate_keep(const void *request, size_t size);
 
+/* Answers with a text, which goes as it is: what is verified at its end is
+ * its bytes. `body` (NULL: none) is taken and gets its `length`. */
+void gate_reply_text(
+    struct question *question, const char *text, size_t len, json_t *body);
+
 /* Answers with a task; a finished one with its output where it is small and
  * `inline_output` says so. */
 void gate_reply_task(struct question *question, int status,

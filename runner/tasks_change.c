@@ -9,6 +9,7 @@
 
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
+#include "lib/json.h"
 #include "lib/log.h"
 
 struct change {
@@ -354,10 +355,12 @@ render_end(const struct task *task)
 	copy.facts = *task->end;
 	object = task_render(&copy, NULL);
 	json_object_set_new(object, "task", json_string(copy.id));
-	/* What the client wrote is in the record of the acceptance. */
+	json_object_set_new(
+	    object, "request_sha256", json_string(copy.request_sha256));
+	/* In the record's other members, or, where the client wrote it, in the
+	 * record of the acceptance. All that a receipt is to say is here. */
 	static const char *const elsewhere[] = {"id", "state", "outcome",
-	    "subject", "image", "args", "env", "inputs", "rule", "limits",
-	    "detail", "created_at"};
+	    "subject", "image", "args", "env", "inputs", "rule", "detail"};
 
 	for (size_t i = 0; i < COUNT(elsewhere); i++)
 		json_object_del(object, elsewhere[i]);
@@ -365,6 +368,26 @@ render_end(const struct task *task)
 		json_object_set_new(
 		    object, "outputs", render_files(copy.facts.files));
 	return object;
+}
+
+/* An engine repeats names that a client chose; those of the files are its own.
+ * NULL: nothing. */
+static json_t *
+render_end_untrusted(const struct task_facts *end)
+{
+	auto_json *untrusted = json_object();
+	json_t *names = json_array();
+
+	for (size_t i = 0; i < json_array_size(end->files); i++)
+		json_array_append(names,
+		    json_object_get(json_array_get(end->files, i), "name"));
+	if (json_array_size(names) > 0)
+		json_object_set(untrusted, "outputs", names);
+	json_decref(names);
+	if (end->detail[0] != '\0')
+		json_object_set_new(
+		    untrusted, "detail", audit_text(end->detail));
+	return json_object_size(untrusted) > 0 ? json_incref(untrusted) : NULL;
 }
 
 void
@@ -379,10 +402,7 @@ tasks_change_end(struct task *task, task_changed *done)
 	entry->outcome = alloc_string(outcome);
 	audit_set_message(entry, "A task of %s ended: %s",
 	    task->data->owner.subject, outcome);
-	/* An engine repeats names that a client chose. */
-	if (task->end->detail[0] != '\0')
-		entry->untrusted =
-		    json_pack("{s:o}", "detail", audit_text(task->end->detail));
+	entry->untrusted = render_end_untrusted(task->end);
 	change->facts = *task->end;
 	change->request = task_request_scrub(&task->data->request);
 	change->changed = done;

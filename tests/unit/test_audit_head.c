@@ -109,7 +109,7 @@ static void
 assert_good(const struct fixture *fixture, EVP_PKEY *key, int64_t records)
 {
 	const struct verify_question question = {
-	    .origin = AUDIT_ORIGIN, .keys = {key}, .nkeys = 1};
+	    .origin = AUDIT_ORIGIN, .keys = {{key}, 1}};
 	struct verify_report report;
 	struct err err;
 

@@ -147,8 +147,7 @@ verify(const struct log *log, const struct checkpoint *from,
 {
 	const struct verify_question question = {
 	    .origin = AUDIT_ORIGIN,
-	    .keys = {log->key},
-	    .nkeys = 1,
+	    .keys = {{log->key}, 1},
 	    .from = from,
 	};
 	struct err err;
@@ -589,7 +588,7 @@ test_the_log_of_another_installation_is_not_ours(void **state)
 {
 	struct log *log = *state;
 	const struct verify_question question = {
-	    .origin = "example.com/other", .keys = {log->key}, .nkeys = 1};
+	    .origin = "example.com/other", .keys = {{log->key}, 1}};
 	struct verify_report report;
 	struct err err;
 
@@ -603,7 +602,7 @@ test_what_is_no_log_is_told(void **state)
 {
 	struct log *log = *state;
 	const struct verify_question question = {
-	    .origin = AUDIT_ORIGIN, .keys = {log->key}, .nkeys = 1};
+	    .origin = AUDIT_ORIGIN, .keys = {{log->key}, 1}};
 	struct verify_report report;
 	struct err err = {0};
 	sqlite3 *empty;
