@@ -94,7 +94,8 @@ advise_denied(
 {
 	(void)now_s;
 	failure_hint(failure,
-	    "ask the operator whether the policy should let %s do this",
+	    "taskgate catalog shows what you may run; or ask the operator "
+	    "whether the policy should let %s do this",
 	    context->subject);
 }
 

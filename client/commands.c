@@ -101,6 +101,17 @@ static const struct command_spec commands[] = {
     {"signal", "ID SIGNAL", "Send a signal to a task",
 	"HUP INT QUIT KILL USR1 USR2 TERM CONT STOP TSTP or WINCH.", NULL, 0, 2,
 	2, verb_signal},
+    {"can-i run", "IMAGE [-- ARG...]", "Say whether a task would be allowed",
+	"Takes what run takes; nothing runs, and nothing is uploaded. Exits 0 "
+	"where the policy allows it, and 1 where not: then each rule that is "
+	"for you and the image says which condition failed first, and what "
+	"would pass.",
+	run_options, COUNT(run_options), 1, -1, verb_can_i},
+    {"catalog", "[RULE]", "List what you may run, or show one rule of it",
+	"In USAGE a|b is one of these, 1..9 a number in the range, <PATTERN> "
+	"what matches the pattern, X{0,20} X so often, and [-e NAME=X] a "
+	"variable that may be set.",
+	NULL, 0, 0, 1, verb_catalog},
     {"whoami", NULL, "Show who you are to the server", NULL, NULL, 0, 0, 0,
 	verb_whoami},
     {"context list", NULL, "List the contexts", NULL, NULL, 0, 0, 0,

@@ -53,22 +53,34 @@ add_standard_input(const struct invocation *invocation, bool streams,
 	return 0;
 }
 
+typedef int settle_inputs(struct deposits *deposits, struct session *session,
+    struct failure *failure);
+
 static int
 add_inputs(const struct invocation *invocation, struct session *session,
-    json_t *order, struct failure *failure)
+    settle_inputs *settle, json_t *order, struct failure *failure)
 {
 	AUTO(deposits_close) struct deposits deposits = {0};
 
 	if (deposits_open(invocation, &deposits, failure) != 0 ||
-	    deposits_send(&deposits, session, failure) != 0)
+	    settle(&deposits, session, failure) != 0)
 		return -1;
 	deposits_add(&deposits, order);
 	return 0;
 }
 
-json_t *
-creation_order(const struct invocation *invocation, struct session *session,
-    const struct collection *collection, bool streams, struct failure *failure)
+static int
+add_files(const struct invocation *invocation, struct session *session,
+    const struct collection *collection, settle_inputs *settle, json_t *order,
+    struct failure *failure)
+{
+	collection_add(collection, order);
+	return add_inputs(invocation, session, settle, order, failure);
+}
+
+static json_t *
+begin_order(
+    const struct invocation *invocation, bool streams, struct failure *failure)
 {
 	struct err err;
 	auto_json *order = order_build(invocation, &err);
@@ -77,11 +89,35 @@ creation_order(const struct invocation *invocation, struct session *session,
 		failure_from_err(failure, "usage", &err);
 		return NULL;
 	}
-	collection_add(collection, order);
-	if (add_standard_input(invocation, streams, order, failure) != 0 ||
-	    add_inputs(invocation, session, order, failure) != 0)
-		return NULL;
-	return take(order);
+	return add_standard_input(invocation, streams, order, failure) == 0
+	    ? take(order)
+	    : NULL;
+}
+
+json_t *
+creation_order(const struct invocation *invocation, struct session *session,
+    const struct collection *collection, bool streams, struct failure *failure)
+{
+	auto_json *order = begin_order(invocation, streams, failure);
+
+	return order != NULL &&
+		add_files(invocation, session, collection, deposits_send, order,
+		    failure) == 0
+	    ? take(order)
+	    : NULL;
+}
+
+json_t *
+creation_question(const struct invocation *invocation, struct session *session,
+    const struct collection *collection, bool streams, struct failure *failure)
+{
+	auto_json *order = begin_order(invocation, streams, failure);
+
+	return order != NULL &&
+		add_files(invocation, session, collection, deposits_hash, order,
+		    failure) == 0
+	    ? take(order)
+	    : NULL;
 }
 
 int

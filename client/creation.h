@@ -15,6 +15,10 @@
 json_t *
 creation_order(const struct invocation *invocation, struct session *session,
     const struct collection *collection, bool streams, struct failure *failure);
+/* The same for a question about it: nothing is put with the server. */
+json_t *
+creation_question(const struct invocation *invocation, struct session *session,
+    const struct collection *collection, bool streams, struct failure *failure);
 /* The caller owns *ret_document, the task as the server describes it. */
 int creation_send(const struct invocation *invocation, struct session *session,
     const json_t *order, int wait_s, json_t **ret_document,

@@ -227,6 +227,17 @@ send_file(
 }
 
 int
+deposits_hash(
+    struct deposits *deposits, struct session *session, struct failure *failure)
+{
+	for (size_t i = 0; i < deposits->count; i++) {
+		if (hash(&deposits->list[i], session, failure) != 0)
+			return -1;
+	}
+	return 0;
+}
+
+int
 deposits_send(
     struct deposits *deposits, struct session *session, struct failure *failure)
 {

@@ -31,7 +31,10 @@ int deposits_open(const struct invocation *invocation,
     struct deposits *deposits, struct failure *failure);
 void deposits_close(struct deposits *deposits);
 
-/* All of them to the server. */
+/* All that the order says of them. */
+int deposits_hash(struct deposits *deposits, struct session *session,
+    struct failure *failure);
+/* And all of them to the server. */
 int deposits_send(struct deposits *deposits, struct session *session,
     struct failure *failure);
 /* "inputs" of the order; nothing where there are none. */

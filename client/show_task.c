@@ -69,40 +69,48 @@ show_task_args(const json_t *document)
 	return text;
 }
 
-static void
-show_limits(const json_t *document)
+char *
+show_limit(const char *name, const json_t *object, const char *member)
 {
-	const json_t *limits = json_object_get(document, "limits");
 	static const struct {
 		const char *name;
 		void (*format)(int64_t, char *);
 	} known[] = {
 	    {"memory", quantity_format_size},
-	    {"pids", NULL},
 	    {"timeout", quantity_format_duration},
 	    {"output", quantity_format_size},
 	    {"tmp", quantity_format_size},
+	    {"stdin", quantity_format_size},
 	};
+	const json_t *value = json_object_get(object, member);
+
+	for (size_t i = 0; json_is_integer(value) && i < COUNT(known); i++) {
+		char quantity[QUANTITY_TEXT];
+
+		if (strcmp(known[i].name, name) != 0)
+			continue;
+		known[i].format(json_integer_value(value), quantity);
+		return alloc_string(quantity);
+	}
+	return show_member_text(object, member);
+}
+
+void
+show_limits(const json_t *document)
+{
+	static const char *const names[] = {
+	    "cpus", "memory", "pids", "timeout", "output", "tmp"};
+	const json_t *limits = json_object_get(document, "limits");
 	struct buffer line = BUFFER_INIT(1024);
-	auto_free char *cpus = show_member_text(limits, "cpus");
 	auto_free char *text = NULL;
 
 	if (!json_is_object(limits))
 		return;
-	if (cpus != NULL)
-		buffer_printf(&line, "cpus=%.32s ", cpus);
-	for (size_t i = 0; i < COUNT(known); i++) {
-		const json_t *value = json_object_get(limits, known[i].name);
-		char quantity[QUANTITY_TEXT];
+	for (size_t i = 0; i < COUNT(names); i++) {
+		auto_free char *value = show_limit(names[i], limits, names[i]);
 
-		if (!json_is_integer(value))
-			continue;
-		if (known[i].format != NULL)
-			known[i].format(json_integer_value(value), quantity);
-		else
-			snprintf(quantity, sizeof(quantity),
-			    "%" JSON_INTEGER_FORMAT, json_integer_value(value));
-		buffer_printf(&line, "%s=%s ", known[i].name, quantity);
+		if (value != NULL)
+			buffer_printf(&line, "%s=%.32s ", names[i], value);
 	}
 	text = buffer_take(&line);
 	show_fact("limits", text);

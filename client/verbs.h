@@ -18,6 +18,8 @@ int verb_logs(struct invocation *invocation);
 int verb_wait(struct invocation *invocation);
 int verb_cancel(struct invocation *invocation);
 int verb_signal(struct invocation *invocation);
+int verb_can_i(struct invocation *invocation);
+int verb_catalog(struct invocation *invocation);
 int verb_whoami(struct invocation *invocation);
 int verb_context_list(struct invocation *invocation);
 int verb_context_show(struct invocation *invocation);

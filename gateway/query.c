@@ -80,6 +80,20 @@ set_subject(
 	return err_set(err, ERR_UNPROCESSABLE, "%s: not a subject", spec->name);
 }
 
+static int
+set_rule(
+    const struct query_spec *spec, struct query_value *value, struct err *err)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyz"
+				      "0123456789._-";
+	size_t len = strlen(value->text);
+
+	if (len > 0 && strspn(value->text, allowed) == len)
+		return 0;
+	return err_set(
+	    err, ERR_UNPROCESSABLE, "%s: not the id of a rule", spec->name);
+}
+
 static int (*const setters[])(const struct query_spec *spec,
     struct query_value *value, struct err *err) = {
     [QUERY_INTEGER] = set_integer,
@@ -87,6 +101,7 @@ static int (*const setters[])(const struct query_spec *spec,
     [QUERY_ID] = set_id,
     [QUERY_WORD] = set_word,
     [QUERY_SUBJECT] = set_subject,
+    [QUERY_RULE] = set_rule,
 };
 
 static const struct query_spec *

@@ -18,7 +18,8 @@ enum query_kind {
 	QUERY_FLAG, /* 0 or 1 */
 	QUERY_ID, /* a UUID */
 	QUERY_WORD, /* one of `words` */
-	QUERY_SUBJECT
+	QUERY_SUBJECT,
+	QUERY_RULE /* the id of one */
 };
 
 struct query_spec {

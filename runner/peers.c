@@ -185,7 +185,8 @@ on_message(void *arg, struct message *message, struct err *err)
 	if ((messages[message->type].states & (unsigned)peer->state) == 0)
 		return err_set(err, ERR_MALFORMED, "%s comes at the wrong time",
 		    message_name(message->type));
-	if (message->nfds > 0 && message->type != MESSAGE_submit)
+	if (message->nfds > 0 && message->type != MESSAGE_submit &&
+	    message->type != MESSAGE_explain)
 		return err_set(err, ERR_MALFORMED,
 		    "%s comes with %zu descriptors",
 		    message_name(message->type), message->nfds);

@@ -12,7 +12,7 @@
 
 static const char *const words[] = {"queued", "running", NULL};
 
-enum { WAIT, FOLLOW, BEFORE, STATE, SUBJECT, OFFSET, SPECS };
+enum { WAIT, FOLLOW, BEFORE, STATE, SUBJECT, OFFSET, AFTER, SPECS };
 
 static const struct query_spec specs[SPECS] = {
     [WAIT] = {.name = "wait", .kind = QUERY_INTEGER, .max = 60},
@@ -21,6 +21,7 @@ static const struct query_spec specs[SPECS] = {
     [STATE] = {.name = "state", .kind = QUERY_WORD, .words = words},
     [SUBJECT] = {.name = "subject", .kind = QUERY_SUBJECT},
     [OFFSET] = {.name = "offset", .kind = QUERY_INTEGER, .max = INT64_MAX},
+    [AFTER] = {.name = "after", .kind = QUERY_RULE},
 };
 
 static int
@@ -56,7 +57,7 @@ test_values_that_fit_are_taken(void **state)
 	    {"wait", "007"}, {"follow", "1"}, {"follow", "0"},
 	    {"before", "01932f0e-6f0a-7c3e-8a55-3f1f0c1b2a11"},
 	    {"state", "running"}, {"subject", "alice.b-c_d"},
-	    {"offset", "999999999999999999"}};
+	    {"offset", "999999999999999999"}, {"after", "0-a.b_c"}};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(pairs); i++) {
@@ -98,6 +99,9 @@ test_other_kinds_are_compared_exactly(void **state)
 	assert_refused("subject", "Alice", "subject");
 	assert_refused("subject", "a/b", "subject");
 	assert_refused("subject", "", "subject");
+	assert_refused("after", "A", "after");
+	assert_refused("after", "a b", "after");
+	assert_refused("after", "", "after");
 }
 
 static void

@@ -1,0 +1,105 @@
+/*
+ * What is told comes from the verdict and the candidates that decide.c makes;
+ * here it is only given its form.
+ */
+#include "policy/explanation.h"
+
+#include "lib/cleanup.h"
+#include "lib/json.h"
+
+static void
+set_text(json_t *object, const char *name, const char *text)
+{
+	/* json_string() refuses what is not UTF-8: the member is left out. */
+	if (text != NULL)
+		json_object_set_new(object, name, json_string(text));
+}
+
+json_t *
+explanation_candidate(const struct policy_candidate *candidate)
+{
+	json_t *object = json_pack(
+	    "{s:s, s:b}", "rule", candidate->rule, "allows", candidate->allows);
+
+	set_text(object, "condition", candidate->condition);
+	set_text(object, "detail", candidate->detail);
+	return object;
+}
+
+static json_t *
+describe_limits(const struct policy_verdict *verdict)
+{
+	json_t *limits = json_object();
+
+	for (int i = 0; i < LIMIT_COUNT; i++)
+		json_object_set_new(limits, limit_name((enum limit)i),
+		    limit_write((enum limit)i, verdict->limits[i]));
+	return limits;
+}
+
+static void
+add_grant(const struct policy_verdict *verdict, json_t *object)
+{
+	set_text(object, "rule", verdict->rule);
+	json_object_set_new(
+	    object, "unsigned", json_boolean(verdict->is_unsigned));
+	json_object_set_new(object, "limits", describe_limits(verdict));
+	set_text(object, "network",
+	    verdict->network != NULL ? verdict->network : "none");
+	if (verdict->uid >= 0)
+		json_object_set_new(object, "user",
+		    json_pack("{s:I, s:I}", "uid", (json_int_t)verdict->uid,
+			"gid", (json_int_t)verdict->gid));
+}
+
+static void
+add_denial(const struct policy_verdict *verdict, const struct request *request,
+    json_t *object)
+{
+	const char *rule = NULL, *condition = NULL;
+	struct err err;
+
+	policy_explain_to_caller(verdict, request, &rule, &condition, &err);
+	set_text(object, "rule", rule);
+	set_text(object, "condition", condition);
+	set_text(object, "detail", err.detail);
+}
+
+static void
+add_candidates(const struct explanation_question *question, json_t *object)
+{
+	AUTO(policy_candidates_done) struct policy_candidates candidates = {0};
+	json_t *list = json_array();
+
+	policy_explain(question->policy, question->principal, question->request,
+	    question->now_ms, &candidates);
+	for (size_t i = 0; i < candidates.count; i++) {
+		if (!candidates.list[i].names_caller)
+			continue;
+		if (json_array_size(list) == EXPLANATION_CANDIDATES_MAX) {
+			json_object_set_new(object, "more", json_true());
+			break;
+		}
+		json_array_append_new(
+		    list, explanation_candidate(&candidates.list[i]));
+	}
+	json_object_set_new(object, "candidates", list);
+}
+
+json_t *
+explanation_for_caller(const struct explanation_question *question)
+{
+	AUTO(policy_verdict_done) struct policy_verdict verdict = {0};
+	json_t *object;
+
+	policy_decide(question->policy, question->principal, question->request,
+	    question->now_ms, &verdict);
+	object = json_pack("{s:b, s:s}", "allowed", verdict.allowed,
+	    "policy_sha256", policy_sha256(question->policy));
+	if (verdict.allowed)
+		add_grant(&verdict, object);
+	else
+		add_denial(&verdict, question->request, object);
+	add_candidates(question, object);
+	return object;
+}
