@@ -12,6 +12,8 @@ packages_build=(
 packages_run=(docker.io busybox-static curl ca-certificates)
 # systemd: systemd-analyze, which measures our units.
 packages_test=(libcmocka-dev openssl python3 systemd)
+# The asan preset is built by clang.
+packages_asan=(clang libclang-rt-14-dev)
 
 # Installs those of the given packages that are missing.
 packages_install() { # PACKAGE...

@@ -6,7 +6,7 @@
 #
 #	sudo ./test.sh			everything but the label soak
 #	sudo ./test.sh -L unit		arguments are ctest's
-#	sudo PRESET=asan ./test.sh	another of CMakePresets.json
+#	sudo PRESET=asan ./test.sh	by clang with sanitizers and fuzz targets
 #
 # Leaves nothing behind but build/PRESET, also when it is interrupted.
 set -u
@@ -114,8 +114,9 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 trap 'exit 129' HUP
 
+[ "$preset" = asan ] || packages_asan=()
 packages_install "${packages_build[@]}" "${packages_run[@]}" \
-	"${packages_test[@]}" || fail 'packages could not be installed'
+	"${packages_test[@]}" "${packages_asan[@]}" || fail 'packages could not be installed'
 work=$(mktemp -d /tmp/taskgate-test-XXXXXX) || exit
 chmod 0755 "$work"
 provide prometheus /usr/bin/promtool || fail 'promtool could not be provided'
