@@ -468,6 +468,7 @@ next_commands() {
 		  taskgate run demo/busybox -- echo hello
 		  taskgate run demo/busybox -- sh -c 'echo out; echo err >&2; exit 7'
 		  taskgate ps
+		  taskgate catalog
 		  taskgate --help
 	EOF
 	printf '  curl http://127.0.0.1:%s/metrics\n' "$operations_port"
