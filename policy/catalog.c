@@ -11,8 +11,8 @@
 #include "policy/policy_data.h"
 #include "policy/usage.h"
 
-/* Every member that a rule can have; tests/unit/test_catalog.c compares them
- * with the schema's. */
+/* Every member that a rule can have, as tests/unit/test_catalog.c makes sure.
+ */
 static const struct {
 	const char *name;
 	bool shown; /* as it is in the rule */
@@ -22,6 +22,10 @@ static const struct {
     {"description", true},
     {"subjects", false}, /* who else may is not the caller's business */
     {"image", true},
+    {"digest_required", true},
+    {"task", true},
+    {"params", true},
+    {"entrypoint", true},
     {"args", true},
     {"env", true},
     {"stdin", true},
@@ -32,6 +36,12 @@ static const struct {
     {"user", true},
     {"network", true},
     {"unsigned", true},
+    {"approval", true},
+    {"concurrency", true},
+    {"rate", true},
+    {"hours", true},
+    {"expires", true},
+    {"mode", false},
 };
 
 bool

@@ -28,8 +28,9 @@ def section(text, heading):
 
 
 def rows(text):
-    """The first cells of its tables."""
-    return re.findall(r"^\| *`([^`|]+)` *\|", text, re.M)
+    """The names in the first cells of its tables."""
+    return [name for cell in re.findall(r"^\|([^|]+)\|", text, re.M)
+            for name in re.findall(r"`([^`]+)`", cell)]
 
 
 def missing_rows(text, members, limits):
@@ -87,17 +88,18 @@ def check(text, page, members, limits):
 
 
 def self_test():
-    text = ("# Policy\nOne word.\n## A rule\n| `id` | an *id* |\n"
+    text = ("# Policy\nOne word.\n## A rule\n| `id`, `env` | an *id* |\n"
             "## Limits\n| `cpus` | [many](x.md) |\n")
-    page = (".\\\" what\n.TH X 5\n.PP\nOne word.\n.SH A RULE\n.TP\n\\fBid\\fR\n"
+    page = (".\\\" what\n.TH X 5\n.PP\nOne word.\n.SH A RULE\n.TP\n\\fBid\\fR, \\fBenv\\fR\n"
             "an \\fIid\\fR\n.SH LIMITS\n.TP\n\\fBcpus\\fR\nmany\n")
     for members, limits, shown, faults in (
-            (["id"], ["cpus"], page, 0),
-            (["id", "env"], ["cpus"], page, 1),
-            (["id"], [], page, 1),
-            (["id"], ["cpus"], page.replace("word", ""), 1),
-            (["id"], ["cpus"], page + ".so x\n", 1),
-            (["id"], ["cpus"], page + "\\x\n", 1)):
+            (["id", "env"], ["cpus"], page, 0),
+            (["id", "env", "args"], ["cpus"], page, 1),
+            (["id"], ["cpus"], page, 1),
+            (["id", "env"], [], page, 1),
+            (["id", "env"], ["cpus"], page.replace("word", ""), 1),
+            (["id", "env"], ["cpus"], page + ".so x\n", 1),
+            (["id", "env"], ["cpus"], page + "\\x\n", 1)):
         found = list(check(text, shown, members, limits))
         assert len(found) == faults, (members, limits, found)
 
