@@ -65,11 +65,27 @@ cleanup_statement(sqlite3_stmt **statement)
 
 /* -- the columns of a row */
 
-enum column { SEQ, TIME, EVENT, TASK, RECORD, LEAF, UNTRUSTED, SALT };
+enum column {
+	SEQ,
+	TIME,
+	EVENT,
+	TASK,
+	RECORD,
+	LEAF,
+	UNTRUSTED,
+	SALT,
+	SUBJECT,
+	THUMBPRINT,
+	RULE,
+	OUTCOME,
+	IMAGE_ID,
+	IMAGE
+};
 
-#define RECORDS                                                            \
-	"SELECT seq, time_ms, event, task, record, leaf, untrusted, salt " \
-	"FROM audit ORDER BY seq"
+#define RECORDS                                                             \
+	"SELECT seq, time_ms, event, task, record, leaf, untrusted, salt, " \
+	"subject, thumbprint, rule, outcome, image_id, image FROM audit "   \
+	"ORDER BY seq"
 
 struct bytes {
 	const void *data; /* NULL: none */
@@ -114,7 +130,58 @@ text_of(const json_t *object, const char *name)
 	return json_string_value(json_object_get(object, name));
 }
 
-/* What searches go by has to be what the record says. */
+/* What searches go by, and what of the record it has to be. */
+static const struct {
+	enum column column;
+	const char *part; /* NULL: the record itself */
+	const char *member;
+} searched[] = {
+    {EVENT, NULL, "event"},
+    {TASK, "object", "task"},
+    {SUBJECT, "principal", "subject"},
+    {THUMBPRINT, "principal", "thumbprint"},
+    {RULE, NULL, "rule"},
+    {OUTCOME, NULL, "outcome"},
+    {IMAGE_ID, "object", "image_id"},
+};
+
+static void
+check_searched(
+    struct verification *verification, sqlite3_stmt *row, const json_t *record)
+{
+	for (size_t i = 0; i < COUNT(searched); i++) {
+		const json_t *object = searched[i].part != NULL
+		    ? json_object_get(record, searched[i].part)
+		    : record;
+		struct bytes bytes =
+		    column_bytes(row, searched[i].column, SQLITE_TEXT);
+
+		if (!is_text(bytes, text_of(object, searched[i].member)))
+			find(verification, verification->seq,
+			    "its %s is not the record's", searched[i].member);
+	}
+}
+
+/* As the client named it, else as it ran. */
+static void
+check_image(
+    struct verification *verification, sqlite3_stmt *row, const json_t *record)
+{
+	struct bytes text = column_bytes(row, UNTRUSTED, SQLITE_TEXT);
+	auto_json *untrusted = NULL;
+	const char *image;
+	struct err ignored;
+
+	if (text.data != NULL)
+		untrusted = json_parse_strict(text.data, text.len, &ignored);
+	image = text_of(untrusted, "image");
+	if (image == NULL)
+		image = text_of(json_object_get(record, "object"), "image_id");
+	if (!is_text(column_bytes(row, IMAGE, SQLITE_TEXT), image))
+		find(verification, verification->seq,
+		    "its image is not the record's");
+}
+
 static void
 check_columns(
     struct verification *verification, sqlite3_stmt *row, const json_t *record)
@@ -128,12 +195,8 @@ check_columns(
 		find(verification, seq, "the record says another number");
 	if (time == NULL || strcmp(time, when) != 0)
 		find(verification, seq, "its time is not the record's");
-	if (!is_text(column_bytes(row, EVENT, SQLITE_TEXT),
-		text_of(record, "event")))
-		find(verification, seq, "its event is not the record's");
-	if (!is_text(column_bytes(row, TASK, SQLITE_TEXT),
-		text_of(json_object_get(record, "object"), "task")))
-		find(verification, seq, "its task is not the record's");
+	check_searched(verification, row, record);
+	check_image(verification, row, record);
 }
 
 static void

@@ -101,22 +101,25 @@ set_string(json_t *object, const char *name, const char *value)
 }
 
 /* What is too large to be kept is counted. */
-static char *
-encode_untrusted(const struct audit_entry *entry, size_t *ret_len)
+static void
+encode_untrusted(const struct audit_entry *entry, struct audit_leaf *ret)
 {
 	auto_json *instead = NULL;
 	auto_free char *text = NULL;
 	size_t len = 0;
 
 	if (entry->untrusted == NULL)
-		return NULL;
+		return;
 	text = json_encode_canonical(entry->untrusted, &len);
-	if (len <= AUDIT_UNTRUSTED_MAX) {
-		*ret_len = len;
-		return take(text);
+	ret->too_large = len > AUDIT_UNTRUSTED_MAX;
+	if (ret->too_large) {
+		instead = json_pack("{s:I}", "dropped_bytes", (json_int_t)len);
+		ret->untrusted =
+		    json_encode_canonical(instead, &ret->untrusted_len);
+		return;
 	}
-	instead = json_pack("{s:I}", "dropped_bytes", (json_int_t)len);
-	return json_encode_canonical(instead, ret_len);
+	ret->untrusted_len = len;
+	ret->untrusted = take(text);
 }
 
 static void
@@ -155,7 +158,7 @@ audit_render(const struct audit_entry *entry, int64_t seq,
 	set_string(record, "message",
 	    entry->message != NULL ? entry->message
 				   : events[entry->event].sentence);
-	ret->untrusted = encode_untrusted(entry, &ret->untrusted_len);
+	encode_untrusted(entry, ret);
 	if (ret->untrusted != NULL)
 		set_untrusted_hash(
 		    record, salt, ret->untrusted, ret->untrusted_len);
@@ -185,6 +188,39 @@ next_seq(struct database *database, int64_t *ret, struct err *err)
 	return result > 0 ? 0 : -1;
 }
 
+static const char *
+text_of(const json_t *object, const char *name)
+{
+	return json_string_value(json_object_get(object, name));
+}
+
+/* None where nothing was said: as in the record. */
+static const char *
+or_none(const char *text)
+{
+	return text != NULL && *text != '\0' ? text : NULL;
+}
+
+static int
+insert(struct database *database, const struct audit_entry *entry, int64_t seq,
+    const struct audit_leaf *leaf, const uint8_t salt[AUDIT_SALT_BYTES],
+    struct err *err)
+{
+	const char *image_id = text_of(entry->object, "image_id");
+	const char *image =
+	    leaf->too_large ? NULL : text_of(entry->untrusted, "image");
+
+	return database_run(database, STATEMENT_AUDIT_INSERT, err,
+	    "iisssbsbssssss", seq, entry->wall_ms, events[entry->event].code,
+	    text_of(entry->object, "task"), leaf->record, leaf->hash,
+	    sizeof(leaf->hash), leaf->untrusted,
+	    leaf->untrusted != NULL ? salt : NULL, (size_t)AUDIT_SALT_BYTES,
+	    text_of(entry->principal, "subject"),
+	    text_of(entry->principal, "thumbprint"), or_none(entry->rule),
+	    or_none(entry->outcome), image_id,
+	    image != NULL ? image : image_id);
+}
+
 int
 audit_append(
     struct database *database, const struct audit_entry *entry, struct err *err)
@@ -197,11 +233,7 @@ audit_append(
 		return -1;
 	random_bytes(salt, sizeof(salt));
 	audit_render(entry, seq, salt, &leaf);
-	return database_run(database, STATEMENT_AUDIT_INSERT, err, "iisssbsb",
-	    seq, entry->wall_ms, events[entry->event].code,
-	    json_string_value(json_object_get(entry->object, "task")),
-	    leaf.record, leaf.hash, sizeof(leaf.hash), leaf.untrusted,
-	    leaf.untrusted != NULL ? salt : NULL, sizeof(salt));
+	return insert(database, entry, seq, &leaf, salt, err);
 }
 
 static void

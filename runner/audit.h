@@ -11,6 +11,7 @@
 #define RUNNER_AUDIT_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/buffer.h"
@@ -62,6 +63,7 @@ struct audit_leaf {
 	size_t record_len;
 	uint8_t hash[SHA256_BYTES];
 	char *untrusted; /* canonical; NULL: none */
+	bool too_large; /* it only says how much there was */
 	size_t untrusted_len;
 };
 

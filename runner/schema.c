@@ -134,9 +134,44 @@ static const char version_4[] =
     ") WITHOUT ROWID;"
     "UPDATE meta SET value = 4 WHERE key = 'version';";
 
+#define MEMBER(text, path)                                                    \
+	"CASE WHEN json_valid(" text ") THEN CASE json_type(" text ", '" path \
+	"') WHEN 'text' THEN json_extract(" text ", '" path "') END END"
+#define INDEX(column)                                                       \
+	"CREATE INDEX audit_" column " ON audit (" column ") WHERE " column \
+	" IS NOT NULL;"
+
+/* What searches go by: members of the record, and of what stands beside it. */
+static const char version_5[] =
+    "ALTER TABLE audit ADD COLUMN subject TEXT;"
+    "ALTER TABLE audit ADD COLUMN thumbprint TEXT;"
+    "ALTER TABLE audit ADD COLUMN rule TEXT;"
+    "ALTER TABLE audit ADD COLUMN outcome TEXT;"
+    "ALTER TABLE audit ADD COLUMN image_id TEXT;" /* that ran */
+    /* As the client named it, where it did, else as it ran. */
+    "ALTER TABLE audit ADD COLUMN image TEXT;"
+    "UPDATE audit SET subject = " MEMBER(
+	"record", "$.principal.subject") ", thumbprint = " MEMBER("record",
+	"$.principal.thumbprint") ", rule = " MEMBER("record",
+	"$.rule") ", outcome = " MEMBER("record",
+	"$.outcome") ", image_id = " MEMBER("record",
+	"$.object.image_id") ", image = coalesce(" MEMBER("untrusted",
+	"$.image") ", " MEMBER("record",
+	"$.object.image_id") ");" INDEX("subject") INDEX("thumbprint")
+	INDEX("rule") INDEX("outcome")
+	    INDEX("image") "CREATE INDEX audit_event ON audit (event);"
+			   "CREATE INDEX audit_time ON audit (time_ms);"
+			   /* What a client wrote does not outlive it. */
+			   "CREATE TRIGGER audit_redacted AFTER UPDATE OF "
+			   "untrusted ON audit"
+			   " WHEN NEW.untrusted IS NULL BEGIN"
+			   " UPDATE audit SET image = image_id WHERE seq = "
+			   "NEW.seq; END;"
+			   "UPDATE meta SET value = 5 WHERE key = 'version';";
+
 /* steps[n] leads from version n to n + 1. */
 static const char *const steps[SCHEMA_VERSION] = {
-    version_1, version_2, version_3, version_4};
+    version_1, version_2, version_3, version_4, version_5};
 
 int
 schema_version(struct database *database, int64_t *ret_version, struct err *err)

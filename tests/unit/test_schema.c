@@ -249,6 +249,15 @@ test_what_version_1_wrote_is_there(void **state)
 	database_close(&database);
 }
 
+#define WITHOUT(column) "ALTER TABLE audit DROP COLUMN " column ";"
+#define WITHOUT_INDEXED(column) "DROP INDEX audit_" column ";" WITHOUT(column)
+#define WITHOUT_5                                                   \
+	"DROP TRIGGER audit_redacted; DROP INDEX audit_event;"      \
+	"DROP INDEX audit_time;" WITHOUT_INDEXED("subject")         \
+	    WITHOUT_INDEXED("thumbprint") WITHOUT_INDEXED("rule")   \
+		WITHOUT_INDEXED("outcome") WITHOUT_INDEXED("image") \
+		    WITHOUT("image_id")
+
 static void
 test_what_version_3_wrote_is_there(void **state)
 {
@@ -258,15 +267,61 @@ test_what_version_3_wrote_is_there(void **state)
 	make_version_1(path);
 	open_database(path, &database);
 	database_close(&database);
-	/* All that version 4 brought. */
+	/* All that versions 4 and 5 brought. */
 	run_sql(path,
-	    "DROP TABLE revocation;"
+	    "DROP TABLE revocation;" WITHOUT_5
 	    "UPDATE meta SET value = 3 WHERE key = 'version';");
 	open_database(path, &database);
 	assert_int_equal(database.migrated_from, 3);
 	check_migrated(&database);
 	assert_int_equal(
 	    number(&database, "SELECT count(*) FROM revocation"), 0);
+	database_close(&database);
+}
+
+/* What was written before can be searched for. */
+static void
+test_what_version_4_wrote_is_found(void **state)
+{
+	auto_free char *path = folder_path(*state, "store.db");
+	struct database database = {0};
+
+	make_version_1(path);
+	open_database(path, &database);
+	database_close(&database);
+	run_sql(path,
+	    WITHOUT_5
+	    "INSERT INTO audit VALUES (2, 1004, 'task.denied', NULL,"
+	    " '{\"outcome\":\"denied\",\"principal\":{\"subject\":"
+	    "\"alice\",\"thumbprint\":\"thumb\"},\"rule\":\"demo\"}',"
+	    " x'00', '{\"image\":\"other\"}', x'01'), (3, 1005,"
+	    " 'task.started', NULL, '{\"object\":{\"image_id\":"
+	    "\"sha256:00\"},\"rule\":7}', x'00', '{\"image\":7}', x'01'),"
+	    " (4, 1006, 'task.started', NULL, 'no JSON', x'00', '{', x'01');"
+	    "UPDATE meta SET value = 4 WHERE key = 'version';");
+	open_database(path, &database);
+	assert_int_equal(database.migrated_from, 4);
+	check_migrated(&database);
+	assert_int_equal(
+	    number(&database,
+		"SELECT seq FROM audit WHERE subject = 'alice' AND thumbprint "
+		"= 'thumb' AND rule = 'demo' AND outcome = 'denied' AND image "
+		"= 'other'"),
+	    2);
+	assert_int_equal(number(&database,
+			     "SELECT seq FROM audit WHERE image = 'sha256:00'"),
+	    3);
+	assert_int_equal(
+	    number(&database, "SELECT count(*) FROM audit WHERE rule = 7"), 0);
+	/* And no longer, once what it was taken from is gone. */
+	assert_int_equal(database_execute(&database,
+			     "UPDATE audit SET untrusted = NULL WHERE seq = 2",
+			     "test", &(struct err){0}),
+	    0);
+	assert_int_equal(number(&database,
+			     "SELECT count(*) FROM audit WHERE image = "
+			     "'other'"),
+	    0);
 	database_close(&database);
 }
 
@@ -519,6 +574,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(test_what_version_1_wrote_is_there),
 	    TEST(test_what_version_3_wrote_is_there),
+	    TEST(test_what_version_4_wrote_is_found),
 	    TEST(test_a_migrated_store_has_the_tables_of_a_new_one),
 	    TEST(test_killed_at_any_write_it_begins_anew),
 	    TEST(test_a_disk_that_is_full_leaves_what_there_was),

@@ -47,7 +47,8 @@ run_append(struct store_op *op, struct database *database, struct err *err)
 	int result;
 
 	uuid_make(entry->wall_ms, task);
-	entry->principal = json_pack("{s:s}", "subject", "alice");
+	entry->principal =
+	    json_pack("{s:s, s:s}", "subject", "alice", "thumbprint", "thumb");
 	if (append->number % 3 != 0)
 		entry->object = json_pack("{s:s}", "task", task);
 	if (append->number % 2 == 0)
@@ -317,6 +318,23 @@ change_task(struct log *log)
 	return seq;
 }
 
+/* What searches go by says something else than what was hashed. */
+static int64_t
+change_what_is_searched(struct log *log)
+{
+	static const char *const columns[] = {
+	    "subject", "thumbprint", "rule", "outcome", "image_id", "image"};
+	const char *column = columns[pick(log, 0, COUNT(columns) - 1)];
+	int64_t seq = pick(log, 1, log->records);
+	auto_free char *sql = alloc_printf(
+	    "UPDATE audit SET %s = iif(%s IS NULL OR # %% 2 = 0, 'x', NULL) "
+	    "WHERE seq = #",
+	    column, column);
+
+	sql_at(log, seq, sql);
+	return seq;
+}
+
 static int64_t
 change_untrusted(struct log *log)
 {
@@ -390,7 +408,8 @@ append_one(struct log *log)
 {
 	sql_at(log, log->records,
 	    "INSERT INTO audit SELECT # + 1, time_ms, event, task, record, "
-	    "leaf, untrusted, salt FROM audit WHERE seq = #");
+	    "leaf, untrusted, salt, subject, thumbprint, rule, outcome, "
+	    "image_id, image FROM audit WHERE seq = #");
 	return log->records + 1;
 }
 
@@ -482,10 +501,10 @@ sign_with_another_key(struct log *log)
 
 static int64_t (*const changes[])(struct log *log) = {change_record,
     change_leaf, change_record_with_its_leaf, change_time, change_time_wildly,
-    change_event, change_task, change_untrusted, add_untrusted, drop_untrusted,
-    change_types, delete_one, cut_off, swap_two, append_one, change_node,
-    delete_node, add_node, change_head, change_head_size, delete_head,
-    sign_with_another_key};
+    change_event, change_task, change_what_is_searched, change_untrusted,
+    add_untrusted, drop_untrusted, change_types, delete_one, cut_off, swap_two,
+    append_one, change_node, delete_node, add_node, change_head,
+    change_head_size, delete_head, sign_with_another_key};
 
 /* -- tests */
 
