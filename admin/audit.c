@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "admin/audit_line.h"
 #include "admin/runner_link.h"
 #include "admin/tool.h"
 #include "admin/verbs.h"
@@ -35,8 +36,6 @@ struct page {
 	json_t *records; /* array, oldest first */
 	json_int_t last; /* sequence number; -1: no record */
 };
-
-static const struct view id_view = {.id = "seq"};
 
 static int
 read_lines(const char *text, size_t len, json_t *records, struct err *err)
@@ -122,89 +121,19 @@ read_page(struct runner_link *link, const struct query *query, struct page *ret,
 	return 0;
 }
 
-/* A member as text, of the record itself or of a part of it; "" if there is
- * none. The caller frees. */
-static char *
-text_of(const json_t *record, const char *part, const char *member)
-{
-	const json_t *object =
-	    part != NULL ? json_object_get(record, part) : record;
-	const json_t *value = json_object_get(object, member);
-
-	if (json_is_integer(value))
-		return alloc_printf(
-		    "%lld", (long long)json_integer_value(value));
-	return alloc_string(
-	    json_is_string(value) ? json_string_value(value) : "");
-}
-
-/* What a line shows behind the sentence. */
-static const struct {
-	const char *label;
-	const char *part;
-	const char *member;
-} shown[] = {
-    {"subject", "principal", "subject"},
-    {"uid", "principal", "uid"},
-    {"address", "principal", "address"},
-    {"task", "object", "task"},
-    {"image", "object", "image"},
-    {"rule", NULL, "rule"},
-    {"outcome", NULL, "outcome"},
-    /* Last: it may be long and hold blanks. */
-    {"why", "untrusted", "detail"},
-};
-
-/* One record on one line. The caller frees. */
-static char *
-show_record(const json_t *record)
-{
-	auto_buffer line = BUFFER_INIT(65536);
-	auto_free char *time = text_of(record, NULL, "time");
-	auto_free char *severity = text_of(record, NULL, "severity");
-	auto_free char *event = text_of(record, NULL, "event");
-	auto_free char *message = text_of(record, NULL, "message");
-
-	buffer_printf(&line, "%6lld  %s  %-7s  %-20s  %s",
-	    (long long)sequence(record), time, severity, event, message);
-	for (size_t k = 0; k < COUNT(shown); k++) {
-		auto_free char *text =
-		    text_of(record, shown[k].part, shown[k].member);
-		if (*text != '\0')
-			buffer_printf(&line, "  %s=%s", shown[k].label, text);
-	}
-	return buffer_take(&line);
-}
-
-static void
-print_records(const json_t *records)
-{
-	size_t k;
-	const json_t *record;
-
-	json_array_foreach(records, k, record)
-	{
-		auto_free char *line = show_record(record);
-		auto_free char *safe = terminal_neutralise(line);
-		puts(safe);
-	}
-}
-
 static int
 print_page(const struct invocation *invocation, const struct page *page,
     struct err *err)
 {
-	enum tool_format format;
+	struct audit_printer printer;
+	size_t k;
+	const json_t *record;
 
-	if (tool_format(invocation, &format, err) != 0)
+	if (audit_printer_begin(invocation, &printer, err) != 0)
 		return -1;
-	if (format == FORMAT_TABLE)
-		print_records(page->records);
-	else if (tool_print_list(invocation, &id_view, page->records, err) != 0)
-		return -1;
-	if (fflush(stdout) != 0)
-		return err_errno(err, "write to standard output");
-	return 0;
+	json_array_foreach(page->records, k, record)
+	    audit_printer_add(&printer, record);
+	return audit_printer_end(&printer, err);
 }
 
 static void

@@ -7,17 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "admin/site.h"
+#include "admin/audit_log.h"
 #include "admin/tool.h"
 #include "admin/verbs.h"
-#include "admin/verify_log.h"
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
 #include "lib/file.h"
 #include "lib/json.h"
-
-/* A checkpoint of the runner's takes a moment to be written. */
-#define BUSY_MS 5000
 
 static const struct column columns[] = {
     {"Log", "log"},
@@ -35,79 +31,16 @@ static const struct column finding_columns[] = {
 static const struct view finding_view = {
     finding_columns, COUNT(finding_columns), "seq"};
 
-/* A log, its keys, and a checkpoint of it that was kept. */
+/* A log, and a checkpoint of it that was kept. */
 struct subject {
-	struct site_log log;
-	char *path; /* of the database */
-	sqlite3 *database;
-	struct verify_question question;
+	struct audit_log log;
 	struct checkpoint from;
 };
 
 static void
 subject_done(struct subject *subject)
 {
-	audit_keys_done(&subject->question.keys);
-	sqlite3_close(subject->database);
-	free(subject->path);
-	site_log_done(&subject->log);
-}
-
-/* -- what is to be looked at */
-
-static int
-open_database(const struct invocation *invocation, struct subject *subject,
-    struct err *err)
-{
-	const char *named = option_value(invocation, "database");
-	int result;
-
-	subject->path =
-	    alloc_string(named != NULL ? named : subject->log.database);
-	result = sqlite3_open_v2(
-	    subject->path, &subject->database, SQLITE_OPEN_READONLY, NULL);
-	if (result == SQLITE_OK) {
-		/* What it defines by itself may call no functions. */
-		sqlite3_db_config(
-		    subject->database, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-		sqlite3_busy_timeout(subject->database, BUSY_MS);
-		return 0;
-	}
-	return err_set(err,
-	    result == SQLITE_CANTOPEN ? ERR_NOT_FOUND : ERR_UNAVAILABLE,
-	    "%s: %s; name the store.db with --database", subject->path,
-	    sqlite3_errmsg(subject->database));
-}
-
-/* Every key of a file: a rotation leaves the old ones behind the new. */
-static int
-read_key(struct subject *subject, const char *path, struct err *err)
-{
-	size_t len = 0;
-	auto_free char *pem = tool_read(path, AUDIT_KEYS_FILE_MAX, &len, err);
-
-	if (pem == NULL)
-		return -1;
-	return audit_keys_add(&subject->question.keys, pem, len, err) == 0
-	    ? 0
-	    : err_prefix(err, "%s", path);
-}
-
-static int
-read_keys(const struct invocation *invocation, struct subject *subject,
-    struct err *err)
-{
-	auto_free char *usual =
-	    alloc_printf("%s/audit.pub", tool_directory(invocation));
-	const char *path;
-
-	for (size_t i = 0; (path = option_each(invocation, "key", i)) != NULL;
-	     i++) {
-		if (read_key(subject, path, err) != 0)
-			return -1;
-	}
-	return subject->question.keys.count > 0 ? 0
-						: read_key(subject, usual, err);
+	audit_log_done(&subject->log);
 }
 
 static int
@@ -115,7 +48,6 @@ read_from(const struct invocation *invocation, struct subject *subject,
     struct err *err)
 {
 	const char *path = option_value(invocation, "from");
-	struct verify_question *question = &subject->question;
 	auto_free char *note = NULL;
 	size_t len = 0;
 
@@ -124,24 +56,19 @@ read_from(const struct invocation *invocation, struct subject *subject,
 	note = tool_read(path, CHECKPOINT_MAX, &len, err);
 	if (note == NULL)
 		return -1;
-	if (audit_keys_open(&question->keys, note, len, question->origin,
-		&subject->from, err) == 0) {
-		question->from = &subject->from;
-		return 0;
-	}
-	return err_prefix(err, "%s", path);
+	if (audit_log_check(&subject->log, note, len, &subject->from, err) != 0)
+		return err_prefix(err, "%s", path);
+	subject->log.question.from = &subject->from;
+	return 0;
 }
 
 static int
-open_subject(const struct invocation *invocation, struct subject *subject,
-    struct err *err)
+open_log(
+    const struct invocation *invocation, struct audit_log *log, struct err *err)
 {
-	if (site_find_log(tool_directory(invocation), &subject->log, err) != 0)
+	if (audit_log_open(invocation, log, err) != 0)
 		return -1;
-	subject->question.origin = subject->log.origin;
-	if (read_keys(invocation, subject, err) != 0)
-		return -1;
-	return open_database(invocation, subject, err);
+	return audit_log_read_keys(invocation, log, err);
 }
 
 /* -- verify */
@@ -170,12 +97,12 @@ describe(const struct subject *subject, const struct verify_report *report)
 	bool good = report->nfindings == 0;
 	auto_free char *root = base64_encode(report->root, SHA256_BYTES);
 	json_t *object = json_pack("{s:s, s:s, s:I, s:s, s:b, s:s}", "log",
-	    subject->path, "origin", subject->log.origin, "records",
+	    subject->log.path, "origin", subject->log.site.origin, "records",
 	    (json_int_t)report->records, "root", root, "good", good, "verdict",
 	    good ? "all of it is what was signed"
 		 : "it is not what was signed");
 
-	if (subject->question.from != NULL)
+	if (subject->log.question.from != NULL)
 		json_object_set_new(object, "from",
 		    json_integer((json_int_t)subject->from.size));
 	return object;
@@ -212,10 +139,10 @@ verb_audit_verify(struct invocation *invocation)
 	struct verify_report report;
 	struct err err = {0};
 
-	if (open_subject(invocation, &subject, &err) != 0 ||
+	if (open_log(invocation, &subject.log, &err) != 0 ||
 	    read_from(invocation, &subject, &err) != 0 ||
-	    verify_log(subject.database, &subject.question, &report, &err) !=
-		0 ||
+	    verify_log(subject.log.database, &subject.log.question, &report,
+		&err) != 0 ||
 	    print_report(invocation, &subject, &report, &err) != 0)
 		return tool_fail(&err);
 	return report.nfindings == 0 ? 0 : 1;
@@ -224,47 +151,17 @@ verb_audit_verify(struct invocation *invocation)
 /* -- checkpoint */
 
 static int
-find_note(const struct subject *subject, char **ret, struct err *err)
-{
-	sqlite3_stmt *row = NULL;
-	const char *note = NULL;
-
-	if (sqlite3_prepare_v2(subject->database, "SELECT note FROM head", -1,
-		&row, NULL) == SQLITE_OK &&
-	    sqlite3_step(row) == SQLITE_ROW)
-		note = (const char *)sqlite3_column_text(row, 0);
-	if (note != NULL)
-		*ret = alloc_string(note);
-	sqlite3_finalize(row);
-	if (note == NULL)
-		return err_set(err, ERR_NOT_FOUND,
-		    "%s: nothing has been signed: %s", subject->path,
-		    sqlite3_errmsg(subject->database));
-	return 0;
-}
-
-static int
-check_note(const struct subject *subject, const char *note, struct err *err)
-{
-	const struct verify_question *question = &subject->question;
-	struct checkpoint head;
-
-	if (audit_keys_open(&question->keys, note, strlen(note),
-		question->origin, &head, err) == 0)
-		return 0;
-	return err_prefix(err, "%s", subject->path);
-}
-
-static int
 give_checkpoint(const struct invocation *invocation, struct err *err)
 {
-	AUTO(subject_done) struct subject subject = {0};
+	AUTO(audit_log_done) struct audit_log log = {0};
 	const char *out = option_value(invocation, "out");
 	auto_free char *note = NULL;
+	struct checkpoint head;
 
-	if (open_subject(invocation, &subject, err) != 0 ||
-	    find_note(&subject, &note, err) != 0 ||
-	    check_note(&subject, note, err) != 0)
+	if (open_log(invocation, &log, err) != 0)
+		return -1;
+	note = audit_log_head(&log, &head, err);
+	if (note == NULL)
 		return -1;
 	if (out != NULL)
 		return file_write(out, note, strlen(note), 0644, err);

@@ -129,16 +129,55 @@ static const struct option_spec audit_tail_options[] = {
     {"task", 0, "ID", "TASKGATE_TASK", "Of one task alone", false},
 };
 
+#define DATABASE_OPTION                                            \
+	{                                                          \
+		"database", 0, "FILE", "TASKGATE_DATABASE",        \
+		    "The log: a runner's store.db, or a copy (of " \
+		    "runner.json)",                                \
+		    false                                          \
+	}
+
 #define LOG_OPTIONS                                                         \
-	{"database", 0, "FILE", "TASKGATE_DATABASE",                        \
-	    "The log: a runner's store.db, or a copy (of runner.json)",     \
-	    false},                                                         \
+	DATABASE_OPTION,                                                    \
 	{                                                                   \
 		"key", 0, "FILE", "TASKGATE_AUDIT_PUBLIC_KEY",              \
 		    "A file of audit public keys, of which one has signed " \
 		    "(DIR/audit.pub)",                                      \
 		    true                                                    \
 	}
+
+#define SINCE_OPTION(help)                                        \
+	{                                                         \
+		"since", 0, "TIME", "TASKGATE_SINCE", help, false \
+	}
+#define UNTIL_OPTION                                                           \
+	{                                                                      \
+		"until", 0, "TIME", "TASKGATE_UNTIL", "Only what came before", \
+		    false                                                      \
+	}
+static const struct option_spec audit_search_options[] = {
+    {"subject", 0, "NAME", "TASKGATE_SUBJECT", "Who asked", false},
+    {"thumbprint", 0, "TEXT", "TASKGATE_THUMBPRINT",
+	"With which certificate (x5t#S256)", false},
+    {"image", 0, "IMAGE", "TASKGATE_IMAGE",
+	"For which image, as it was asked for, or the id of what ran", false},
+    {"rule", 0, "ID", "TASKGATE_RULE", "By which rule of the policy", false},
+    {"outcome", 0, "OUTCOME", "TASKGATE_OUTCOME",
+	"With what outcome: succeeded, failed, denied, unauthenticated ...",
+	false},
+    {"event", 'e', "CODE", "TASKGATE_EVENT",
+	"What happened: task.denied; task stands for all that begin with task.",
+	false},
+    {"task", 0, "ID", "TASKGATE_TASK", "Of one task alone", false},
+    SINCE_OPTION("Not what came before: 2026-01-02, 2026-01-02T03:04:05Z, or "
+		 "how long ago, such as 7d"),
+    UNTIL_OPTION,
+    {"text", 't', "TEXT", "TASKGATE_TEXT",
+	"Anywhere in the record or in what the client wrote", false},
+    {"limit", 'n', "N", "TASKGATE_LIMIT", "The last N records (100; 0: all)",
+	false},
+    DATABASE_OPTION,
+};
 
 static const struct option_spec audit_verify_options[] = {
     {"from", 0, "FILE", "TASKGATE_CHECKPOINT",
@@ -253,6 +292,12 @@ static const struct command_spec commands[] = {
 	verb_unlock},
     {"audit tail", NULL, "Show the newest audit records", NULL,
 	audit_tail_options, COUNT(audit_tail_options), 0, 0, verb_audit_tail},
+    {"audit search", NULL, "Find audit records",
+	"Those to which all of the options apply, oldest first. Reads the "
+	"database itself, also while the runner writes; the runner is not "
+	"asked.",
+	audit_search_options, COUNT(audit_search_options), 0, 0,
+	verb_audit_search},
     {"audit show", "SEQ|TASK", "Show one record, or those of a task", NULL,
 	NULL, 0, 1, 1, verb_audit_show},
     {"audit verify", NULL, "Verify that nobody changed the audit log",

@@ -30,6 +30,7 @@ int verb_revoke_remove(struct invocation *invocation);
 int verb_lock(struct invocation *invocation);
 int verb_unlock(struct invocation *invocation);
 int verb_audit_tail(struct invocation *invocation);
+int verb_audit_search(struct invocation *invocation);
 int verb_audit_show(struct invocation *invocation);
 int verb_audit_verify(struct invocation *invocation);
 int verb_audit_checkpoint(struct invocation *invocation);

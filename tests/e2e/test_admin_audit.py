@@ -5,7 +5,7 @@ import os
 import pty
 import subprocess
 
-from harness import Case, main, wait_until
+from harness import IMAGE, Case, main, wait_until
 
 EVENTS = ["task.accepted", "task.started", "task.finished"]
 
@@ -61,6 +61,58 @@ class TestAudit(Case):
         # Reading is on record itself.
         self.assertGreaterEqual(newest["audit_seq"], numbers[-1])
 
+    def search(self, *words):
+        return self.records("audit", "search", *words)
+
+    def test_search_finds_what_was_asked_for(self):
+        name = f"not/allowed-{os.getpid()}"
+        self.site.call("POST", "/v1/tasks", {"image": name}, who="bob")
+        task = self.site.submit("echo", "a \"needle\"", wait=30)["id"]
+        wait_until(lambda: len(self.search("--task", task)) >= 3,
+                   what="the records of the task")
+        shown = self.records("audit", "show", task)
+        self.assertEqual(self.search("--task", task), shown)
+        self.assertEqual(self.search("--text", "a \"needle\""), shown[:1])
+        self.assertEqual(self.search(
+            "--subject", "alice", "--image", shown[1]["object"]["image_id"],
+            "--since", shown[1]["time"], "--event", "task.started",
+            "--task", task), shown[1:2])
+        denied = wait_until(lambda: self.search("--text", name),
+                            what="the record of the denial")
+        self.assertEqual([one["principal"]["subject"] for one in denied],
+                         ["bob"])
+        self.assertIn(denied[0], self.search(
+            "--outcome", "denied", "--thumbprint",
+            denied[0]["principal"]["thumbprint"], "--since", "1h"))
+        self.assertEqual(self.search("--text", name, "--until",
+                                     denied[0]["time"]), [])
+        other = self.site.submit("true", wait=30,
+                                 image=f"{IMAGE}:latest")["id"]
+        spellings = [self.search("--image", image, "--event", "task.accepted")
+                     for image in (IMAGE, f"{IMAGE}:latest")]
+        self.assertEqual(*spellings)
+        self.assertIn(shown[0], spellings[0])
+        self.assertIn(other, [one["object"]["task"] for one in spellings[0]])
+        self.assertEqual(denied, self.search("--image", name))
+        done = self.words("audit", "search", "--image", IMAGE)
+        self.assertIn(f"image={shown[0]['untrusted']['image']}", done.stdout)
+        self.assertEqual(json.loads(self.words(
+            "audit", "search", "--subject", "nobody", "-o", "json").stdout),
+            [])
+
+    def test_search_refuses_what_it_cannot_mean(self):
+        for words in (("--since", "yesterday"), ("--limit", "-1"),
+                      ("--since", "2026-01-02", "--until", "2026-01-01")):
+            done = self.words("audit", "search", *words, code=1)
+            self.assertIn("--", done.stderr)
+        done = self.words("audit", "search", "--database", "/nowhere",
+                          code=3)
+        self.assertIn("--database", done.stderr)
+        empty = self.site.folder / "empty.db"
+        empty.write_bytes(b"")
+        done = self.words("audit", "search", "--database", empty, code=6)
+        self.assertIn("no audit log of this version", done.stderr)
+
     def test_a_denial_is_shown_with_its_reason(self):
         answer = self.site.call("POST", "/v1/tasks", {"image": "not/allowed"})
         self.assertEqual(answer.problem, "denied")
@@ -109,9 +161,10 @@ class TestAudit(Case):
             "audit", "tail", "-o", "jsonl").stdout,
             what="the record of what was written")
         for words in ((), ("-o", "json"), ("-o", "jsonl")):
-            text = self.on_terminal("audit", "tail", "-n", "20", *words)
-            for byte in ("\x1b", "\x07", "\u202e", "\u009b"):
-                self.assertNotIn(byte, text, words)
+            for verb in ("tail", "search"):
+                text = self.on_terminal("audit", verb, "-n", "20", *words)
+                for byte in ("\x1b", "\x07", "\u202e", "\u009b"):
+                    self.assertNotIn(byte, text, (verb, words))
 
     def on_terminal(self, *words):
         ours, theirs = pty.openpty()
