@@ -1,6 +1,7 @@
 /*
  * The verbs and options of `taskgate`, declared once.
  */
+#include "client/evidence.h"
 #include "client/order.h"
 #include "client/verbs.h"
 #include "lib/cleanup.h"
@@ -14,10 +15,22 @@ static const struct option_spec common_options[] = {
 	"Say nothing beyond results and errors", false},
 };
 
-static const struct option_spec run_options[] = {
-    {"interactive", 'i', NULL, "TASKGATE_INTERACTIVE",
-	"Stream our standard input to the task while it runs", false},
-    ORDER_OPTIONS};
+#define INTERACTIVE_OPTION                                                 \
+	{                                                                  \
+		"interactive", 'i', NULL, "TASKGATE_INTERACTIVE",          \
+		    "Stream our standard input to the task while it runs", \
+		    false                                                  \
+	}
+
+static const struct option_spec run_options[] = {INTERACTIVE_OPTION,
+    {"receipt", 0, "FILE", "TASKGATE_RECEIPT",
+	"Fetch the task's receipt to FILE, once it has ended, and compare it "
+	"with what was asked for and what came",
+	false},
+    KEY_OPTION, ORDER_OPTIONS};
+
+static const struct option_spec can_i_options[] = {
+    INTERACTIVE_OPTION, ORDER_OPTIONS};
 
 static const struct option_spec submit_options[] = {ORDER_OPTIONS};
 
@@ -49,6 +62,31 @@ static const struct option_spec wait_options[] = {
 static const struct option_spec cancel_options[] = {
     {"grace", 'g', "DURATION", "TASKGATE_GRACE",
 	"From TERM to KILL, 0 to 300 s (10s)", false},
+};
+
+static const struct option_spec receipt_options[] = {
+    {"save", 0, "FILE", "TASKGATE_SAVE", "Write it to FILE as well", false},
+    KEY_OPTION,
+};
+
+static const struct option_spec receipt_verify_options[] = {
+    {"checkpoint", 0, "FILE", "TASKGATE_CHECKPOINT",
+	"Hold it against this checkpoint of the log, too", true},
+    {"proof", 0, "FILE", "TASKGATE_PROOF",
+	"From the receipt's checkpoint to another, as \"receipt prove\" gives "
+	"it",
+	true},
+    {"stdout", 0, "FILE", "TASKGATE_TASK_STDOUT",
+	"That FILE is what the task wrote to its stdout", false},
+    {"stderr", 0, "FILE", "TASKGATE_TASK_STDERR",
+	"That FILE is what the task wrote to its stderr", false},
+    KEY_OPTION,
+};
+
+static const struct option_spec receipt_prove_options[] = {
+    {"checkpoint", 0, "FILE", "TASKGATE_CHECKPOINT", "The newer checkpoint",
+	false},
+    KEY_OPTION,
 };
 
 static const struct option_spec import_options[] = {
@@ -106,12 +144,28 @@ static const struct command_spec commands[] = {
 	"where the policy allows it, and 1 where not: then each rule that is "
 	"for you and the image says which condition failed first, and what "
 	"would pass.",
-	run_options, COUNT(run_options), 1, -1, verb_can_i},
+	can_i_options, COUNT(can_i_options), 1, -1, verb_can_i},
     {"catalog", "[RULE]", "List what you may run, or show one rule of it",
 	"In USAGE a|b is one of these, 1..9 a number in the range, <PATTERN> "
 	"what matches the pattern, X{0,20} X so often, and [-e NAME=X] a "
 	"variable that may be set.",
 	NULL, 0, 0, 1, verb_catalog},
+    /* Shells try them in this order: the longer names first. */
+    {"receipt verify", "FILE", "Verify a receipt, without a connection",
+	"Needs the audit public key alone: the context's, or --key. Exits 1 "
+	"where the receipt does not hold. A checkpoint with another number of "
+	"records than the receipt's needs a --proof.",
+	receipt_verify_options, COUNT(receipt_verify_options), 1, 1,
+	verb_receipt_verify},
+    {"receipt prove", "FILE",
+	"Fetch the proof that a newer checkpoint has all of a receipt's log",
+	NULL, receipt_prove_options, COUNT(receipt_prove_options), 1, 1,
+	verb_receipt_prove},
+    {"receipt", "ID", "Show what became of a task, as the audit log proves it",
+	"The receipt is verified with the audit public key that came with the "
+	"context before anything of it is shown. Keep it with --save, or with "
+	"-o json as it is: it is the bytes that are verified.",
+	receipt_options, COUNT(receipt_options), 1, 1, verb_receipt},
     {"whoami", NULL, "Show who you are to the server", NULL, NULL, 0, 0, 0,
 	verb_whoami},
     {"context list", NULL, "List the contexts", NULL, NULL, 0, 0, 0,

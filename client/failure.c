@@ -5,7 +5,7 @@
  * Slugs of our own, beside those of lib/errors.def: "context" (nothing usable
  * to authenticate with), "unreachable", "waited" (a time limit of the
  * user's), "interrupted", "no-reader", "usage", "reply" (not what the API
- * promises), "local".
+ * promises), "not-proved" (by the audit log), "local".
  */
 #include "client/failure.h"
 

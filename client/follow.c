@@ -356,6 +356,7 @@ follow_done(struct follow *follow)
 	for (size_t i = 0; i < follow->nstreams; i++) {
 		if (follow->streams[i].transfer != NULL)
 			http_end(take(follow->streams[i].transfer));
+		stream_done(&follow->streams[i]);
 	}
 	errands_done(&follow->errands);
 }

@@ -287,12 +287,18 @@ session_call(struct session *session, const struct session_call *call,
 	return result;
 }
 
+char *
+session_order_body(const json_t *order)
+{
+	return json_dumps(order, JSON_COMPACT);
+}
+
 int
 session_create(struct session *session, const json_t *order, const char *key,
     int wait_s, json_t **ret_document, struct failure *failure)
 {
 	auto_free char *path = alloc_printf("/v1/tasks?wait=%d", wait_s);
-	auto_free char *body = json_dumps(order, JSON_COMPACT);
+	auto_free char *body = session_order_body(order);
 	const struct session_call call = {
 	    .method = "POST",
 	    .path = path,

@@ -59,6 +59,8 @@ int session_call(struct session *session, const struct session_call *call,
 int
 session_create(struct session *session, const json_t *order, const char *key,
     int wait_s, json_t **ret_document, struct failure *failure);
+/* The bytes that it sends. The caller frees. */
+char *session_order_body(const json_t *order);
 /* GET /v1/tasks/ID, waiting on the server's side for its end. */
 int session_get_task(struct session *session, const char *id, int wait_s,
     json_t **ret_document, struct failure *failure);

@@ -6,8 +6,38 @@
 #include "client/stream.h"
 
 #include <inttypes.h>
+#include <openssl/evp.h>
 
 #include "lib/alloc.h"
+
+void
+stream_hash(struct stream *stream)
+{
+	stream->digest = EVP_MD_CTX_new();
+	if (stream->digest == NULL ||
+	    EVP_DigestInit_ex(stream->digest, EVP_sha256(), NULL) != 1)
+		die("SHA-256 is not available");
+}
+
+void
+stream_digest(struct stream *stream, char ret[SHA256_HEX])
+{
+	uint8_t digest[SHA256_BYTES];
+
+	*ret = '\0';
+	if (stream->digest == NULL)
+		return;
+	if (EVP_DigestFinal_ex(stream->digest, digest, NULL) != 1)
+		die("SHA-256 failed");
+	hex_encode(digest, sizeof(digest), ret);
+}
+
+void
+stream_done(struct stream *stream)
+{
+	EVP_MD_CTX_free(stream->digest);
+	stream->digest = NULL;
+}
 
 bool
 stream_take(void *arg, const char *data, size_t len)
@@ -19,6 +49,9 @@ stream_take(void *arg, const char *data, size_t len)
 		return false;
 	}
 	stream->offset += (int64_t)len;
+	if (stream->digest != NULL &&
+	    EVP_DigestUpdate(stream->digest, data, len) != 1)
+		die("SHA-256 failed");
 	/* Something arrived: the server is there. */
 	retry_reset(&stream->retry);
 	return true;

@@ -9,6 +9,7 @@
 #include "client/http.h"
 #include "client/retry.h"
 #include "client/sink.h"
+#include "lib/digest.h"
 
 struct stream {
 	const char *name; /* "stdout", "stderr" */
@@ -20,7 +21,14 @@ struct stream {
 	struct transfer *transfer; /* NULL: none under way */
 	struct retry retry;
 	int64_t due_ms; /* when to start the next, of clock_boot_ms() */
+	void *digest; /* EVP_MD_CTX, of all that was taken; NULL: not hashed */
 };
+
+/* What is taken from here on is hashed; stream_done() ends that. */
+void stream_hash(struct stream *stream);
+/* Once, at the end; "" where it was not hashed. */
+void stream_digest(struct stream *stream, char ret[SHA256_HEX]);
+void stream_done(struct stream *stream);
 
 /* Of struct http_request: `arg` is the stream. */
 bool stream_take(void *arg, const char *data, size_t len);

@@ -16,6 +16,7 @@
 #include "client/follow.h"
 #include "client/interrupt.h"
 #include "client/output.h"
+#include "client/run_receipt.h"
 #include "client/task.h"
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
@@ -29,6 +30,7 @@ struct run {
 	struct feed feed;
 	struct sink sinks[2];
 	struct collection collection;
+	struct run_receipt receipt;
 	bool streams; /* our standard input */
 	bool was_sent; /* the order: there may be a task */
 	json_t *created; /* as the task was when it was made */
@@ -46,6 +48,7 @@ run_done(struct run *run)
 	follow_done(&run->follow);
 	feed_done(&run->feed);
 	collection_close(&run->collection);
+	run_receipt_done(&run->receipt);
 	for (size_t i = 0; i < COUNT(run->sinks); i++)
 		sink_done(&run->sinks[i]);
 	json_decref(run->created);
@@ -127,6 +130,7 @@ make_task(const struct invocation *invocation, struct run *run,
 
 	if (order == NULL)
 		return -1;
+	run_receipt_order(&run->receipt, order);
 	/* From here on ^C cancels the task. */
 	run->session.on_signal = follow_take_signal;
 	run->session.on_turn = follow_turn_errands;
@@ -237,6 +241,19 @@ fetch_outputs(struct run *run, int code)
 	return missing > 0 && code == 0 ? EXIT_OURS : code;
 }
 
+/* A task without the receipt that was asked for is no success either. */
+static int
+fetch_receipt(struct run *run, int code)
+{
+	auto_failure failure = FAILURE_INIT;
+
+	if (run_receipt_finish(&run->receipt, &run->session, &run->follow,
+		run->finished, &failure) == 0)
+		return code;
+	failure_print(&failure);
+	return code == 0 ? EXIT_OURS : code;
+}
+
 static int
 report_end(struct run *run)
 {
@@ -250,6 +267,7 @@ report_end(struct run *run)
 	code = exit_code_of_task(&task);
 	say_end(run, &task);
 	code = fetch_outputs(run, code);
+	code = fetch_receipt(run, code);
 	if (shows_document(&run->session)) {
 		for (size_t i = 0; i < COUNT(outputs); i++)
 			output_add(
@@ -281,6 +299,9 @@ run_attached(struct invocation *invocation)
 	run.follow.session = &run.session;
 	run.follow.passes_signals = true;
 	open_sinks(&run);
+	if (run_receipt_open(invocation, &run.session, &run.follow,
+		&run.receipt, &failure) != 0)
+		return report_failure(&run, &failure);
 	return run_task(invocation, &run, &failure) == 0
 	    ? report_end(&run)
 	    : report_failure(&run, &failure);

@@ -4,8 +4,10 @@ the audit public key and nothing else, refused with any byte changed."""
 import base64
 import hashlib
 import json
+import os
 
 from harness import IMAGE, Case, main, rule
+from harness_client import copy_context, run_client
 
 
 def canonical(value):
@@ -104,6 +106,117 @@ class TestReceipt(Case):
             self.assertEqual(answer.problem, problem, query)
         self.assertEqual(self.site.call(
             "GET", f"{path}/proof?first=1", who="bob").problem, "not-found")
+
+    # -- the client's side
+
+    def make(self, name):
+        """A file's name where the client may write."""
+        return self.site.home / name
+
+    def write(self, name, data):
+        path = self.make(name)
+        path.write_bytes(data)
+        os.chown(path, self.site.client_uid, self.site.client_uid)
+        return path
+
+    def verify(self, path, *words, code=0):
+        """By the key alone: without context, server or network."""
+        done = run_client(self.site, "receipt", "verify", path, "--key",
+                          self.site.members["alice"].folder / "audit.pub",
+                          *words, env={"TASKGATE_CONTEXT": "/nowhere"})
+        self.assertEqual(done.returncode, code, (done.stdout, done.stderr))
+        self.assertEqual(done.stdout != "", code == 0)
+        return done
+
+    def run_with(self, name, *words, options=(), code=0):
+        path = self.make(name)
+        done = self.site.client("run", "--receipt", path, *options, IMAGE,
+                                "--", *words)
+        self.assertEqual(done.returncode, code, done.stderr)
+        return path, done
+
+    def test_run_leaves_one_that_needs_nobody(self):
+        path, done = self.run_with(
+            "run.receipt", "sh", "-c",
+            "echo out; echo err >&2; echo kept > '/tmp/left'; exit 7",
+            options=("--output", f"left={self.make('left')}"), code=7)
+        out = self.write("out", done.stdout.encode())
+        err = self.write("err", done.stderr.encode())
+        shown = self.verify(path, "--stdout", out, "--stderr", err).stdout
+        for words in ("alice", "exit code      7", "failed", "left: kept",
+                      sha256(b"out\n").hex(), sha256(b"kept\n").hex()):
+            self.assertIn(words, shown)
+        self.assertIn("stdout", self.verify(
+            path, "--stdout", err, code=1).stderr)
+        receipt = json.loads(path.read_bytes())
+        self.assertEqual(
+            self.verify(path, "-o", "json").stdout.encode(),
+            path.read_bytes())
+        saved = self.make("saved")
+        task = receipt["record"]["object"]["task"]
+        done = self.site.client("receipt", task, "--save", saved)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.verify(saved)
+        self.assertEqual(json.loads(saved.read_bytes())["record"],
+                         receipt["record"])
+
+    def test_one_with_a_byte_changed_is_refused(self):
+        path, _ = self.run_with("whole", "true")
+        data = path.read_bytes()
+        for k in range(0, len(data), len(data) // 16):
+            changed = bytearray(data)
+            changed[k] ^= 1 << k % 8
+            self.verify(self.write("changed", bytes(changed)), code=1)
+        for bad in (b"", data[:-1], data + b"\n", data * 2,
+                    canonical(json.loads(data)["record"])):
+            self.verify(self.write("changed", bad), code=1)
+        self.verify(path)
+
+    def test_it_holds_against_a_newer_checkpoint_by_a_proof(self):
+        path, _ = self.run_with("old", "true")
+        self.site.submit("true", wait=30)
+        newer, proof = self.make("newer"), self.make("proof")
+        self.site.admin("audit", "checkpoint", "--dir", self.site.etc,
+                        "--out", newer)
+        done = self.site.client("receipt", "prove", path, "--checkpoint",
+                                newer)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.write("proof", done.stdout.encode())
+        self.verify(path, "--checkpoint", newer, "--proof", proof)
+        self.assertIn("no proof", self.verify(
+            path, "--checkpoint", newer, code=1).stderr)
+        wrong = json.loads(done.stdout)
+        wrong["consistency"][0] = "00" * 32
+        self.verify(path, "--checkpoint", newer, "--proof",
+                    self.write("wrong", canonical(wrong)), code=1)
+        own = json.loads(path.read_bytes())["checkpoint"].encode()
+        self.verify(path, "--checkpoint", self.write("own", own))
+        self.verify(path, "--checkpoint", self.write(
+            "forged", newer.read_bytes().replace(b"\n1", b"\n2")), code=1)
+
+    def test_another_key_or_none_is_told(self):
+        path, _ = self.run_with("mine", "true")
+        other = self.site.folder / "another"
+        self.site.admin("init", "--dir", other, "--gateway-uid",
+                        self.site.gateway_uid, "--runner-uid",
+                        self.site.runner_uid)
+        done = run_client(self.site, "receipt", "verify", path, "--key",
+                          self.write("other.pub",
+                                     (other / "audit.pub").read_bytes()),
+                          env={})
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        folder = copy_context(self.site, "keyless")
+        document = json.loads((folder / "context.json").read_text())
+        del document["audit_key"]
+        (folder / "context.json").write_text(json.dumps(document))
+        for words in (("receipt", "verify", path),
+                      ("run", "--receipt", self.make("none"), IMAGE, "--",
+                       "true")):
+            done = run_client(self.site, *words,
+                              env={"TASKGATE_CONTEXT": str(folder)})
+            self.assertIn("audit.pub", done.stderr)
+            self.assertNotEqual(done.returncode, 0)
+        self.assertFalse(self.make("none").exists())
 
 
 if __name__ == "__main__":
