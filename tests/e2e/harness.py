@@ -96,6 +96,7 @@ class Site:
         self.gateway_uid, self.runner_uid = free_id(), free_id()
         self.task_uid, self.client_uid = free_id(), free_id()
         self.members = {}
+        self.started = {}  # tasks: their containers
         self.mounted = []
         self.gateway = self.runner = None
         self.state_size = state_size
@@ -405,6 +406,17 @@ class Site:
     def containers(self):
         """This runner's containers, whatever their state."""
         return self.engine.containers(self.setting("runner.json", "id"))
+
+    def runs(self, task):
+        """Whether any process of it lives, as the engine says. Its container
+        may stay until its end is on record, with task-init alone in it."""
+        if task not in self.started:
+            records = [record for record in self.audit(task)
+                       if record["event"] == "task.started"]
+            if not records:
+                return False
+            self.started[task] = records[-1]["object"]["container"]
+        return self.engine.processes(self.started[task]) > 1
 
     def control_folders(self):
         folder = self.state / "sandboxes"

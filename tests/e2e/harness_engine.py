@@ -129,6 +129,16 @@ class Engine:
     def inspect(self, container):
         return self.call("GET", f"/containers/{container}/json")
 
+    def processes(self, container):
+        """How many live in it; none where it does not run."""
+        try:
+            found = self.call("GET", f"/containers/{container}/top")
+        except EngineError as error:
+            if error.status in (404, 409, 500):
+                return 0
+            raise
+        return len(found["Processes"])
+
     def remove(self, container):
         """Also one that goes by itself meanwhile."""
         try:

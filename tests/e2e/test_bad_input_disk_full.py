@@ -11,11 +11,7 @@ from harness_disk import full
 
 class TestDiskFull(Case):
     policy = {"version": 1, "rules": [rule("test", ["alice"], inputs=1)]}
-    state_size = "48m"  # the store's reserve beside output is 8 MiB
-
-    def engine_runs(self, task):
-        return [container for container in self.site.engine.containers(task)
-                if container["State"] == "running"]
+    state_size = "48m"  # of which 8 MiB are the store's reserve
 
     def submit(self):
         return self.site.call("POST", "/v1/tasks?wait=30",
@@ -61,11 +57,12 @@ class TestDiskFull(Case):
                                 "done")["id"]
         wait_until(lambda: self.site.output(task) == b"ready\n",
                    what="the task's first line")
+        self.assertTrue(self.site.runs(task))
         with full(self.site.state):
             wait_until(lambda: self.submit().status == 503, 60, "a refusal")
             # What only stops is done at once, record or not.
             self.site.call("DELETE", f"/v1/tasks/{task}?grace=0")
-            wait_until(lambda: not self.engine_runs(task),
+            wait_until(lambda: not self.site.runs(task),
                        what="the end of the task's container")
             self.assertNotEqual(self.site.task(task)["state"], "finished")
         self.assertEqual(self.site.finish(task)["outcome"], "cancelled")

@@ -65,8 +65,7 @@ class RevocationCase(Case):
         return task
 
     def runs(self, task):
-        return [container for container in self.site.engine.containers(task)
-                if container["State"] == "running"]
+        return self.site.runs(task)
 
     def events(self, event):
         return [record for record in self.site.audit()
