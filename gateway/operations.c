@@ -217,6 +217,34 @@ write_runner(struct buffer *out, const struct worker *worker)
 	    write_counter(out, name, value);
 }
 
+/* A reason begins with the part that it is of; the rest is in /readyz. */
+static void
+write_unready(struct buffer *out, const json_t *reasons)
+{
+	static const struct metrics_family unready = {"taskgate_unready",
+	    METRICS_GAUGE, "Reasons in /readyz, by what they are of"};
+	static const char *const parts[] = {
+	    "gateway", "runner", "engine", "store and audit log", "policy"};
+
+	metrics_family(out, &unready);
+	for (size_t i = 0; i < COUNT(parts); i++) {
+		const struct metrics_label part = {"part", parts[i]};
+		size_t len = strlen(parts[i]), k;
+		int64_t count = 0;
+		const json_t *reason;
+
+		json_array_foreach(reasons, k, reason)
+		{
+			const char *text = json_string_value(reason);
+
+			if (strncmp(text, parts[i], len) == 0 &&
+			    text[len] == ':')
+				count++;
+		}
+		metrics_value(out, &unready, &part, 1, count);
+	}
+}
+
 static void
 write_process(struct buffer *out, const struct worker *worker)
 {
@@ -232,6 +260,7 @@ write_process(struct buffer *out, const struct worker *worker)
 	    "Since the gateway started", up_ms / 1000);
 	write_gauge(out, "taskgate_ready", "1 where /readyz says 200",
 	    json_array_size(reasons) == 0);
+	write_unready(out, reasons);
 	write_gauge(out, "taskgate_gateway_certificate_expiry_seconds",
 	    "When the server's certificate ends, since the epoch",
 	    worker->snapshot->not_after_s);

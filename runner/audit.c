@@ -152,6 +152,8 @@ audit_render(const struct audit_entry *entry, int64_t seq,
 		json_object_set(record, "principal", entry->principal);
 	if (entry->object != NULL)
 		json_object_set(record, "object", entry->object);
+	if (entry->is_late)
+		json_object_set_new(record, "late", json_true());
 	set_string(record, "rule", entry->rule);
 	set_string(record, "policy_sha256", entry->policy_sha256);
 	set_string(record, "outcome", entry->outcome);

@@ -48,6 +48,7 @@ struct audit_entry {
 	char *outcome; /* NULL: the event says it all */
 	char *message; /* one sentence, nothing of a stranger's in it */
 	json_t *untrusted; /* NULL: nothing */
+	bool is_late; /* written after what it is about was done */
 };
 
 /* Takes nothing; the entry is empty but for these. The caller frees. */

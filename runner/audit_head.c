@@ -4,7 +4,6 @@
  */
 #include "runner/audit_head.h"
 
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,6 +37,15 @@ audit_head_done(struct audit_head *head)
 
 /* -- what an earlier life signed */
 
+/* Nothing can be added to a log that is not the signed one. */
+static int
+refuse(struct database *database, const char *why, struct err *err)
+{
+	database->fault = FAULT_LOG;
+	return err_set(err, ERR_UNAVAILABLE,
+	    "audit: %s; see taskgate-admin audit verify", why);
+}
+
 static int
 copy_hash(struct database *database, enum statement statement, int column,
     uint8_t ret[SHA256_BYTES])
@@ -60,10 +68,9 @@ find_hash(struct database *database, enum statement statement, int result,
 	database_end(database, statement);
 	if (result < 0)
 		return -1;
-	return found ? 0
-		     : err_set(err, ERR_UNAVAILABLE,
-			   "audit: a part of the log's tree is missing; "
-			   "see taskgate-admin audit verify");
+	return found
+	    ? 0
+	    : refuse(database, "a part of the log's tree is missing", err);
 }
 
 int
@@ -101,8 +108,7 @@ read_head(struct database *database, int64_t *ret_size,
 	if (result < 0)
 		return err->code != 0
 		    ? -1
-		    : err_set(err, ERR_UNAVAILABLE,
-			  "audit: the signed head is damaged");
+		    : refuse(database, "the signed head is damaged", err);
 	return 0;
 }
 
@@ -118,9 +124,8 @@ load(struct audit_head *head, struct database *database, struct err *err)
 		return -1;
 	merkle_root(&head->edge, root);
 	if (size > 0 && memcmp(root, signed_root, SHA256_BYTES) != 0)
-		return err_set(err, ERR_UNAVAILABLE,
-		    "audit: the log is not the one that was signed; see "
-		    "taskgate-admin audit verify");
+		return refuse(
+		    database, "the log is not the one that was signed", err);
 	head->loaded = true;
 	return 0;
 }
@@ -147,9 +152,8 @@ take_in(struct audit_head *head, struct database *database, struct err *err)
 		seq = database_integer(database, STATEMENT_AUDIT_LEAVES, 0);
 		if (seq != (int64_t)head->next.size + 1 ||
 		    copy_hash(database, STATEMENT_AUDIT_LEAVES, 1, leaf) != 0)
-			return err_set(err, ERR_UNAVAILABLE,
-			    "audit: record %" PRIu64 " is missing or damaged",
-			    head->next.size + 1);
+			return refuse(
+			    database, "a record is missing or damaged", err);
 		if (merkle_append(
 			&head->next, leaf, keep_node, database, err) != 0)
 			return -1;

@@ -5,6 +5,7 @@
  */
 #include "runner/database.h"
 
+#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,31 +35,104 @@ static const char settings[] = "PRAGMA journal_mode = WAL;"
 			       /* What a large change made of the log. */
 			       "PRAGMA journal_size_limit = 16777216;";
 
+static const struct {
+	const char *slug;
+	const char *text;
+} faults[] = {
+    [FAULT_NONE] = {"none", ""},
+#define FAULT(name, slug, text) [FAULT_##name] = {slug, text},
+#include "runner/fault.def"
+#undef FAULT
+};
+
+const char *
+fault_slug(enum fault fault)
+{
+	return faults[fault].slug;
+}
+
+/* SQLite knows ENOSPC alone; of the rest it says "disk I/O error". */
+static enum fault
+judge_errno(int number)
+{
+	switch (number) {
+	case ENOSPC:
+	case EDQUOT:
+		return FAULT_NO_ROOM;
+	case EROFS:
+	case EACCES:
+	case EPERM:
+		return FAULT_READ_ONLY;
+	default:
+		return FAULT_DISK;
+	}
+}
+
+/* What a write met with. SQLite's own word for it is of the call that came
+ * last, which can be another one. */
+static int
+find_errno(sqlite3 *handle, int code)
+{
+	static const int files[] = {
+	    SQLITE_FCNTL_JOURNAL_POINTER, SQLITE_FCNTL_FILE_POINTER};
+	int number = 0;
+
+	if (code != SQLITE_IOERR_WRITE && code != SQLITE_IOERR_TRUNCATE)
+		return sqlite3_system_errno(handle);
+	for (size_t i = 0; i < COUNT(files) && number == 0; i++) {
+		sqlite3_file *file = NULL;
+
+		if (sqlite3_file_control(handle, "main", files[i], &file) ==
+			SQLITE_OK &&
+		    file != NULL && file->pMethods != NULL)
+			(void)file->pMethods->xFileControl(
+			    file, SQLITE_FCNTL_LAST_ERRNO, &number);
+	}
+	return number;
+}
+
+/* FAULT_NONE: it is nobody's fault but ours. */
+static enum fault
+judge(int code, int number)
+{
+	switch (code & 0xff) {
+	case SQLITE_FULL:
+		return FAULT_NO_ROOM;
+	case SQLITE_IOERR:
+	case SQLITE_CANTOPEN:
+		return judge_errno(number);
+	case SQLITE_READONLY:
+	case SQLITE_PERM:
+		return FAULT_READ_ONLY;
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		return FAULT_HELD;
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+		return FAULT_DAMAGED;
+	default:
+		return FAULT_NONE;
+	}
+}
+
 static int
 explain(struct database *database, const char *what, struct err *err)
 {
 	int code = sqlite3_extended_errcode(database->handle);
 	const char *text = sqlite3_errmsg(database->handle);
+	enum fault fault = judge(code, find_errno(database->handle, code));
 
 	if (code == SQLITE_IOERR_FSYNC || code == SQLITE_IOERR_DIR_FSYNC)
 		die("the store: %s: fsync failed: %s", what, text);
-	switch (code & 0xff) {
-	case SQLITE_NOMEM:
+	if ((code & 0xff) == SQLITE_NOMEM)
 		die("the store: %s: no memory", what);
-	case SQLITE_BUSY:
-	case SQLITE_LOCKED:
-	case SQLITE_FULL:
-	case SQLITE_IOERR:
-	case SQLITE_READONLY:
-	case SQLITE_CANTOPEN:
-	case SQLITE_PERM:
-	case SQLITE_CORRUPT:
-	case SQLITE_NOTADB:
-		return err_set(err, ERR_UNAVAILABLE, "%s: %s", what, text);
-	default:
+	if (fault == FAULT_NONE)
 		return err_set(
 		    err, ERR_INTERNAL, "%s: %s (%d)", what, text, code);
-	}
+	database->fault = fault;
+	database->damaged |= fault == FAULT_DAMAGED;
+	return err_set(err, ERR_UNAVAILABLE, "%s (%.60s: %s)",
+	    faults[fault].text, what, text);
 }
 
 int
@@ -140,6 +214,20 @@ open_file(const char *path, struct database *database, struct err *err)
 }
 
 static int
+find_crash(struct database *database, struct err *err)
+{
+	int64_t crashed = 0;
+
+	if (database_query(database,
+		"SELECT event <> 'runner.stopped' FROM audit "
+		"ORDER BY seq DESC LIMIT 1",
+		&crashed, err) != 0)
+		return -1;
+	database->past.crashed = crashed == 1;
+	return 0;
+}
+
+static int
 prepare(struct database *database, const char *directory, struct err *err)
 {
 	int64_t version = 0;
@@ -148,11 +236,24 @@ prepare(struct database *database, const char *directory, struct err *err)
 	    (version == 0 && schema_begin(database, err) != 0) ||
 	    database_execute(database, settings, "open", err) != 0 ||
 	    schema_migrate(database, version, directory, err) != 0 ||
-	    prepare_statements(database, err) != 0)
+	    prepare_statements(database, err) != 0 ||
+	    find_crash(database, err) != 0)
 		return -1;
 	database->migrated_from =
 	    version > 0 && version < SCHEMA_VERSION ? version : 0;
 	return 0;
+}
+
+/* Before SQLite looks at it: it mends it without a word. */
+static int
+examine_log(const char *path, struct wal_state *ret, struct err *err)
+{
+	auto_free char *name = alloc_printf("%s-wal", path);
+	auto_file FILE *file = fopen(name, "rbe");
+
+	if (file == NULL)
+		return errno == ENOENT ? 0 : err_errno(err, "open %s", name);
+	return wal_examine(file, ret, err);
 }
 
 int
@@ -164,7 +265,8 @@ database_open(const char *path, struct database *ret, struct err *err)
 	    ? alloc_bytes(path, (size_t)(slash - path))
 	    : alloc_string(slash == path ? "/" : ".");
 
-	if (open_file(path, &database, err) != 0)
+	if (examine_log(path, &database.past.wal, err) != 0 ||
+	    open_file(path, &database, err) != 0)
 		return -1;
 	if (prepare(&database, directory, err) != 0)
 		return err_prefix(err, "%s", path);
@@ -325,4 +427,24 @@ database_checkpoint(struct database *database)
 	if (sqlite3_wal_checkpoint_v2(database->handle, NULL,
 		SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) != SQLITE_OK)
 		(void)explain(database, "checkpoint", &err);
+}
+
+int
+database_recheck(struct database *database, struct err *err)
+{
+	sqlite3_stmt *check = NULL;
+	bool is_whole;
+
+	/* Or the pages that were read badly would be asked again. */
+	(void)sqlite3_db_release_memory(database->handle);
+	is_whole = sqlite3_prepare_v2(database->handle, "PRAGMA quick_check(1)",
+		       -1, &check, NULL) == SQLITE_OK &&
+	    sqlite3_step(check) == SQLITE_ROW &&
+	    strcmp((const char *)sqlite3_column_text(check, 0), "ok") == 0;
+	sqlite3_finalize(check);
+	database->damaged = !is_whole;
+	if (is_whole)
+		return 0;
+	database->fault = FAULT_DAMAGED;
+	return err_set(err, ERR_UNAVAILABLE, "%s", faults[FAULT_DAMAGED].text);
 }

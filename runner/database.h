@@ -7,9 +7,11 @@
 #define RUNNER_DATABASE_H
 
 #include <sqlite3.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/err.h"
+#include "runner/wal.h"
 
 /* The columns of a task, in the order in which runner/task_store.c reads. */
 #define TASK_COLUMNS                                                         \
@@ -30,11 +32,31 @@ enum statement {
 	STATEMENT_COUNT
 };
 
+/* What a failing store fails of. */
+enum fault {
+	FAULT_NONE,
+#define FAULT(name, slug, text) FAULT_##name,
+#include "runner/fault.def"
+#undef FAULT
+	FAULT_COUNT
+};
+
+const char *fault_slug(enum fault fault);
+
+/* How an earlier life left it. */
+struct database_past {
+	bool crashed; /* its last record is not that of its end */
+	struct wal_state wal;
+};
+
 struct database {
 	sqlite3 *handle;
 	sqlite3_stmt *statements[STATEMENT_COUNT];
 	int log_pages; /* of the write-ahead log, as of the last commit */
 	int64_t migrated_from; /* an earlier version; 0: it was ours */
+	struct database_past past;
+	enum fault fault; /* the last; whoever looks takes it back */
+	bool damaged; /* nothing is written; database_recheck() */
 };
 
 /* Makes it where there is none, and brings an earlier version's to ours. *ret
@@ -49,7 +71,8 @@ void database_close(struct database *database);
  *	s  const char *, NULL for none	i  int64_t, DATABASE_NONE for none
  *	b  const void *, size_t
  * Bytes are borrowed until the statement is run or reset.
- * ERR_UNAVAILABLE where the disk is at fault, ERR_INTERNAL where we are.
+ * ERR_UNAVAILABLE where the disk is at fault (and `fault` says how),
+ * ERR_INTERNAL where we are. A failed fsync does not return.
  */
 #define DATABASE_NONE INT64_MIN
 int database_run(struct database *database, enum statement statement,
@@ -79,6 +102,9 @@ int database_query(
 
 /* Whether a transaction is open: an error may have ended it. */
 int database_in_transaction(const struct database *database);
+/* Of one that is damaged: reads all of it anew from the disk. 0: it is whole,
+ * and may be written again. Takes as long as reading it. */
+int database_recheck(struct database *database, struct err *err);
 /* Between transactions: moves the log into the file when it has grown. */
 void database_checkpoint(struct database *database);
 

@@ -44,6 +44,19 @@ bound_followers(void)
 	return (size_t)limit.rlim_cur / 2;
 }
 
+/* Of a file system that is small, as much as leaves room for something. */
+static int64_t
+find_reserve(int directory)
+{
+	struct statvfs room;
+	int64_t quarter;
+
+	if (fstatvfs(directory, &room) != 0)
+		return OUTPUT_RESERVE_BYTES;
+	quarter = (int64_t)(room.f_blocks * room.f_frsize) / 4;
+	return quarter < OUTPUT_RESERVE_BYTES ? quarter : OUTPUT_RESERVE_BYTES;
+}
+
 int
 output_store_open(uv_loop_t *loop, const char *path, struct output_store *ret,
     struct err *err)
@@ -56,7 +69,11 @@ output_store_open(uv_loop_t *loop, const char *path, struct output_store *ret,
 	if (fd < 0)
 		return err_errno(err, "open %s", path);
 	*ret = (struct output_store){
-	    .loop = loop, .directory = fd, .followers_max = bound_followers()};
+	    .loop = loop,
+	    .directory = fd,
+	    .followers_max = bound_followers(),
+	    .reserve_bytes = find_reserve(fd),
+	};
 	return 0;
 }
 
@@ -156,7 +173,7 @@ output_store_has_room(const struct output_store *store)
 	struct statvfs room;
 
 	return fstatvfs(store->directory, &room) != 0 ||
-	    (int64_t)(room.f_bavail * room.f_frsize) >= OUTPUT_RESERVE_BYTES;
+	    (int64_t)(room.f_bavail * room.f_frsize) >= store->reserve_bytes;
 }
 
 /* Looked at often enough that the reserve is not gone in between. */
@@ -164,7 +181,7 @@ bool
 output_store_take_room(struct output_store *store, size_t len)
 {
 	store->unchecked += (int64_t)len;
-	if (store->unchecked < OUTPUT_RESERVE_BYTES / 8)
+	if (store->unchecked < store->reserve_bytes / 8)
 		return true;
 	if (!output_store_has_room(store))
 		return false;

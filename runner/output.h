@@ -23,8 +23,8 @@ struct follower;
  * process may have. */
 #define OUTPUT_FOLLOWERS_MAX 4096
 
-/* Output leaves this much of the file system free: else one task's would keep
- * the end of all tasks from being put on record. */
+/* Output leaves this much of the file system free, or a quarter of a small one:
+ * else one task's would keep the end of all tasks from being put on record. */
 #define OUTPUT_RESERVE_BYTES (INT64_C(8) * 1024 * 1024)
 
 /* The folder, and what is the same for every task. */
@@ -34,6 +34,7 @@ struct output_store {
 	size_t followers, followers_max;
 	struct follower *first; /* of all of them */
 	uv_timer_t *ending; /* NULL: they have all the time there is */
+	int64_t reserve_bytes;
 	int64_t unchecked; /* bytes written since the room was looked at */
 };
 

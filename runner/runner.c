@@ -49,11 +49,35 @@ on_tasks_changed(void *arg)
 	revoke_settle(arg);
 }
 
+/* On record as well, now that something can be. */
+static void
+record_recovery(struct runner *runner)
+{
+	struct audit_entry *entry =
+	    tasks_entry(&runner->tasks, EVENT_STORE_RECOVERED);
+	char since[CLOCK_TEXT];
+
+	clock_format(store_failed_ms(runner->store), since);
+	entry->object = json_pack("{s:s, s:o}", "since", since, "reason",
+	    audit_text(runner->store_reason));
+	tasks_record_take(&runner->tasks, entry);
+	free(take(runner->store_reason));
+}
+
 static void
 on_store_changed(void *arg)
 {
 	struct runner *runner = arg;
+	const char *reason = store_reason(runner->store);
 
+	if (reason != NULL && runner->store_reason == NULL)
+		runner->store_reason = alloc_string(reason);
+	/* What is read first may be damaged. */
+	if (runner->tasks.store == NULL)
+		return;
+	if (reason == NULL && runner->store_reason != NULL)
+		record_recovery(runner);
+	tasks_settle_arrears(&runner->tasks);
 	tasks_dispatch(&runner->tasks);
 	runner_state_changed(runner);
 }
@@ -377,8 +401,25 @@ free_all(struct runner *runner)
 	revocations_done(&runner->revoked.set);
 	authority_done(&runner->authority);
 	free(runner->engine_reason);
+	free(runner->store_reason);
 	free(runner->pushed);
 	config_done(&runner->config);
+}
+
+static void
+record_mending(struct runner *runner)
+{
+	const struct database_past *past = store_past(runner->store);
+	struct audit_entry *entry;
+
+	if (!past->crashed && past->wal.torn_bytes == 0)
+		return;
+	log_warning("store.mended", NULL);
+	entry = tasks_entry(&runner->tasks, EVENT_STORE_MENDED);
+	entry->object = json_pack("{s:I, s:I}", "taken_up_bytes",
+	    (json_int_t)past->wal.committed_bytes, "torn_bytes",
+	    (json_int_t)past->wal.torn_bytes);
+	tasks_record_take(&runner->tasks, entry);
 }
 
 void
@@ -394,6 +435,7 @@ runner_start(struct runner *runner)
 	entry->object = json_pack("{s:s, s:s}", "runner", runner->config.id,
 	    "version", TASKGATE_VERSION);
 	tasks_record_take(&runner->tasks, entry);
+	record_mending(runner);
 	runner_record_policy(runner);
 	tasks_recover(&runner->tasks);
 	log_info("runner.started", "runner", runner->config.id, NULL);

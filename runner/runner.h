@@ -46,6 +46,7 @@ struct runner {
 	struct sandbox_factory *factory;
 	struct pool *pool; /* NULL: before the start, and while stopping */
 	char *engine_reason; /* NULL: it can be used */
+	char *store_reason; /* why nothing can be written; NULL: it can be */
 	struct tasks tasks;
 	struct revoke_list revoked;
 	struct refusals *refusals;

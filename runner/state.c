@@ -35,7 +35,7 @@ runner_reasons(const struct runner *runner)
 	add_reason(reasons, "store and audit log", store_reason(runner->store));
 	if (runner->tasks.no_room)
 		add_reason(reasons, "store and audit log",
-		    "less than 8 MiB are left on the disk of the state");
+		    "too little room is left on the disk of the state");
 	if (!runner->tasks.recovered)
 		add_reason(reasons, "store and audit log",
 		    "what an earlier life left is not read yet");
@@ -87,6 +87,13 @@ render_counters(const struct runner *runner)
 	set_count(counters, "output_bytes", tasks->output_bytes);
 	set_count(counters, "store_commits", store_commits(runner->store));
 	set_count(counters, "store_operations", store_written(runner->store));
+	for (int i = FAULT_NONE + 1; i < FAULT_COUNT; i++) {
+		auto_free char *name =
+		    alloc_printf("store_failed_%s", fault_slug((enum fault)i));
+
+		set_count(
+		    counters, name, store_faults(runner->store, (enum fault)i));
+	}
 	if (runner->pool != NULL)
 		add_pool(counters, pool_counters(runner->pool));
 	return counters;

@@ -12,12 +12,9 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "runner/writer.h"
 
 #define PROBE_MS 1000
-
-struct op_list {
-	struct store_op *first, **last;
-};
 
 struct probe {
 	struct store_op op;
@@ -38,149 +35,44 @@ struct store {
 	uint64_t commits, written;
 	struct probe probe;
 	char *reason; /* NULL: healthy */
+	int64_t failed_ms; /* wall clock: since when it is not, or was not */
 	bool closed;
 
 	uv_mutex_t mutex;
 	uv_cond_t more, less;
 	struct op_list waiting, finished;
 	uint64_t committed; /* transactions, since the loop last looked */
+	uint64_t faults[FAULT_COUNT]; /* transactions that failed of it */
+	bool damaged;
 	bool stop;
 	EVP_PKEY *next_key; /* NULL: the one that there is */
 
 	uv_thread_t thread;
 	/* the thread's alone, once it runs: */
-	struct database database;
-	struct audit_head head;
+	struct writer writer;
 };
 
-static void
-list_init(struct op_list *list)
-{
-	list->first = NULL;
-	list->last = &list->first;
-}
-
-static void
-list_append(struct op_list *list, struct store_op *op)
-{
-	op->next = NULL;
-	*list->last = op;
-	list->last = &op->next;
-}
-
-/* All of `from` behind `to`; `from` is empty then. */
-static void
-list_move(struct op_list *to, struct op_list *from)
-{
-	if (from->first == NULL)
-		return;
-	*to->last = from->first;
-	to->last = from->last;
-	list_init(from);
-}
-
 /* -- the thread's side */
-
-static void
-fail_op(struct store_op *op, const struct err *err)
-{
-	if (op->failed)
-		return;
-	op->failed = true;
-	op->err = *err;
-}
-
-/* Reads are left for later; what failed by itself keeps its own reason. */
-static void
-fail_all(struct op_list *batch, const struct err *err)
-{
-	for (struct store_op *op = batch->first; op != NULL; op = op->next) {
-		if (!op->reads)
-			fail_op(op, err);
-	}
-}
-
-/* False: the transaction is gone, as SQLite does on a full disk. */
-static bool
-run_one(struct database *database, struct store_op *op)
-{
-	struct err err = {0}, ignored;
-
-	if (database_run(database, STATEMENT_SAVEPOINT, &err, "") != 0) {
-		fail_op(op, &err);
-		return false;
-	}
-	if (op->run(op, database, &err) == 0 &&
-	    database_run(database, STATEMENT_RELEASE, &err, "") == 0)
-		return true;
-	fail_op(op, &err);
-	return database_in_transaction(database) &&
-	    database_run(database, STATEMENT_ROLLBACK_TO, &ignored, "") == 0 &&
-	    database_run(database, STATEMENT_RELEASE, &ignored, "") == 0;
-}
-
-static int
-run_writes(struct store *store, struct op_list *batch, struct err *err)
-{
-	struct database *database = &store->database;
-
-	if (database_run(database, STATEMENT_BEGIN, err, "") != 0)
-		return -1;
-	for (struct store_op *op = batch->first; op != NULL; op = op->next) {
-		if (op->reads || run_one(database, op))
-			continue;
-		*err = op->err;
-		return -1;
-	}
-	if (audit_head_seal(&store->head, database, err) != 0 ||
-	    database_run(database, STATEMENT_COMMIT, err, "") != 0)
-		return -1;
-	audit_head_committed(&store->head);
-	return 0;
-}
-
-static bool
-has_writes(const struct op_list *batch)
-{
-	const struct store_op *op = batch->first;
-
-	while (op != NULL && op->reads)
-		op = op->next;
-	return op != NULL;
-}
 
 static void
 take_key(struct store *store)
 {
 	if (store->next_key == NULL)
 		return;
-	audit_head_set_key(&store->head, store->next_key);
+	audit_head_set_key(&store->writer.head, store->next_key);
 	EVP_PKEY_free(take(store->next_key));
 }
 
-/* True when a transaction was committed. */
-static bool
-run_batch(struct store *store, struct op_list *batch)
+/* For the loop to see; under the mutex. */
+static void
+tell_fault(struct store *store)
 {
-	struct database *database = &store->database;
-	struct err err = {0}, ignored;
-	bool committed = false;
+	struct database *database = &store->writer.database;
 
-	if (has_writes(batch)) {
-		committed = run_writes(store, batch, &err) == 0;
-		if (!committed) {
-			if (database_in_transaction(database))
-				(void)database_run(
-				    database, STATEMENT_ROLLBACK, &ignored, "");
-			fail_all(batch, &err);
-		}
-	}
-	for (struct store_op *op = batch->first; op != NULL; op = op->next) {
-		err = (struct err){0};
-		if (op->reads && op->run(op, database, &err) != 0)
-			fail_op(op, &err);
-	}
-	return committed;
+	if (database->fault != FAULT_NONE)
+		store->faults[database->fault]++;
+	database->fault = FAULT_NONE;
+	store->damaged = database->damaged;
 }
 
 static void
@@ -189,7 +81,7 @@ serve(void *arg)
 	struct store *store = arg;
 	struct op_list batch;
 
-	list_init(&batch);
+	op_list_init(&batch);
 	uv_mutex_lock(&store->mutex);
 	for (;;) {
 		bool committed;
@@ -198,19 +90,20 @@ serve(void *arg)
 			uv_cond_wait(&store->more, &store->mutex);
 		if (store->waiting.first == NULL)
 			break;
-		list_move(&batch, &store->waiting);
+		op_list_move(&batch, &store->waiting);
 		take_key(store);
 		uv_mutex_unlock(&store->mutex);
-		committed = run_batch(store, &batch);
+		committed = writer_run(&store->writer, &batch);
 		uv_mutex_lock(&store->mutex);
 		store->committed += committed ? 1 : 0;
-		list_move(&store->finished, &batch);
+		tell_fault(store);
+		op_list_move(&store->finished, &batch);
 		uv_mutex_unlock(&store->mutex);
 		uv_async_send(&store->wake);
 		uv_cond_signal(&store->less);
 		/* Behind the answers: it can take its time. */
 		if (committed)
-			database_checkpoint(&store->database);
+			database_checkpoint(&store->writer.database);
 		uv_mutex_lock(&store->mutex);
 	}
 	uv_mutex_unlock(&store->mutex);
@@ -223,6 +116,8 @@ set_reason(struct store *store, const char *reason)
 {
 	if ((reason == NULL) == (store->reason == NULL))
 		return;
+	if (reason != NULL)
+		store->failed_ms = clock_wall_ms();
 	if (reason == NULL)
 		log_info("store.recovered", NULL);
 	else
@@ -250,12 +145,14 @@ static void
 report_finished(struct store *store)
 {
 	struct op_list finished;
+	bool damaged;
 
-	list_init(&finished);
+	op_list_init(&finished);
 	uv_mutex_lock(&store->mutex);
-	list_move(&finished, &store->finished);
+	op_list_move(&finished, &store->finished);
 	store->commits += store->committed;
 	store->committed = 0;
+	damaged = store->damaged;
 	uv_mutex_unlock(&store->mutex);
 	while (finished.first != NULL) {
 		struct store_op *op = finished.first;
@@ -266,6 +163,9 @@ report_finished(struct store *store)
 		judge_health(store, op);
 		op->done(op, op->failed ? &err : NULL);
 	}
+	/* Somebody may have read it: it needs no write to be known. */
+	if (damaged)
+		set_reason(store, "the database is damaged");
 }
 
 static void
@@ -280,7 +180,7 @@ hand_over(struct store *store)
 	if (store->gathered.first == NULL)
 		return;
 	uv_mutex_lock(&store->mutex);
-	list_move(&store->waiting, &store->gathered);
+	op_list_move(&store->waiting, &store->gathered);
 	uv_mutex_unlock(&store->mutex);
 	/* Not before: it would wake only to wait for the mutex. */
 	uv_cond_signal(&store->more);
@@ -348,21 +248,27 @@ store_open(uv_loop_t *loop, const char *path, const struct store_signer *signer,
 {
 	struct store *store = alloc_zero(1, sizeof(*store));
 
-	if (database_open(path, &store->database, err) != 0) {
+	if (database_open(path, &store->writer.database, err) != 0) {
 		free(store);
 		return NULL;
 	}
-	audit_head_init(&store->head, signer->key, signer->origin);
-	if (store->database.migrated_from != 0)
+	audit_head_init(&store->writer.head, signer->key, signer->origin);
+	if (store->writer.database.migrated_from != 0)
 		log_info("store.migrated", NULL);
 	store->loop = loop;
 	store->changed = changed;
 	store->arg = arg;
-	list_init(&store->gathered);
-	list_init(&store->waiting);
-	list_init(&store->finished);
+	op_list_init(&store->gathered);
+	op_list_init(&store->waiting);
+	op_list_init(&store->finished);
 	start_handles(store);
 	return store;
+}
+
+const struct database_past *
+store_past(const struct store *store)
+{
+	return &store->writer.database.past;
 }
 
 void
@@ -382,7 +288,7 @@ store_submit(struct store *store, struct store_op *op)
 	if (store->closed)
 		die("store_submit after store_close");
 	op->failed = false;
-	list_append(&store->gathered, op);
+	op_list_append(&store->gathered, op);
 	store->pending++;
 }
 
@@ -390,6 +296,23 @@ const char *
 store_reason(const struct store *store)
 {
 	return store->reason;
+}
+
+int64_t
+store_failed_ms(const struct store *store)
+{
+	return store->failed_ms;
+}
+
+uint64_t
+store_faults(struct store *store, enum fault fault)
+{
+	uint64_t count;
+
+	uv_mutex_lock(&store->mutex);
+	count = store->faults[fault];
+	uv_mutex_unlock(&store->mutex);
+	return count;
 }
 
 uint64_t
@@ -447,8 +370,8 @@ store_close(struct store *store)
 	uv_cond_signal(&store->more);
 	uv_mutex_unlock(&store->mutex);
 	uv_thread_join(&store->thread);
-	database_close(&store->database);
-	audit_head_done(&store->head);
+	database_close(&store->writer.database);
+	audit_head_done(&store->writer.head);
 	EVP_PKEY_free(store->next_key);
 	uv_close((uv_handle_t *)&store->flush, on_handle_closed);
 	uv_close((uv_handle_t *)&store->wake, on_handle_closed);

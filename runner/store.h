@@ -45,12 +45,18 @@ struct store_signer {
 struct store *
 store_open(uv_loop_t *loop, const char *path, const struct store_signer *signer,
     void (*changed)(void *arg), void *arg, struct err *err);
+/* How the life before this one left it. */
+const struct database_past *store_past(const struct store *store);
 /* What comes after it is signed with this key; a reference is taken. */
 void store_set_key(struct store *store, EVP_PKEY *key);
 void store_submit(struct store *store, struct store_op *op);
 /* NULL, or in one line why nothing can be written. The store tries again each
  * second by itself. */
 const char *store_reason(const struct store *store);
+/* When it began, by the wall clock; also of what is over. */
+int64_t store_failed_ms(const struct store *store);
+/* Times that nothing could be written of this, those of the store included. */
+uint64_t store_faults(struct store *store, enum fault fault);
 /* Transactions that were committed, and the operations in them. */
 uint64_t store_commits(const struct store *store);
 uint64_t store_written(const struct store *store);

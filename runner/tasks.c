@@ -41,6 +41,7 @@ tasks_open(struct tasks *tasks, const struct queue_bounds *bounds)
 	tasks->recovering = false;
 	tasks->last_id[0] = '\0';
 	tasks->counters = (struct tasks_counters){0};
+	tasks->arrears = alloc_zero(1, sizeof(*tasks->arrears));
 	if (uv_timer_init(tasks->loop, &tasks->again) != 0 ||
 	    uv_timer_start(&tasks->again, on_again, AGAIN_MS, AGAIN_MS) != 0)
 		die("tasks: libuv gives no timer");
@@ -429,6 +430,8 @@ on_again(uv_timer_t *again)
 
 	if (!tasks->recovered && !tasks->recovering)
 		tasks_recover(tasks);
+	/* Before the ends that they led to. */
+	tasks_settle_arrears(tasks);
 	/* Hardly ever any, and 100,000 may wait. */
 	for (struct task *task = tasks->oldest; task != NULL && tasks->held > 0;
 	     task = task->newer) {
@@ -487,5 +490,7 @@ tasks_close(struct tasks *tasks)
 	queue_done(&tasks->queue);
 	table_done(&tasks->by_id);
 	table_done(&tasks->accepting);
+	arrears_done(tasks->arrears);
+	free(take(tasks->arrears));
 	uv_close((uv_handle_t *)&tasks->again, NULL);
 }

@@ -10,6 +10,7 @@
 
 #include "certs/revocations.h"
 #include "policy/policy.h"
+#include "runner/arrears.h"
 #include "runner/audit.h"
 #include "runner/blobs.h"
 #include "runner/files.h"
@@ -111,6 +112,7 @@ struct tasks {
 	size_t revoking; /* of these, revoked ones that still run */
 	size_t held; /* of these, ends that the store refused */
 	uv_timer_t again; /* held ends, and a recovery that failed */
+	struct arrears *arrears; /* what was done and is not on record yet */
 	char last_id[UUID_TEXT];
 	struct tasks_counters counters;
 };
@@ -178,7 +180,8 @@ int tasks_submit_take(struct tasks *tasks, struct task_data *data,
  * durable, or could not be written; the task may be gone by then. */
 void tasks_cancel(struct task *task, int64_t grace_s, json_t *principal,
     void (*done)(void *arg, const struct err *err), void *arg);
-/* The record, then the signal, then done(); ERR_CONFLICT: it does not run. */
+/* The record, then the signal, then done(); what only ends it, as a cancel
+ * does, does not wait for the record. ERR_CONFLICT: it does not run. */
 void tasks_signal(struct task *task, int signal, json_t *principal,
     void (*done)(void *arg, const struct err *err), void *arg);
 
@@ -193,9 +196,16 @@ void tasks_unwait(struct task_waiter *waiter);
 const struct task_standing *
 tasks_standing(const struct task *task, struct task_standing *ret);
 
-/* A record about nothing but itself; takes the entry. */
+/* A record of what was done already; takes the entry. What cannot be written
+ * now is written late. */
 void tasks_record_take(struct tasks *tasks, struct audit_entry *entry);
-/* The same; done() when it is durable or could not be written. */
+/* The same; done() when it is durable, or is to be late. */
+void tasks_record_done_take(struct tasks *tasks, struct audit_entry *entry,
+    void (*done)(void *arg, const struct err *err), void *arg);
+/* Writes what is late. */
+void tasks_settle_arrears(struct tasks *tasks);
+/* A record of what waits for it; done() when it is durable or could not be
+ * written, and then is not to be done. */
 void tasks_record_then_take(struct tasks *tasks, struct audit_entry *entry,
     void (*done)(void *arg, const struct err *err), void *arg);
 /* An entry with the policy in force. */

@@ -18,6 +18,7 @@ struct change {
 	struct task_facts facts;
 	char *request; /* of an end: without values */
 	struct audit_entry *entry;
+	struct arrears *arrears; /* takes the entry where it is not written */
 	task_changed *changed;
 	void (*done)(void *arg, const struct err *err);
 	void *arg;
@@ -170,14 +171,25 @@ accept_done(struct store_op *op, const struct err *err)
 	free_change(change);
 }
 
+/* Once for each: what is late says nothing more. */
+static void
+note_unwritten(struct change *change, const struct err *err)
+{
+	if (err == NULL)
+		return;
+	if (!change->entry->is_late)
+		log_failure(LOG_LEVEL_ERROR, "audit.not_written", err, "event",
+		    event_code(change->entry->event), NULL);
+	if (change->arrears != NULL)
+		arrears_add_take(change->arrears, take(change->entry));
+}
+
 static void
 cancel_done(struct store_op *op, const struct err *err)
 {
 	struct change *change = (struct change *)op;
 
-	if (err != NULL)
-		log_failure(LOG_LEVEL_ERROR, "audit.not_written", err, "event",
-		    event_code(change->entry->event), NULL);
+	note_unwritten(change, err);
 	if (change->done != NULL)
 		change->done(change->arg, err);
 	let_go(change->task);
@@ -189,9 +201,7 @@ record_done(struct store_op *op, const struct err *err)
 {
 	struct change *change = (struct change *)op;
 
-	if (err != NULL)
-		log_failure(LOG_LEVEL_ERROR, "audit.not_written", err, "event",
-		    event_code(change->entry->event), NULL);
+	note_unwritten(change, err);
 	if (change->done != NULL)
 		change->done(change->arg, err);
 	free_change(change);
@@ -328,6 +338,7 @@ tasks_change_cancel(struct task *task, struct audit_entry *entry,
 	struct change *change =
 	    new_change(task, entry, run_cancel, cancel_done);
 
+	change->arrears = task->tasks->arrears;
 	change->facts = task->data->facts;
 	change->done = done;
 	change->arg = arg;
@@ -422,7 +433,35 @@ tasks_record_then_take(struct tasks *tasks, struct audit_entry *entry,
 }
 
 void
+tasks_record_done_take(struct tasks *tasks, struct audit_entry *entry,
+    void (*done)(void *arg, const struct err *err), void *arg)
+{
+	struct change *change =
+	    new_change(NULL, entry, run_record, record_done);
+
+	change->arrears = tasks->arrears;
+	change->done = done;
+	change->arg = arg;
+	store_submit(tasks->store, &change->op);
+}
+
+void
 tasks_record_take(struct tasks *tasks, struct audit_entry *entry)
 {
-	tasks_record_then_take(tasks, entry, NULL, NULL);
+	tasks_record_done_take(tasks, entry, NULL, NULL);
+}
+
+static void
+record_late(void *arg, struct audit_entry *entry)
+{
+	tasks_record_take(arg, entry);
+}
+
+void
+tasks_settle_arrears(struct tasks *tasks)
+{
+	if (store_reason(tasks->store) == NULL)
+		arrears_settle(tasks->arrears, clock_wall_ms(),
+		    tasks->policy != NULL ? policy_sha256(tasks->policy) : NULL,
+		    record_late, tasks);
 }

@@ -170,6 +170,23 @@ signal_written(void *arg, const struct err *err)
 	signalling->done(signalling->arg, err);
 }
 
+/* What a cancel sends as well; it ends somebody's work and starts nothing. */
+static bool
+only_ends(int signal)
+{
+	return signal == SIGTERM || signal == SIGKILL;
+}
+
+static void
+ending_written(void *arg, const struct err *err)
+{
+	auto_free struct signalling *signalling = arg;
+
+	/* Done, and on record sooner or later. */
+	(void)err;
+	signalling->done(signalling->arg, NULL);
+}
+
 void
 tasks_signal(struct task *task, int signal, json_t *principal,
     void (*done)(void *arg, const struct err *err), void *arg)
@@ -191,7 +208,13 @@ tasks_signal(struct task *task, int signal, json_t *principal,
 	entry->principal = json_incref(principal);
 	entry->object = json_pack("{s:s, s:s}", "task", task->data->id,
 	    "signal", sigabbrev_np(signal));
-	tasks_record_then_take(tasks, entry, signal_written, signalling);
+	if (!only_ends(signal)) {
+		tasks_record_then_take(
+		    tasks, entry, signal_written, signalling);
+		return;
+	}
+	sandbox_signal(task->sandbox, signal);
+	tasks_record_done_take(tasks, entry, ending_written, signalling);
 }
 
 /* -- the runner stops */

@@ -104,6 +104,7 @@ class Process:
         self.uid, self.gid, self.groups = uid, gid, groups
         self.log_path = log
         self.child = None
+        self.more = {}  # of its environment
 
     def start(self):
         assert not self.alive, f"{self.name} runs already"
@@ -111,8 +112,8 @@ class Process:
             self.child = subprocess.Popen(
                 self.arguments, user=self.uid, group=self.gid,
                 extra_groups=self.groups, stdin=subprocess.DEVNULL,
-                stdout=log, stderr=log, cwd="/", env=environment(),
-                start_new_session=True)
+                stdout=log, stderr=log, cwd="/",
+                env=environment(**self.more), start_new_session=True)
 
     @property
     def alive(self):

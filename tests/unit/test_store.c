@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -280,6 +281,80 @@ test_a_read_beside_a_write_that_failed_knows_nothing_of_it(void **state)
 	close_fixture(&fixture);
 }
 
+/* A page of the file, as it stands on the disk; SQLite counts from 1. */
+#define PAGE 4096
+
+static void
+move_page(const char *path, long page, char bytes[PAGE], bool writes)
+{
+	auto_file FILE *file = fopen(path, "r+be");
+
+	assert_non_null(file);
+	assert_int_equal(fseek(file, (page - 1) * PAGE, SEEK_SET), 0);
+	assert_int_equal(
+	    writes ? fwrite(bytes, PAGE, 1, file) : fread(bytes, PAGE, 1, file),
+	    1);
+}
+
+/* So that the next to ask for a page has it from the disk. */
+static int
+run_forget(struct store_op *op, struct database *database, struct err *err)
+{
+	(void)op;
+	(void)err;
+	sqlite3_db_release_memory(database->handle);
+	return 0;
+}
+
+static void
+test_a_damaged_database_is_not_written_until_it_is_whole_again(void **state)
+{
+	auto_free char *path = folder_path(*state, "store.db");
+	struct fixture fixture;
+	char whole[PAGE], broken[PAGE];
+	struct write table = {0}, before = {0}, root = {0}, look = {0},
+		     after = {0}, again = {0},
+		     forget = {.op = {.reads = true,
+				   .run = run_forget,
+				   .done = write_done}};
+	const struct store_op get = {
+	    .reads = true, .run = run_get, .done = write_done};
+
+	open_fixture(&fixture, *state);
+	submit(&fixture, &table, TABLE);
+	submit_count(&fixture, &root,
+	    "SELECT rootpage FROM sqlite_schema WHERE name = 'task'");
+	settle(&fixture);
+	close_fixture(&fixture);
+	move_page(path, root.result, whole, false);
+	memset(broken, 0xff, sizeof(broken));
+	move_page(path, root.result, broken, true);
+
+	open_fixture(&fixture, *state);
+	submit(&fixture, &before, "INSERT INTO t VALUES (1)");
+	settle(&fixture);
+	assert_int_equal(before.code, ERR_NONE);
+	/* Who reads finds it; from then on nobody writes. */
+	look.op = get;
+	store_submit(fixture.store, &look.op);
+	settle(&fixture);
+	assert_int_equal(look.code, ERR_UNAVAILABLE);
+	assert_non_null(strstr(store_reason(fixture.store), "damaged"));
+	submit(&fixture, &after, "INSERT INTO t VALUES (2)");
+	settle(&fixture);
+	assert_int_equal(after.code, ERR_UNAVAILABLE);
+	assert_true(store_faults(fixture.store, FAULT_DAMAGED) > 0);
+
+	move_page(path, root.result, whole, true);
+	store_submit(fixture.store, &forget.op);
+	while (store_reason(fixture.store) != NULL)
+		uv_run(&fixture.loop, UV_RUN_ONCE);
+	submit(&fixture, &again, "INSERT INTO t VALUES (3)");
+	settle(&fixture);
+	assert_int_equal(again.code, ERR_NONE);
+	close_fixture(&fixture);
+}
+
 static void
 test_what_was_done_is_there_after_a_new_start(void **state)
 {
@@ -444,6 +519,8 @@ main(void)
 	    TEST(test_a_failing_operation_is_undone_and_the_others_stay),
 	    TEST(test_a_full_disk_fails_the_whole_batch_and_is_recovered_from),
 	    TEST(test_a_read_beside_a_write_that_failed_knows_nothing_of_it),
+	    TEST(
+		test_a_damaged_database_is_not_written_until_it_is_whole_again),
 	    TEST(test_what_was_done_is_there_after_a_new_start),
 	    TEST(test_open_refuses_a_newer_schema_and_says_so),
 	    TEST(test_open_refuses_what_is_no_store),
