@@ -1,9 +1,8 @@
 /*
- * Role: `audit`: reads the log of what was asked for and done.
+ * Role: `audit tail`: what was asked for and done last, as it comes.
  * Trusts the runner; what clients wrote stands in records too.
  * Must never print a control byte of a record to a terminal.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -212,78 +211,4 @@ verb_audit_tail(struct invocation *invocation)
 	struct err err;
 
 	return tail(invocation, &err) == 0 ? 0 : tool_fail(&err);
-}
-
-/* A sequence number or a task's id. */
-static int
-read_operand(const char *text, struct query *ret, struct err *err)
-{
-	size_t digits = strspn(text, "0123456789");
-
-	*ret = (struct query){.after = -1, .limit = PAGE};
-	if (uuid_is_valid(text)) {
-		ret->task = text;
-		return 0;
-	}
-	if (digits == 0 || digits > 18 || text[digits] != '\0')
-		return err_set(err, ERR_UNPROCESSABLE,
-		    "\"%s\" is neither a sequence number nor a task's id",
-		    text);
-	ret->after = strtoll(text, NULL, 10) - 1;
-	ret->limit = 1;
-	return 0;
-}
-
-static int
-print_whole(const struct invocation *invocation, const struct query *query,
-    const struct page *page, struct err *err)
-{
-	enum tool_format format;
-
-	if (tool_format(invocation, &format, err) != 0)
-		return -1;
-	if (format != FORMAT_TABLE || query->task != NULL)
-		return print_page(invocation, page, err);
-	/* One record, with all that is in it. jansson escapes C0; what is
-	 * left is neutralised line by line. */
-	auto_free char *text =
-	    json_dumps(json_array_get(page->records, 0), JSON_INDENT(2));
-	for (char *line = text; line != NULL;) {
-		char *end = strchr(line, '\n');
-		if (end != NULL)
-			*end++ = '\0';
-		auto_free char *safe = terminal_neutralise(line);
-		puts(safe);
-		line = end;
-	}
-	return 0;
-}
-
-static int
-show(const struct invocation *invocation, struct err *err)
-{
-	AUTO(runner_link_close) struct runner_link link = {.sock = -1};
-	struct query query;
-	struct page page = {0};
-
-	if (read_operand(invocation->operands[0], &query, err) != 0 ||
-	    runner_link_open(invocation, &link, err) != 0 ||
-	    read_page(&link, &query, &page, err) != 0)
-		return -1;
-	auto_json *records = page.records;
-	bool found = json_array_size(records) > 0 &&
-	    (query.task != NULL ||
-		sequence(json_array_get(records, 0)) == query.after + 1);
-	if (!found)
-		return err_set(err, ERR_NOT_FOUND, "there is no record of %s",
-		    invocation->operands[0]);
-	return print_whole(invocation, &query, &page, err);
-}
-
-int
-verb_audit_show(struct invocation *invocation)
-{
-	struct err err;
-
-	return show(invocation, &err) == 0 ? 0 : tool_fail(&err);
 }

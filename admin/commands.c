@@ -179,6 +179,10 @@ static const struct option_spec audit_search_options[] = {
     DATABASE_OPTION,
 };
 
+static const struct option_spec audit_show_options[] = {
+    LOG_OPTIONS,
+};
+
 static const struct option_spec audit_verify_options[] = {
     {"from", 0, "FILE", "TASKGATE_CHECKPOINT",
 	"A checkpoint that was kept elsewhere, - for standard input: the log "
@@ -298,8 +302,12 @@ static const struct command_spec commands[] = {
 	"asked.",
 	audit_search_options, COUNT(audit_search_options), 0, 0,
 	verb_audit_search},
-    {"audit show", "SEQ|TASK", "Show one record, or those of a task", NULL,
-	NULL, 0, 1, 1, verb_audit_show},
+    {"audit show", "SEQ|TASK", "Tell what a record, or a task's, are about",
+	"In sentences, and with their place in the log: whether what was "
+	"signed has them there. -o json gives the proof as well, and the "
+	"signed head that it is for. Reads the database itself. Exits 1 where "
+	"a record is not what was signed.",
+	audit_show_options, COUNT(audit_show_options), 1, 1, verb_audit_show},
     {"audit verify", NULL, "Verify that nobody changed the audit log",
 	"Reads the database itself, also while the runner writes: every "
 	"record, "

@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import sqlite3
 import subprocess
 
 from harness import IMAGE, Case, main, wait_until
@@ -34,11 +35,6 @@ class TestAudit(Case):
         records = self.records("audit", "show", task)
         self.assertEqual([one["event"] for one in records], EVENTS)
         self.assertEqual(records, sorted(records, key=lambda one: one["seq"]))
-        lines = self.words("audit", "show", task).stdout.splitlines()
-        self.assertEqual(len(lines), 3)
-        for line in lines:
-            self.assertIn("subject=alice", line)
-            self.assertIn(f"task={task}", line)
         self.assertEqual(self.records("audit", "tail", "--task", task),
                          records)
 
@@ -46,9 +42,47 @@ class TestAudit(Case):
         task = self.site.submit("true", wait=30)["id"]
         first = self.records("audit", "show", task)[0]
         self.assertEqual(self.records("audit", "show", first["seq"]), [first])
-        self.assertEqual(
-            json.loads(self.words("audit", "show", first["seq"]).stdout),
-            first)
+        text = self.words("audit", "show", first["seq"]).stdout
+        self.assertIn(f"alice asked for image {IMAGE}: true from ", text)
+        self.assertIn(f'"task": "{task}"', text)
+        self.assertIn("Proven: it is there", text)
+        self.assertIn(f"taskgate-admin audit show {task}", text)
+
+    def test_a_task_is_told_as_a_story_with_its_proof(self):
+        task = self.site.submit("sh", "-c", "echo hi; exit 3", wait=30)["id"]
+        wait_until(lambda: len(self.records("audit", "show", task)) >= 3,
+                   what="the records of the task")
+        lines = self.words("audit", "show", task).stdout.splitlines()
+        self.assertIn("alice asked for image", lines[0])
+        self.assertIn("; rule test accepted it.", lines[0])
+        self.assertIn("It was started ", lines[1])
+        self.assertIn("It ended: failed, exit code 3 after ", lines[2])
+        self.assertIn("; 3 bytes of output, 0 of errors.", lines[2])
+        self.assertIn("Proven: they are there", lines[-1])
+        whole = json.loads(self.words("audit", "show", task, "-o",
+                                      "json").stdout)
+        self.assertIs(whole["proven"], True)
+        self.assertEqual(len(whole["records"]), 3)
+        self.assertTrue(all(one["inclusion"] for one in whole["records"]))
+        self.assertIn("taskgate/", whole["checkpoint"])
+
+    def test_a_record_that_was_changed_is_not_proven(self):
+        task = self.site.submit("true", wait=30)["id"]
+        wait_until(lambda: len(self.records("audit", "show", task)) >= 3,
+                   what="the records of the task")
+        path = self.site.folder / "changed.db"
+        with sqlite3.connect(self.site.state / "store.db") as log, \
+                sqlite3.connect(path) as other:
+            log.backup(other)
+            other.execute("UPDATE audit SET record = replace(record, "
+                          "'succeeded', 'failed') WHERE task = ?", (task,))
+        other.close()
+        text = self.words("audit", "show", task, "--database", path,
+                          code=1).stdout
+        self.assertIn("It ended: failed", text)
+        self.assertIn("is NOT what was signed", text)
+        done = self.words("audit", "show", task, "--key", "/nowhere")
+        self.assertIn("Not proven: ", done.stdout)
 
     def test_tail_gives_the_newest_oldest_first(self):
         for _ in range(3):
@@ -156,13 +190,15 @@ class TestAudit(Case):
 
     def test_what_a_stranger_wrote_moves_no_cursor(self):
         """Its control bytes, on a terminal, in every format."""
-        self.site.submit("echo", "\x1b[2J\x07\u202e\u009b31m", wait=30)
+        task = self.site.submit("echo", "\x1b[2J\x07\u202e\u009b31m",
+                                wait=30)["id"]
         wait_until(lambda: "2J" in self.words(
             "audit", "tail", "-o", "jsonl").stdout,
             what="the record of what was written")
         for words in ((), ("-o", "json"), ("-o", "jsonl")):
-            for verb in ("tail", "search"):
-                text = self.on_terminal("audit", verb, "-n", "20", *words)
+            for verb in (("tail", "-n", "20"), ("search", "-n", "20"),
+                         ("show", task)):
+                text = self.on_terminal("audit", *verb, *words)
                 for byte in ("\x1b", "\x07", "\u202e", "\u009b"):
                     self.assertNotIn(byte, text, (verb, words))
 
