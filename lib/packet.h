@@ -51,6 +51,8 @@ int packet_peer(int sock, uid_t *ret_uid, pid_t *ret_pid, struct err *err);
  * verified is what is used.
  */
 int packet_seal(const void *data, size_t len, int *ret_fd, struct err *err);
+/* Seals a memfd that the caller has filled. */
+int packet_seal_file(int fd, struct err *err);
 /* ERR_MALFORMED unless fd is a memfd with all four seals of at most `max`
  * bytes. The caller frees *ret (a NUL stands behind it). */
 int packet_read_sealed(

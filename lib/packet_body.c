@@ -25,6 +25,14 @@ fail_to_make(struct err *err)
 }
 
 int
+packet_seal_file(int fd, struct err *err)
+{
+	return fcntl(fd, F_ADD_SEALS, seals) == 0
+	    ? 0
+	    : err_errno(err, "seal a memfd");
+}
+
+int
 packet_seal(const void *data, size_t len, int *ret_fd, struct err *err)
 {
 	auto_fd int fd = memfd_create("body", MFD_CLOEXEC | MFD_ALLOW_SEALING);
@@ -42,8 +50,8 @@ packet_seal(const void *data, size_t len, int *ret_fd, struct err *err)
 		from += n;
 		len -= (size_t)n;
 	}
-	if (fcntl(fd, F_ADD_SEALS, seals) != 0)
-		return err_errno(err, "seal a memfd");
+	if (packet_seal_file(fd, err) != 0)
+		return -1;
 	*ret_fd = take_fd(fd);
 	return 0;
 }

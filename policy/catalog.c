@@ -33,6 +33,7 @@ static const struct {
     {"outputs", true},
     {"limits", false}, /* all of them, filled in */
     {"warm", false},
+    {"secrets", false}, /* the operator's names */
     {"user", true},
     {"network", true},
     {"unsigned", true},

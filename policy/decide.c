@@ -16,6 +16,7 @@ grant(const struct rule *rule, const struct request *request,
 	ret->rule = rule->id;
 	ret->uid = rule->uid;
 	ret->gid = rule->gid;
+	ret->secrets = rule->secrets;
 	ret->is_unsigned = rule->is_unsigned;
 	for (size_t k = 0; k < LIMIT_COUNT; k++)
 		ret->limits[k] = request->limits[k] == LIMIT_UNSET

@@ -377,6 +377,24 @@ policy_next_gap(const struct policy *policy, size_t *at, struct policy_gap *ret)
 	return false;
 }
 
+bool
+policy_next_claim(
+    const struct policy *policy, size_t *at, struct policy_claim *ret)
+{
+	while (*at < policy->nrules) {
+		const struct rule *rule = &policy->rules[(*at)++];
+
+		if (rule->secrets == NULL)
+			continue;
+		*ret = (struct policy_claim){
+		    .rule = rule->id,
+		    .secrets = rule->secrets,
+		};
+		return true;
+	}
+	return false;
+}
+
 size_t
 policy_warm_count(const struct policy *policy)
 {
@@ -393,6 +411,7 @@ policy_warm_get(const struct policy *policy, size_t i, struct policy_warm *ret)
 	    .reference = rule->image,
 	    .uid = rule->uid,
 	    .gid = rule->gid,
+	    .secrets = rule->secrets,
 	    .min = rule->warm.min,
 	    .max = rule->warm.max,
 	    .max_age_s = rule->warm.max_age_s,

@@ -36,6 +36,16 @@ struct policy_gap {
 bool policy_next_gap(
     const struct policy *policy, size_t *at, struct policy_gap *ret);
 
+/* What a rule takes of the machine, and the policy alone cannot know to be
+ * there; borrowed from the policy. */
+struct policy_claim {
+	const char *rule; /* its id */
+	const char *secrets; /* NULL: none */
+};
+/* In the order of the rules, from *at = 0 on; false: no more. */
+bool policy_next_claim(
+    const struct policy *policy, size_t *at, struct policy_claim *ret);
+
 /* What a rule wants kept ready; all borrowed from the policy. */
 struct policy_warm {
 	const char *rule; /* its id */
@@ -43,6 +53,7 @@ struct policy_warm {
 	int64_t limits[LIMIT_COUNT]; /* the rule's defaults */
 	int64_t uid, gid; /* -1: the runner's default pair */
 	const char *network; /* NULL: none */
+	const char *secrets; /* as policy/secret.h writes them; NULL: none */
 	int64_t min, max; /* 0 <= min <= max, 1 <= max */
 	int64_t max_age_s;
 };
@@ -78,6 +89,7 @@ struct policy_verdict {
 	int64_t limits[LIMIT_COUNT]; /* as granted */
 	int64_t uid, gid; /* -1: the runner's default pair */
 	const char *network; /* NULL: none */
+	const char *secrets; /* as policy/secret.h writes them; NULL: none */
 	bool is_unsigned; /* whoever asks need not have signed the request */
 	/* denied: every candidate, in the order of the file */
 	struct policy_candidate *denials;

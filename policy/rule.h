@@ -62,6 +62,7 @@ struct rule {
 	int64_t inputs, outputs; /* files, at most */
 	struct rule_limit limits[LIMIT_COUNT];
 	struct rule_warm warm;
+	char *secrets; /* owned; as policy/secret.h writes them; NULL: none */
 	int64_t uid, gid; /* -1: the runner's default pair */
 	bool is_unsigned; /* requests need no signature */
 };
@@ -93,6 +94,8 @@ int rule_outputs_read(
 int rule_limits_read(
     const json_t *json, const char *path, struct rule *rule, struct err *err);
 int rule_warm_read(
+    const json_t *json, const char *path, struct rule *rule, struct err *err);
+int rule_secrets_read(
     const json_t *json, const char *path, struct rule *rule, struct err *err);
 int rule_network_read(
     const json_t *json, const char *path, struct rule *rule, struct err *err);

@@ -122,17 +122,6 @@ rule_outputs_read(
 }
 
 int
-rule_network_read(
-    const json_t *json, const char *path, struct rule *rule, struct err *err)
-{
-	(void)rule;
-	if (strcmp(json_string_value(json), "none") == 0)
-		return 0;
-	return err_set(
-	    err, ERR_UNPROCESSABLE, "%s.network: must be \"none\"", path);
-}
-
-int
 rule_user_read(
     const json_t *json, const char *path, struct rule *rule, struct err *err)
 {
@@ -213,5 +202,6 @@ rule_done(struct rule *rule)
 	free(rule->subjects);
 	free(rule->args);
 	free(rule->env);
+	free(rule->secrets);
 	*rule = (struct rule){0};
 }

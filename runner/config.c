@@ -23,7 +23,7 @@ struct raw {
 	json_t *admin_uids;
 	const char *engine, *policy, *ca, *token_keys, *issuer, *audience;
 	json_t *token_lifetime_max;
-	const char *audit_key, *task_init, *seccomp;
+	const char *audit_key, *task_init, *seccomp, *secrets;
 	int64_t task_uid, task_gid;
 	int64_t running_max, queued_max, queued_per_subject, queued_per_rule;
 	int64_t warm_max;
@@ -55,6 +55,7 @@ static const struct json_field fields[] = {
     STRING(audit_key, true),
     STRING(task_init, true),
     STRING(seccomp, true),
+    STRING(secrets, false),
     INTEGER(task_uid, true, 1, SETTING_UID_MAX),
     INTEGER(task_gid, true, 1, SETTING_UID_MAX),
     INTEGER(running_max, false, 0, 100000),
@@ -227,6 +228,8 @@ read_paths(const struct raw *raw, const char *directory, struct config *config)
 	config->audit_key = setting_resolve(directory, raw->audit_key);
 	config->task_init = setting_resolve(directory, raw->task_init);
 	config->seccomp = setting_resolve(directory, raw->seccomp);
+	if (raw->secrets != NULL)
+		config->secrets = setting_resolve(directory, raw->secrets);
 }
 
 int
@@ -268,5 +271,6 @@ config_done(struct config *config)
 	free(config->audit_key);
 	free(config->task_init);
 	free(config->seccomp);
+	free(config->secrets);
 	*config = (struct config){0};
 }

@@ -18,6 +18,7 @@ struct config {
 	const char *id;
 	char *state, *run;
 	char *policy, *ca, *token_keys, *audit_key, *task_init, *seccomp;
+	char *secrets; /* NULL: none are given to tasks */
 	const char *engine, *issuer, *audience;
 	int64_t token_lifetime_max_s;
 	uid_t gateway_uid;

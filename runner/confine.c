@@ -34,6 +34,8 @@ static const struct confine_call calls[] = {
     CONFINE_CALL(fsync),
     CONFINE_CALL(fdatasync),
     CONFINE_CALL(fstatfs),
+    /* A secret, from its file to the task. */
+    CONFINE_CALL(sendfile),
     CONFINE_CALL(flock),
     /* SQLite's locks. */
     CONFINE_CALL_IF(fcntl, CONFINE_INT(1, F_GETLK)),
@@ -61,10 +63,12 @@ runner_confine(const struct config *config, int *ret_landlock, struct err *err)
 	    /* SQLite asks for it at any time. */
 	    {"/dev/urandom", CONFINE_READ},
 	    {engine, CONFINE_CONNECT_BESIDE},
+	    /* The last: where there is one. */
+	    {config->secrets, CONFINE_READ},
 	};
 	const struct confine_list list = {
 	    .places = places,
-	    .nplaces = COUNT(places),
+	    .nplaces = COUNT(places) - (config->secrets == NULL ? 1 : 0),
 	    .calls = calls,
 	    .ncalls = COUNT(calls),
 	};

@@ -22,7 +22,7 @@ static const struct shape {
 static const uint8_t KINDS[CONTROL_COUNT] = {
     [CONTROL_HELLO] = CONTROL_ENDED + 1,
     [CONTROL_STARTED] = 1,
-    [CONTROL_START_FAILED] = CONTROL_AT_INPUT + 1,
+    [CONTROL_START_FAILED] = CONTROL_AT_SECRET + 1,
     [CONTROL_OUTPUT] = CONTROL_STREAMS,
     [CONTROL_TAKEN] = 2,
     [CONTROL_EXIT] = 2,
@@ -165,13 +165,16 @@ static bool
 decode_start_failed(
     const uint8_t *data, uint8_t kind, struct control_frame *ret)
 {
+	uint32_t most = kind == CONTROL_AT_INPUT ? CONTROL_FILES_MAX
+	    : kind == CONTROL_AT_SECRET          ? CONTROL_SECRETS_MAX
+						 : 1;
+
 	ret->start_failed.stage = kind;
 	ret->start_failed.errnum = control_get_u32(data + 4);
 	ret->start_failed.index = control_get_u32(data + 8);
 	return ret->start_failed.errnum >= 1 &&
 	    ret->start_failed.errnum <= ERRNO_MOST &&
-	    ret->start_failed.index <
-	    (kind == CONTROL_AT_INPUT ? CONTROL_FILES_MAX : 1);
+	    ret->start_failed.index < most;
 }
 
 static bool

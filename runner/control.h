@@ -38,8 +38,10 @@
 /* Input files of one order, and as many outputs. */
 #define CONTROL_FILES_MAX 32
 #define CONTROL_FILE_NAME_MAX 128
-/* The order's memfd and the inputs. */
-#define CONTROL_DESCRIPTORS_MAX (1 + CONTROL_FILES_MAX)
+/* Secrets of one order. */
+#define CONTROL_SECRETS_MAX 16
+/* The order's memfd, the inputs and the secrets. */
+#define CONTROL_DESCRIPTORS_MAX (1 + CONTROL_FILES_MAX + CONTROL_SECRETS_MAX)
 
 /* Where task-init finds itself and the socket inside the container. */
 #define CONTROL_INIT_PATH "/.taskgate/init"
@@ -47,6 +49,8 @@
 #define CONTROL_SOCKET_NAME "socket"
 /* Where inputs are placed and outputs taken from. */
 #define CONTROL_FILES_PATH "/tmp"
+/* Where secrets are placed: a tmpfs of its own. */
+#define CONTROL_SECRETS_PATH "/run/secrets"
 
 enum control_type {
 #define CONTROL_TO_RUNNER(name, size, tail) CONTROL_##name,
@@ -66,7 +70,8 @@ enum control_stage {
 	CONTROL_AT_FORK,
 	CONTROL_AT_FOLDER,
 	CONTROL_AT_EXEC,
-	CONTROL_AT_INPUT
+	CONTROL_AT_INPUT,
+	CONTROL_AT_SECRET
 };
 
 /* To the task's process group, or to every process but task-init. */
@@ -128,7 +133,8 @@ struct control_frame {
 		struct {
 			uint32_t stage; /* enum control_stage */
 			uint32_t errnum;
-			uint32_t index; /* of the input; 0 at other stages */
+			uint32_t
+			    index; /* of the input, of the secret; else 0 */
 		} start_failed;
 		struct control_data output, file, input;
 		struct {
@@ -185,8 +191,9 @@ size_t control_encode(
  * An order's body, in a sealed memfd of at most CONTROL_ORDER_MAX bytes: a
  * head, then NUL-terminated strings: the working directory (empty: where init
  * stands), the arguments, the variables as NAME=VALUE, the names of the
- * inputs and those of the outputs. Exactly that, and nothing behind it. The
- * inputs themselves are the descriptors behind the order's own.
+ * inputs, those of the outputs and those of the secrets. Exactly that, and
+ * nothing behind it. The inputs themselves, then the secrets, are the
+ * descriptors behind the order's own.
  */
 #define CONTROL_ORDER_MAX ((size_t)4 * 1024 * 1024)
 #define CONTROL_ORDER_HEAD 48
@@ -205,6 +212,8 @@ struct control_order {
 	size_t ninputs;
 	const char *outputs[CONTROL_FILES_MAX + 1];
 	size_t noutputs;
+	const char *secrets[CONTROL_SECRETS_MAX + 1];
+	size_t nsecrets;
 	bool has_stdin; /* a pipe; otherwise /dev/null */
 	uint64_t file_max; /* the most bytes of an output file */
 	uint64_t deadline_s; /* of CLOCK_BOOTTIME from the start; at least 1 */

@@ -1,7 +1,7 @@
 /*
  * The body of an order. Linked into task-init as well: no library, no memory
  * of its own. The head: six numbers of 32 bits (arguments, variables, flags,
- * inputs, outputs, zero), two zeros of 32 bits, and two numbers of 64 bits
+ * inputs, outputs, secrets), two zeros of 32 bits, and two numbers of 64 bits
  * (the most bytes of an output file, the seconds that the task may run).
  */
 #include <string.h>
@@ -83,14 +83,16 @@ decode_head(const uint8_t *head, struct control_order *ret)
 	ret->has_stdin = (flags & FLAG_STDIN) != 0;
 	ret->ninputs = control_get_u32(head + 12);
 	ret->noutputs = control_get_u32(head + 16);
+	ret->nsecrets = control_get_u32(head + 20);
 	ret->file_max = control_get_u64(head + 32);
 	ret->deadline_s = control_get_u64(head + 40);
-	return (flags & ~FLAG_STDIN) == 0 && control_get_u32(head + 20) == 0 &&
-	    control_get_u64(head + 24) == 0 && ret->nargs >= 1 &&
-	    ret->nargs <= CONTROL_ARGS_MAX && ret->nenv <= CONTROL_ENV_MAX &&
-	    ret->ninputs <= CONTROL_FILES_MAX &&
-	    ret->noutputs <= CONTROL_FILES_MAX && ret->file_max <= INT64_MAX &&
-	    ret->deadline_s >= 1 && ret->deadline_s <= CONTROL_DEADLINE_MAX_S;
+	return (flags & ~FLAG_STDIN) == 0 && control_get_u64(head + 24) == 0 &&
+	    ret->nargs >= 1 && ret->nargs <= CONTROL_ARGS_MAX &&
+	    ret->nenv <= CONTROL_ENV_MAX && ret->ninputs <= CONTROL_FILES_MAX &&
+	    ret->noutputs <= CONTROL_FILES_MAX &&
+	    ret->nsecrets <= CONTROL_SECRETS_MAX &&
+	    ret->file_max <= INT64_MAX && ret->deadline_s >= 1 &&
+	    ret->deadline_s <= CONTROL_DEADLINE_MAX_S;
 }
 
 bool
@@ -108,7 +110,8 @@ control_decode_order(const void *data, size_t len, struct control_order *ret)
 	    read_strings(&at, end, ret->nargs, ret->args) &&
 	    read_strings(&at, end, ret->nenv, ret->env) &&
 	    read_names(&at, end, ret->ninputs, ret->inputs) &&
-	    read_names(&at, end, ret->noutputs, ret->outputs) && at == end;
+	    read_names(&at, end, ret->noutputs, ret->outputs) &&
+	    read_names(&at, end, ret->nsecrets, ret->secrets) && at == end;
 }
 
 void
@@ -121,6 +124,7 @@ control_encode_order_head(
 	control_put_u32(ret + 8, order->has_stdin ? FLAG_STDIN : 0);
 	control_put_u32(ret + 12, (uint32_t)order->ninputs);
 	control_put_u32(ret + 16, (uint32_t)order->noutputs);
+	control_put_u32(ret + 20, (uint32_t)order->nsecrets);
 	control_put_u64(ret + 32, order->file_max);
 	control_put_u64(ret + 40, order->deadline_s);
 }

@@ -173,6 +173,8 @@ grant(struct task_data *data, const struct policy *policy,
 	data->gid = verdict->gid;
 	if (verdict->network != NULL)
 		data->network = alloc_string(verdict->network);
+	if (verdict->secrets != NULL)
+		data->secrets = alloc_string(verdict->secrets);
 }
 
 /* With what is to be recorded of the request, where it is asked for: new. */

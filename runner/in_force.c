@@ -7,6 +7,7 @@
 #include "certs/openssl.h"
 #include "lib/alloc.h"
 #include "lib/file.h"
+#include "runner/claims.h"
 
 #define AUDIT_KEY_MAX 16384
 
@@ -65,7 +66,7 @@ in_force_load(
 	if (key == NULL)
 		return -1;
 	policy = policy_load(config->policy, err);
-	if (policy == NULL)
+	if (policy == NULL || claims_check(policy, config, err) != 0)
 		return -1;
 	if (authority_load(config->ca, config->token_keys, config->issuer,
 		config->audience, config->token_lifetime_max_s, &ret->authority,

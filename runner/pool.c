@@ -146,6 +146,7 @@ is_alike(const struct pool_kind *kind, const struct policy_warm *warm)
 {
 	return strcmp(kind->reference, warm->reference) == 0 &&
 	    kind->uid == warm->uid && kind->gid == warm->gid &&
+	    kind->has_secrets == (warm->secrets != NULL) &&
 	    is_same_network(kind->network, warm->network) &&
 	    is_same_container(kind->limits, warm->limits);
 }
@@ -178,6 +179,7 @@ make_kind(struct pool *pool, const struct policy_warm *warm)
 	memcpy(kind->limits, warm->limits, sizeof(kind->limits));
 	kind->uid = warm->uid;
 	kind->gid = warm->gid;
+	kind->has_secrets = warm->secrets != NULL;
 	if (pool->heard)
 		pool_image_look(kind);
 	return kind;
@@ -263,6 +265,7 @@ is_for(const struct pool_kind *kind, const struct sandbox_spec *spec)
 {
 	return kind->current && strcmp(kind->reference, spec->image) == 0 &&
 	    kind->uid == spec->uid && kind->gid == spec->gid &&
+	    kind->has_secrets == spec->has_secrets &&
 	    is_same_network(kind->network, spec->network) &&
 	    kind->limits[LIMIT_TMP] == spec->limits[LIMIT_TMP];
 }

@@ -302,6 +302,7 @@ open_tasks(struct runner *runner)
 	    .outputs = &runner->outputs,
 	    .files = &runner->files,
 	    .blobs = runner->blobs,
+	    .secret_folder = runner->config.secrets,
 	    .factory = runner->factory,
 	    .policy = runner->policy,
 	    .changed = on_tasks_changed,

@@ -85,6 +85,7 @@ copy_spec(struct sandbox *sandbox, const struct sandbox_spec *spec)
 	sandbox->image = alloc_string(spec->image);
 	if (spec->network != NULL)
 		sandbox->network = alloc_string(spec->network);
+	sandbox->has_secrets = spec->has_secrets;
 	memcpy(sandbox->limits, spec->limits, sizeof(sandbox->limits));
 	sandbox->uid = spec->uid >= 0 ? spec->uid : (int64_t)factory->uid;
 	sandbox->gid = spec->gid >= 0 ? spec->gid : (int64_t)factory->gid;
@@ -220,12 +221,14 @@ send_order(
 {
 	struct control_frame frame = {.type = CONTROL_ORDER};
 	int fds[CONTROL_DESCRIPTORS_MAX] = {body};
+	size_t nfds = 1;
 
 	frame.order.version = CONTROL_VERSION;
 	for (size_t i = 0; i < command->ninputs; i++)
-		fds[1 + i] = command->inputs[i].fd;
-	sandbox_control_send(
-	    sandbox->control, &frame, fds, 1 + command->ninputs);
+		fds[nfds++] = command->inputs[i].fd;
+	for (size_t i = 0; i < command->nsecrets; i++)
+		fds[nfds++] = command->secrets[i].fd;
+	sandbox_control_send(sandbox->control, &frame, fds, nfds);
 }
 
 int

@@ -77,11 +77,12 @@ struct sandbox_spec {
 	int64_t limits[LIMIT_COUNT]; /* all set */
 	int64_t uid, gid; /* -1: the default */
 	const char *network; /* NULL: none */
+	bool has_secrets; /* a place for them */
 };
 
-/* An input file of the task: a regular file, open for reading. */
+/* An input file or a secret of the task: a regular file, open for reading. */
 struct sandbox_input {
-	const char *name; /* becomes /tmp/NAME */
+	const char *name; /* becomes /tmp/NAME, /run/secrets/NAME */
 	int fd; /* the caller's */
 };
 
@@ -96,6 +97,8 @@ struct sandbox_command {
 	size_t ninputs;
 	const char *const *outputs; /* taken from /tmp/NAME */
 	size_t noutputs;
+	const struct sandbox_input *secrets; /* where the spec has a place */
+	size_t nsecrets;
 	int64_t timeout_s; /* task-init's, while no runner is there */
 };
 
@@ -104,7 +107,8 @@ enum sandbox_failure {
 	SANDBOX_FAILURE_IMAGE, /* not there, or not usable */
 	SANDBOX_FAILURE_COMMAND, /* execve failed: errnum says why */
 	SANDBOX_FAILURE_ENGINE, /* the engine refused or is not there */
-	SANDBOX_FAILURE_INPUT /* an input could not be placed: errnum */
+	SANDBOX_FAILURE_INPUT, /* an input could not be placed: errnum */
+	SANDBOX_FAILURE_SECRET /* the same, of a secret */
 };
 
 struct sandbox_end {

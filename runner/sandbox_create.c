@@ -165,6 +165,7 @@ compose(struct sandbox *sandbox, struct err *err)
 	    .gid = sandbox->gid,
 	    .limits = sandbox->limits,
 	    .network = sandbox->network,
+	    .has_secrets = sandbox->has_secrets,
 	    .seccomp = factory->seccomp,
 	    .init_path = factory->init_path,
 	    .control_folder = folder,

@@ -140,6 +140,9 @@ take_start_failed(
 	    [CONTROL_AT_EXEC] = {"cannot be executed", SANDBOX_FAILURE_COMMAND},
 	    [CONTROL_AT_INPUT] = {"an input could not be placed into /tmp",
 		SANDBOX_FAILURE_INPUT},
+	    [CONTROL_AT_SECRET] = {"a secret could not be placed into "
+				   "/run/secrets",
+		SANDBOX_FAILURE_SECRET},
 	};
 	struct sandbox_end *end = &sandbox->end;
 	const char *program = sandbox->program != NULL ? sandbox->program : "";

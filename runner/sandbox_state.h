@@ -66,6 +66,7 @@ struct sandbox {
 	char *image, *network;
 	int64_t limits[LIMIT_COUNT];
 	int64_t uid, gid;
+	bool has_secrets;
 
 	/* What came of it. */
 	struct sandbox_image *found;

@@ -169,9 +169,16 @@ static const char version_5[] =
 			   "NEW.seq; END;"
 			   "UPDATE meta SET value = 5 WHERE key = 'version';";
 
+static const char version_6[] =
+    /* JSON: what its rule gave it of the machine (policy/secret.h: names
+     * alone; policy/mount.h). */
+    "ALTER TABLE task ADD COLUMN secrets TEXT;"
+    "ALTER TABLE task ADD COLUMN mounts TEXT;"
+    "UPDATE meta SET value = 6 WHERE key = 'version';";
+
 /* steps[n] leads from version n to n + 1. */
 static const char *const steps[SCHEMA_VERSION] = {
-    version_1, version_2, version_3, version_4, version_5};
+    version_1, version_2, version_3, version_4, version_5, version_6};
 
 int
 schema_version(struct database *database, int64_t *ret_version, struct err *err)

@@ -97,6 +97,7 @@ task_data_done(struct task_data *data)
 	request_done(&data->request);
 	free(data->rule);
 	free(data->network);
+	free(data->secrets);
 	json_decref(data->facts.files);
 	*data = (struct task_data){0};
 }
@@ -135,6 +136,7 @@ reason_of(enum sandbox_failure failure)
 	    [SANDBOX_FAILURE_COMMAND] = "command",
 	    [SANDBOX_FAILURE_ENGINE] = "engine",
 	    [SANDBOX_FAILURE_INPUT] = "input",
+	    [SANDBOX_FAILURE_SECRET] = "secret",
 	};
 
 	return reasons[failure];
@@ -167,7 +169,8 @@ end_not_started(struct task_facts *facts, const struct sandbox_end *end,
 	facts->outcome = OUTCOME_NOT_STARTED;
 	facts->reason = reason_of(end->failure);
 	if ((end->failure == SANDBOX_FAILURE_COMMAND ||
-		end->failure == SANDBOX_FAILURE_INPUT) &&
+		end->failure == SANDBOX_FAILURE_INPUT ||
+		end->failure == SANDBOX_FAILURE_SECRET) &&
 	    end->errnum > 0)
 		facts->errnum = end->errnum;
 }

@@ -113,6 +113,7 @@ struct task_data {
 	int64_t limits[LIMIT_COUNT];
 	int64_t uid, gid;
 	char *network; /* NULL: none */
+	char *secrets; /* names alone: policy/secret.h; NULL: none */
 	int64_t created_ms;
 	/* what becomes of it: */
 	struct task_facts facts;

@@ -39,6 +39,7 @@ append_texts(struct buffer *buffer, const struct task_data *data)
 	append_text(buffer, owner->address != NULL ? owner->address : "");
 	append_text(buffer, data->rule);
 	append_text(buffer, data->network != NULL ? data->network : "");
+	append_text(buffer, data->secrets != NULL ? data->secrets : "");
 	for (size_t i = 0; i < owner->nroles; i++)
 		append_text(buffer, owner->roles[i]);
 }
@@ -101,6 +102,7 @@ task_pack_texts(const struct task_pack *pack, struct task_pack_texts *ret)
 	ret->address = next_text(&at);
 	ret->rule = next_text(&at);
 	ret->network = next_text(&at);
+	ret->secrets = next_text(&at);
 	ret->nroles = pack->nroles;
 	for (size_t i = 0; i < ret->nroles; i++)
 		ret->roles[i] = next_text(&at);
@@ -141,6 +143,8 @@ task_unpack(const struct task_pack *pack, const char id[UUID_TEXT],
 	ret->rule = alloc_string(texts.rule);
 	if (*texts.network != '\0')
 		ret->network = alloc_string(texts.network);
+	if (*texts.secrets != '\0')
+		ret->secrets = alloc_string(texts.secrets);
 	memcpy(ret->limits, pack->limits, sizeof(ret->limits));
 	ret->uid = pack->uid;
 	ret->gid = pack->gid;

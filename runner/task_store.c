@@ -61,7 +61,8 @@ enum column {
 	COLUMN_FILES,
 	COLUMN_CANCELLED,
 	COLUMN_DEADLINE_MS,
-	COLUMN_DISCARDED
+	COLUMN_DISCARDED,
+	COLUMN_SECRETS
 };
 
 static const char *
@@ -114,10 +115,10 @@ task_store_insert(
 			return -1;
 	}
 	return database_run(database, STATEMENT_TASK_INSERT, err,
-	    "ssssssssiissi", data->id, data->owner.subject, owner_text, request,
-	    data->request_sha256, data->rule, data->policy_sha256, limits_text,
-	    data->uid, data->gid, data->network, task_state_text(TASK_QUEUED),
-	    data->created_ms);
+	    "ssssssssiissis", data->id, data->owner.subject, owner_text,
+	    request, data->request_sha256, data->rule, data->policy_sha256,
+	    limits_text, data->uid, data->gid, data->network,
+	    task_state_text(TASK_QUEUED), data->created_ms, data->secrets);
 }
 
 int
@@ -218,7 +219,7 @@ static bool
 read_reason(const char *text, const char **ret)
 {
 	static const char *const reasons[] = {
-	    "image", "command", "engine", "input"};
+	    "image", "command", "engine", "input", "secret"};
 
 	*ret = NULL;
 	if (text == NULL)
@@ -340,6 +341,8 @@ read_members(
 	data->rule = alloc_string(TEXT(COLUMN_RULE));
 	if (TEXT(COLUMN_NETWORK) != NULL)
 		data->network = alloc_string(TEXT(COLUMN_NETWORK));
+	if (TEXT(COLUMN_SECRETS) != NULL)
+		data->secrets = alloc_string(TEXT(COLUMN_SECRETS));
 	data->uid = INTEGER(COLUMN_UID);
 	data->gid = INTEGER(COLUMN_GID);
 	data->created_ms = INTEGER(COLUMN_CREATED_MS);

@@ -44,6 +44,8 @@ struct task {
 	struct files *files; /* NULL: it is to leave none, or has no order */
 	int *inputs; /* descriptors of what it reads, until the order */
 	size_t ninputs;
+	int *secrets; /* descriptors of what they hold, until the order */
+	size_t nsecrets;
 	unsigned finding; /* times they are being looked for */
 	struct tasks_upload upload; /* where `uploading` */
 	bool uploading, upload_finished;
@@ -91,6 +93,7 @@ struct tasks {
 	struct sandbox_factory *factory;
 	struct pool *pool; /* NULL: every start is cold */
 	const struct policy *policy; /* in force; the runner's */
+	const char *secret_folder; /* NULL: there is none */
 	const struct revocations *revocations; /* likewise; NULL: none */
 	void (*changed)(void *arg); /* numbers, or whether all is done */
 	/* Once: these run since an earlier life, all else is to be removed. */

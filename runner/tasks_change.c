@@ -251,6 +251,7 @@ new_start_entry(const struct task *task)
 {
 	const struct task_facts *facts = &task->data->facts;
 	struct audit_entry *entry = new_entry(task, EVENT_TASK_STARTED);
+	struct err ignored;
 
 	audit_set_message(entry, "A task of %s was started in container %.12s",
 	    task->data->owner.subject, facts->container);
@@ -258,6 +259,11 @@ new_start_entry(const struct task *task)
 	    entry->object, "image_id", audit_text(facts->image_id));
 	json_object_set_new(
 	    entry->object, "container", audit_text(facts->container));
+	/* Names: what is in them is on no record. */
+	if (task->data->secrets != NULL)
+		json_object_set_new(entry->object, "secrets",
+		    json_parse_strict(task->data->secrets,
+			strlen(task->data->secrets), &ignored));
 	json_object_set_new(
 	    entry->object, "start", json_string(facts->warm ? "warm" : "cold"));
 	return entry;

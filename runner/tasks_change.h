@@ -68,6 +68,11 @@ void task_count_cold(struct task *task, bool starting);
 void tasks_tell_pool(struct tasks *tasks);
 void task_close_inputs(struct task *task);
 
+/* task_secrets.c */
+/* What its secrets hold, for the order; false: it has ended, for one of them is
+ * not to be had. */
+bool task_open_secrets(struct task *task);
+
 /* tasks_run.c */
 /* From here on it can be followed. */
 void task_open_output(struct task *task);

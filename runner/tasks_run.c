@@ -9,6 +9,7 @@
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
+#include "policy/secret.h"
 #include "runner/tasks_change.h"
 
 /* Each takes an engine that went away or ended a container that waited. */
@@ -32,6 +33,20 @@ copy_name(char *to, size_t size, const char *from)
 
 /* -- the order */
 
+/* The names are borrowed from *ret. */
+static void
+name_secrets(const struct task *task, struct secrets *ret,
+    struct sandbox_input list[SECRETS_MAX])
+{
+	struct err err;
+
+	if (secrets_parse(task->data->secrets, ret, &err) != 0)
+		die("task %s: its secrets were read and are none", task->id);
+	for (size_t i = 0; i < task->nsecrets; i++)
+		list[i] =
+		    (struct sandbox_input){ret->list[i].name, task->secrets[i]};
+}
+
 static void
 name_inputs(const struct task *task, struct sandbox_input *ret)
 {
@@ -46,7 +61,8 @@ void
 task_give_order(struct task *task)
 {
 	const struct request *request = &task->data->request;
-	struct sandbox_input inputs[REQUEST_FILES_MAX];
+	struct sandbox_input inputs[REQUEST_FILES_MAX], secrets[SECRETS_MAX];
+	struct secrets names;
 	const struct sandbox_command command = {
 	    .args = request->args,
 	    .nargs = request->nargs,
@@ -57,11 +73,14 @@ task_give_order(struct task *task)
 	    .ninputs = task->ninputs,
 	    .outputs = request->outputs,
 	    .noutputs = request->noutputs,
+	    .secrets = secrets,
+	    .nsecrets = task->nsecrets,
 	    .timeout_s = task->data->limits[LIMIT_TIMEOUT],
 	};
 	struct err err;
 
 	name_inputs(task, inputs);
+	name_secrets(task, &names, secrets);
 	if (request->noutputs > 0)
 		task->files = files_new(task->tasks->files, task->data->id,
 		    request->outputs, request->noutputs);
@@ -69,6 +88,7 @@ task_give_order(struct task *task)
 	task->deadline_ms = clock_boot_ms() + 1000 * command.timeout_s;
 	/* What cannot be ordered ends by itself, and says why. */
 	sandbox_start(task->sandbox, &command, &err);
+	secrets_done(&names);
 	task_close_inputs(task);
 	task_arm_timer(task);
 }

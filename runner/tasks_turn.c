@@ -21,6 +21,10 @@ task_close_inputs(struct task *task)
 		close(task->inputs[i]);
 	free(take(task->inputs));
 	task->ninputs = 0;
+	for (size_t i = 0; i < task->nsecrets; i++)
+		close(task->secrets[i]);
+	free(take(task->secrets));
+	task->nsecrets = 0;
 }
 
 /* -- its sandbox */
@@ -33,6 +37,7 @@ make_spec(const struct task_data *data, struct sandbox_spec *ret)
 	    .uid = data->uid,
 	    .gid = data->gid,
 	    .network = data->network,
+	    .has_secrets = data->secrets != NULL,
 	};
 	memcpy(ret->limits, data->limits, sizeof(ret->limits));
 }
@@ -158,6 +163,8 @@ task_find_inputs(struct task *task)
 {
 	const struct request *request = &task->data->request;
 
+	if (!task_open_secrets(task))
+		return;
 	if (request->ninputs == 0) {
 		get_sandbox(task);
 		return;
@@ -170,18 +177,23 @@ task_find_inputs(struct task *task)
 
 /* -- its turn */
 
+static bool
+is_same_text(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
 /* A rule that is gone may have granted more than the one that allows it now. */
 static bool
 is_within(const struct task_data *data, const struct policy_verdict *now)
 {
-	const char *network = now->network != NULL ? now->network : "";
-
 	for (int i = 0; i < LIMIT_COUNT; i++) {
 		if (data->limits[i] > now->limits[i])
 			return false;
 	}
 	return data->uid == now->uid && data->gid == now->gid &&
-	    strcmp(data->network != NULL ? data->network : "", network) == 0;
+	    is_same_text(data->network, now->network) &&
+	    is_same_text(data->secrets, now->secrets);
 }
 
 static bool
@@ -259,7 +271,7 @@ task_turn_at_once(struct task *task)
 		return;
 	begin_turn(task);
 	/* What it reads is looked for once it is accepted. */
-	if (task->data->request.ninputs > 0)
+	if (task->data->request.ninputs > 0 || task->data->secrets != NULL)
 		return;
 	claim(task, &fits);
 	if (!fits)

@@ -12,6 +12,8 @@
 
 /* Charged to the container's memory like every tmpfs. */
 #define SHM_MAX (64 * 1024 * 1024)
+/* As many secrets as there can be, each as long as it can be. */
+#define SECRETS_SIZE (1024 * 1024)
 /* task-init is one process more than the task was granted. */
 #define INIT_PIDS 1
 
@@ -63,6 +65,12 @@ make_tmpfs(const struct template_input *input)
 				 "uid=%lld,gid=%lld",
 			size, (long long)input->uid, (long long)input->gid));
 	}
+	if (input->has_secrets)
+		json_object_set_new(tmpfs, CONTROL_SECRETS_PATH,
+		    json_sprintf("rw,nosuid,nodev,noexec,size=%d,mode=0700,"
+				 "uid=%lld,gid=%lld",
+			SECRETS_SIZE, (long long)input->uid,
+			(long long)input->gid));
 	json_object_set_new(tmpfs, "/tmp",
 	    json_sprintf("rw,nosuid,nodev,noexec,size=%lld,mode=1777", size));
 	return tmpfs;

@@ -58,6 +58,7 @@ struct template_input {
 	int64_t uid, gid;
 	const int64_t *limits; /* by enum limit */
 	const char *network; /* NULL: none */
+	bool has_secrets; /* a tmpfs for them */
 	const char *seccomp; /* the profile's text */
 	const char *init_path, *control_folder, *hosts_path; /* on the host */
 	int64_t processors; /* of the host: more of them is refused */

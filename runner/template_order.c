@@ -126,9 +126,13 @@ append_names(const struct sandbox_command *command, struct buffer *buffer,
 	for (size_t i = 0; i < command->noutputs; i++)
 		buffer_append(buffer, command->outputs[i],
 		    strlen(command->outputs[i]) + 1);
+	for (size_t i = 0; i < command->nsecrets; i++)
+		buffer_append(buffer, command->secrets[i].name,
+		    strlen(command->secrets[i].name) + 1);
 	numbers->has_stdin = command->has_stdin;
 	numbers->ninputs = command->ninputs;
 	numbers->noutputs = command->noutputs;
+	numbers->nsecrets = command->nsecrets;
 }
 
 int
@@ -151,9 +155,11 @@ template_order_encode(const struct template_image *image,
 		    "no command: the image has neither ENTRYPOINT nor CMD, and "
 		    "the request no args");
 	if (command->ninputs > CONTROL_FILES_MAX ||
-	    command->noutputs > CONTROL_FILES_MAX)
+	    command->noutputs > CONTROL_FILES_MAX ||
+	    command->nsecrets > CONTROL_SECRETS_MAX)
 		return err_set(err, ERR_UNPROCESSABLE,
-		    "more than %d inputs or outputs", CONTROL_FILES_MAX);
+		    "more than %d inputs or outputs, or than %d secrets",
+		    CONTROL_FILES_MAX, CONTROL_SECRETS_MAX);
 	if (body.full || numbers.nargs > CONTROL_ARGS_MAX ||
 	    numbers.nenv > CONTROL_ENV_MAX)
 		return err_set(err, ERR_UNPROCESSABLE,

@@ -36,8 +36,8 @@ copy_all(int from, int to)
 	return n == 0 ? 0 : errno;
 }
 
-static int
-place(const struct files *files, const char *name, int input)
+int
+files_place(int folder, const char *name, int input, mode_t mode)
 {
 	struct stat st;
 	int errnum, fd;
@@ -46,13 +46,12 @@ place(const struct files *files, const char *name, int input)
 		return errno;
 	if (!S_ISREG(st.st_mode))
 		return EINVAL;
-	fd = openat(files->folder, name,
+	fd = openat(folder, name,
 	    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return errno;
 	errnum = copy_all(input, fd);
-	/* Whatever the umask is. */
-	if (errnum == 0 && fchmod(fd, 0644) != 0)
+	if (errnum == 0 && fchmod(fd, mode) != 0)
 		errnum = errno;
 	close(fd);
 	return errnum;
@@ -73,7 +72,8 @@ files_begin(struct files *files, const struct control_order *order,
 		return errno;
 	for (uint32_t i = 0; i < order->ninputs && errnum == 0; i++) {
 		*ret_index = i;
-		errnum = place(files, order->inputs[i], inputs[i]);
+		errnum = files_place(
+		    files->folder, order->inputs[i], inputs[i], 0644);
 	}
 	files->max = order->file_max;
 	files->noutputs = order->noutputs;

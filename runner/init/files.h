@@ -6,6 +6,7 @@
 #ifndef RUNNER_INIT_FILES_H
 #define RUNNER_INIT_FILES_H
 
+#include <sys/types.h>
 #include <sys/uio.h>
 
 #include "runner/control.h"
@@ -22,6 +23,10 @@ struct files {
 	int fd; /* of outputs[index]; -1: not opened yet */
 	uint64_t size; /* as it was when it was opened */
 };
+
+/* A new file of this mode with what is in the descriptor, whatever the umask.
+ * 0, or the errno. */
+int files_place(int folder, const char *name, int input, mode_t mode);
 
 void files_init(struct files *files);
 /* Places the inputs and keeps the outputs' names. 0, or the errno with the

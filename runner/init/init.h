@@ -8,6 +8,7 @@
 #include "runner/init/files.h"
 #include "runner/init/input.h"
 #include "runner/init/link.h"
+#include "runner/init/secrets.h"
 #include "runner/init/stream.h"
 #include "runner/init/task.h"
 #include "runner/init/usage.h"
@@ -62,7 +63,8 @@ void talk_tell(struct init *init);
 /* There is more to tell than went into one turn. */
 bool talk_has_more(const struct init *init);
 
-/* order.c: starts the task, or sets `failure`. fds: the order, the inputs. */
+/* order.c: starts the task, or sets `failure`. fds: the order, the inputs, the
+ * secrets. */
 void order_obey(struct init *init, const int *fds, size_t nfds, int64_t now_ms);
 
 #endif

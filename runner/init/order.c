@@ -17,20 +17,25 @@ fail(struct init *init, enum control_stage stage, uint32_t index, int errnum)
 }
 
 static void
-start(struct init *init, const int *inputs, size_t ninputs, int64_t now_ms)
+start(struct init *init, const int *fds, size_t nfds, int64_t now_ms)
 {
 	const struct control_order *order = &init->order;
 	enum control_stage stage;
 	uint32_t index;
 	int errnum;
 
-	if (order->ninputs != ninputs) {
+	if (order->ninputs + order->nsecrets != nfds) {
 		fail(init, CONTROL_AT_ORDER, 0, EPROTO);
 		return;
 	}
-	errnum = files_begin(&init->files, order, inputs, &index);
+	errnum = files_begin(&init->files, order, fds, &index);
 	if (errnum != 0) {
 		fail(init, CONTROL_AT_INPUT, index, errnum);
+		return;
+	}
+	errnum = secrets_place(order, fds + order->ninputs, &index);
+	if (errnum != 0) {
+		fail(init, CONTROL_AT_SECRET, index, errnum);
 		return;
 	}
 	errnum = task_start(&init->task, order, &stage);

@@ -446,6 +446,10 @@ class Case(unittest.TestCase):
         return None
 
     @classmethod
+    def prepare(cls):
+        """What else has to be there before the start."""
+
+    @classmethod
     def setUpClass(cls):
         cls.site = Site(cls.make_engine(), cls.state_size)
         cls.addClassCleanup(cls.site.tear_down)
@@ -454,6 +458,7 @@ class Case(unittest.TestCase):
                             cls.runner_settings)
             for name in ("alice", "bob"):
                 cls.site.enroll(name)
+            cls.prepare()
             cls.site.start(cls.unready)
         except BaseException:
             cls.site.show_logs()

@@ -20,7 +20,9 @@ BEYOND_A_SCHEMA = (
     "id_twice", "member_twice", "image_", "subject_", "arg_pattern_",
     "arg_integer_backwards", "arg_rest_not_last", "arg_rest_backwards",
     "limit_backwards", "limit_below", "limit_wrong", "depth",
-    "version_real", "warm_backwards", "warm_max_age_too", "warm_of_")
+    "version_real", "warm_backwards", "warm_max_age_too", "warm_of_",
+    "secrets_comment_alone", "secrets_too_many", "secrets_name_newline",
+    "secrets_name_twice")
 # What is no JSON, or none that this reader keeps apart from other JSON.
 NOT_JSON = ("empty", "not_json", "trailing_comma", "comment_of_c",
             "two_values")

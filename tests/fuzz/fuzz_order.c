@@ -56,9 +56,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	used += measure(order.env, order.nenv);
 	used += measure(order.inputs, order.ninputs);
 	used += measure(order.outputs, order.noutputs);
+	used += measure(order.secrets, order.nsecrets);
 	require(used == size);
 	require_names(order.inputs, order.ninputs);
 	require_names(order.outputs, order.noutputs);
+	require(order.nsecrets <= CONTROL_SECRETS_MAX);
+	require_names(order.secrets, order.nsecrets);
 	require(order.file_max <= INT64_MAX && order.deadline_s >= 1);
 	control_encode_order_head(&order, head);
 	require(memcmp(head, data, sizeof(head)) == 0);

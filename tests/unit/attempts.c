@@ -125,7 +125,7 @@ int
 attempts_set_up(void **state)
 {
 	static const char *const folders[] = {
-	    "etc", "other", "run", "engine", "state"};
+	    "etc", "hidden", "other", "run", "engine", "state"};
 	struct attempt_site *site = alloc_zero(1, sizeof(*site));
 	void *folder = NULL;
 
@@ -136,6 +136,7 @@ attempts_set_up(void **state)
 	for (size_t i = 0; i < COUNT(folders); i++)
 		make_folder(site->folder, folders[i]);
 	make_file(site->folder, "etc/listed");
+	make_file(site->folder, "hidden/token");
 	make_file(site->folder, "other/secret");
 	site->packets =
 	    listen_at(site->folder, "run/gateway.sock", SOCK_SEQPACKET);

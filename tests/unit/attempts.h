@@ -1,7 +1,8 @@
 /*
  * What whoever has taken over a process would try, tried in a child that is
  * closed in as the process is. The site has, open to everybody as far as file
- * modes go: `etc` with a file `listed`, `other` with a file `secret`, `run`
+ * modes go: `etc` with a file `listed`, `hidden` with a file
+ * `token`, `other` with a file `secret`, `run`
  * with a listening packet socket, `engine` with a listening stream socket, and
  * `state`.
  */

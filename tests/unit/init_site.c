@@ -218,6 +218,7 @@ encode_order(const struct init_order *order, struct buffer *ret)
 	numbers.nenv = append_names(ret, env);
 	numbers.ninputs = append_names(ret, order->inputs);
 	numbers.noutputs = append_names(ret, order->outputs);
+	numbers.nsecrets = append_names(ret, order->secrets);
 	numbers.file_max =
 	    order->file_max > 0 ? order->file_max : (uint64_t)1 << 40;
 	numbers.deadline_s = order->deadline_s > 0 ? order->deadline_s : 3600;
@@ -240,6 +241,10 @@ init_site_order(struct init_site *site, const struct init_order *order)
 	for (size_t i = 0; order->inputs != NULL && order->inputs[i] != NULL;
 	     i++)
 		fds[nfds++] = order->fds[i];
+	for (size_t i = 0; order->secrets != NULL &&
+	     order->secrets[i] != NULL && (order->nfds == 0 || i < order->nfds);
+	     i++)
+		fds[nfds++] = order->secret_fds[i];
 	frame.order.version = CONTROL_VERSION;
 	part.iov_len = control_encode(&frame, head);
 	send_all(site, &part, 1, fds, nfds);

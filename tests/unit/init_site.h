@@ -54,6 +54,9 @@ struct init_order {
 	const char *const *inputs; /* ends with NULL; or NULL */
 	const int *fds; /* one for each */
 	const char *const *outputs;
+	const char *const *secrets; /* as inputs */
+	const int *secret_fds;
+	size_t nfds; /* only so many of these are sent; 0: each */
 	uint64_t file_max, deadline_s; /* 0: large */
 };
 

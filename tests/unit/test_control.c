@@ -224,6 +224,7 @@ accept_order(const struct corpus_case *one)
 	assert_null(order.env[order.nenv]);
 	assert_null(order.inputs[order.ninputs]);
 	assert_null(order.outputs[order.noutputs]);
+	assert_null(order.secrets[order.nsecrets]);
 	control_encode_order_head(&order, head);
 	assert_memory_equal(head, bytes, sizeof(head));
 	for (size_t cut = 0; cut < len && cut < 4096; cut++) {

@@ -486,6 +486,40 @@ test_granted_limits_are_the_asked_ones_or_the_defaults(void **state)
 	assert_null(verdict.network);
 }
 
+/* However they were written, one spelling. */
+static void
+test_secrets_go_with_the_verdict_and_with_what_is_warm(void **state)
+{
+	auto_policy struct policy *policy =
+	    parse("{\"version\":1,\"rules\":["
+		  "{\"id\":\"with\",\"subjects\":[\"alice\"],"
+		  "\"image\":\"a/b\",\"warm\":{\"min\":1},"
+		  "\"secrets\":{\"//\":0,\"z\":\"one\",\"a\":\"two\"}},"
+		  "{\"id\":\"without\",\"subjects\":[\"bob\"],"
+		  "\"image\":\"a/b\",\"warm\":{\"min\":1}}]}");
+	static const char expected[] = "{\"a\":\"two\",\"z\":\"one\"}";
+	auto_request request = {0}, again = {0};
+	auto_verdict verdict = {0}, other = {0};
+	struct policy_claim claim;
+	struct policy_warm warm;
+	size_t at = 0;
+
+	(void)state;
+	ask(policy, "alice", NULL, IMAGE("a/b"), &request, &verdict);
+	assert_string_equal(verdict.secrets, expected);
+	ask(policy, "bob", NULL, IMAGE("a/b"), &again, &other);
+	assert_true(other.allowed);
+	assert_null(other.secrets);
+	policy_warm_get(policy, 0, &warm);
+	assert_string_equal(warm.secrets, expected);
+	policy_warm_get(policy, 1, &warm);
+	assert_null(warm.secrets);
+	assert_true(policy_next_claim(policy, &at, &claim));
+	assert_string_equal(claim.rule, "with");
+	assert_string_equal(claim.secrets, expected);
+	assert_false(policy_next_claim(policy, &at, &claim));
+}
+
 static void
 test_maximum_below_the_usual_default_is_the_default(void **state)
 {
@@ -684,6 +718,8 @@ main(void)
 		test_explanation_goes_on_behind_the_rule_that_decides),
 	    cmocka_unit_test(
 		test_granted_limits_are_the_asked_ones_or_the_defaults),
+	    cmocka_unit_test(
+		test_secrets_go_with_the_verdict_and_with_what_is_warm),
 	    cmocka_unit_test(
 		test_maximum_below_the_usual_default_is_the_default),
 	    cmocka_unit_test(test_user_is_the_rules_or_the_runners),

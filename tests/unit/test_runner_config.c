@@ -98,6 +98,7 @@ test_defaults_are_filled_in_and_paths_are_the_files(void **state)
 	assert_int_equal(config.blobs_max_age_s, 86400);
 	assert_int_equal(config.retention_age_s, 30 * 86400);
 	assert_int_equal(config.retention_bytes, INT64_C(10) << 30);
+	assert_null(config.secrets);
 	assert_int_equal(config.running_max, 4 * sysconf(_SC_NPROCESSORS_ONLN));
 	assert_true(config.memory_max_bytes > 0);
 	assert_int_equal(config.task_uid, 61002);
@@ -107,6 +108,7 @@ test_defaults_are_filled_in_and_paths_are_the_files(void **state)
 static void
 test_what_is_given_is_taken(void **state)
 {
+	auto_free char *secrets = folder_path(*state, "hidden");
 	auto_free char *path = folder_path(*state, "runner.json");
 	AUTO(config_done) struct config config = {0};
 	json_t *json = changed("memory_max", json_string("2GiB"));
@@ -117,6 +119,7 @@ test_what_is_given_is_taken(void **state)
 	json_object_set_new(json, "token_lifetime_max", json_string("90m"));
 	json_object_set_new(json, "log_format", json_string("json"));
 	json_object_set_new(json, "queued_per_rule", json_integer(9));
+	json_object_set_new(json, "secrets", json_string("hidden"));
 	json_object_set_new(json, "warm_max", json_integer(0));
 	json_object_set_new(json, "blob_max", json_string("3MiB"));
 	json_object_set_new(json, "blobs_max_age", json_string("2m"));
@@ -125,6 +128,7 @@ test_what_is_given_is_taken(void **state)
 	write_config(*state, json);
 	if (config_load(path, &config, &err) != 0)
 		fail_msg("%s", err.detail);
+	assert_string_equal(config.secrets, secrets);
 	assert_int_equal(config.memory_max_bytes, INT64_C(2) << 30);
 	assert_int_equal(config.running_max, 7);
 	assert_int_equal(config.nadmins, 2);

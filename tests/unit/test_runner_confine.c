@@ -20,7 +20,7 @@ static int
 confine_as_runner(
     const struct attempt_site *site, int *ret_landlock, struct err *err)
 {
-	char listed[256], engine[256], run[256], own[256];
+	char hidden[256], listed[256], engine[256], run[256], own[256];
 	const struct config config = {
 	    .engine = engine,
 	    .state = own,
@@ -31,9 +31,11 @@ confine_as_runner(
 	    .audit_key = listed,
 	    .task_init = listed,
 	    .seccomp = listed,
+	    .secrets = hidden,
 	};
 
 	snprintf(listed, sizeof(listed), "%s/etc/listed", site->folder);
+	snprintf(hidden, sizeof(hidden), "%s/hidden", site->folder);
 	snprintf(run, sizeof(run), "%s/run", site->folder);
 	snprintf(own, sizeof(own), "%s/state", site->folder);
 	snprintf(engine, sizeof(engine), "unix://%s/engine/docker.sock",
@@ -81,6 +83,18 @@ move_within_state(const struct attempt_site *site)
 }
 
 static int
+read_a_secret(const struct attempt_site *site)
+{
+	return attempts_open(site, "hidden/token", O_RDONLY);
+}
+
+static int
+write_a_secret(const struct attempt_site *site)
+{
+	return attempts_open(site, "hidden/token", O_WRONLY);
+}
+
+static int
 read_randomness(const struct attempt_site *site)
 {
 	return attempts_open(site, "/dev/urandom", O_RDONLY);
@@ -91,6 +105,8 @@ static const struct attempt attempts[] = {
     ATTEMPT(connect_to_engine, ATTEMPT_SUCCEEDS, 0),
     ATTEMPT(listen_anew, ATTEMPT_SUCCEEDS, 0),
     ATTEMPT(move_within_state, ATTEMPT_SUCCEEDS, 0),
+    ATTEMPT(read_a_secret, ATTEMPT_SUCCEEDS, 0),
+    ATTEMPT(write_a_secret, ATTEMPT_FAILS, 1),
     ATTEMPT(read_randomness, ATTEMPT_SUCCEEDS, 0),
 };
 

@@ -251,6 +251,9 @@ test_what_version_1_wrote_is_there(void **state)
 
 #define WITHOUT(column) "ALTER TABLE audit DROP COLUMN " column ";"
 #define WITHOUT_INDEXED(column) "DROP INDEX audit_" column ";" WITHOUT(column)
+#define WITHOUT_6                               \
+	"ALTER TABLE task DROP COLUMN secrets;" \
+	"ALTER TABLE task DROP COLUMN mounts;"
 #define WITHOUT_5                                                   \
 	"DROP TRIGGER audit_redacted; DROP INDEX audit_event;"      \
 	"DROP INDEX audit_time;" WITHOUT_INDEXED("subject")         \
@@ -267,9 +270,9 @@ test_what_version_3_wrote_is_there(void **state)
 	make_version_1(path);
 	open_database(path, &database);
 	database_close(&database);
-	/* All that versions 4 and 5 brought. */
+	/* All that version 4 and those after it brought. */
 	run_sql(path,
-	    "DROP TABLE revocation;" WITHOUT_5
+	    "DROP TABLE revocation;" WITHOUT_6 WITHOUT_5
 	    "UPDATE meta SET value = 3 WHERE key = 'version';");
 	open_database(path, &database);
 	assert_int_equal(database.migrated_from, 3);
@@ -290,7 +293,7 @@ test_what_version_4_wrote_is_found(void **state)
 	open_database(path, &database);
 	database_close(&database);
 	run_sql(path,
-	    WITHOUT_5
+	    WITHOUT_6 WITHOUT_5
 	    "INSERT INTO audit VALUES (2, 1004, 'task.denied', NULL,"
 	    " '{\"outcome\":\"denied\",\"principal\":{\"subject\":"
 	    "\"alice\",\"thumbprint\":\"thumb\"},\"rule\":\"demo\"}',"

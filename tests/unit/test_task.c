@@ -101,6 +101,8 @@ static const struct ending endings[] = {
 	OUTCOME_KILLED},
     {{.how = SANDBOX_KILLED, .signal = SIGKILL}, {.overdue = true},
 	OUTCOME_TIMED_OUT},
+    {{.how = SANDBOX_NOT_STARTED, .failure = SANDBOX_FAILURE_SECRET}, {0},
+	OUTCOME_NOT_STARTED},
     {{.how = SANDBOX_NOT_STARTED, .failure = SANDBOX_FAILURE_INPUT}, {0},
 	OUTCOME_NOT_STARTED},
 };

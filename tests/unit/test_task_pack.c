@@ -66,7 +66,7 @@ assert_same_data(const struct task_data *a, const struct task_data *b)
 }
 
 static void
-assert_comes_back(const char *network)
+assert_comes_back(const char *network, const char *secrets)
 {
 	AUTO(task_data_done) struct task_data before, packed, after;
 	auto_free struct task_pack *pack = NULL;
@@ -77,6 +77,10 @@ assert_comes_back(const char *network)
 		before.network = alloc_string(network);
 		packed.network = alloc_string(network);
 	}
+	if (secrets != NULL) {
+		before.secrets = alloc_string(secrets);
+		packed.secrets = alloc_string(secrets);
+	}
 	pack = task_pack_take(&packed);
 	assert_non_null(pack);
 	assert_null(packed.request.body);
@@ -86,6 +90,10 @@ assert_comes_back(const char *network)
 		assert_string_equal(after.network, network);
 	else
 		assert_null(after.network);
+	if (secrets != NULL)
+		assert_string_equal(after.secrets, secrets);
+	else
+		assert_null(after.secrets);
 	assert_string_equal(after.request.env[0].value, "sword\u00e4fish");
 	assert_int_equal(after.request.stdin_len, 3);
 	assert_string_equal(after.request.outputs[0], "out.txt");
@@ -97,8 +105,9 @@ static void
 test_all_of_a_task_that_waits_comes_back(void **state)
 {
 	(void)state;
-	assert_comes_back(NULL);
-	assert_comes_back("backend");
+	assert_comes_back(NULL, NULL);
+	assert_comes_back("backend", "{\"token\":\"api-token\"}");
+	assert_comes_back(NULL, "{\"token\":\"api-token\"}");
 }
 
 static void
@@ -118,6 +127,7 @@ test_names_are_read_without_unpacking(void **state)
 	assert_string_equal(texts.address, "2001:db8::1");
 	assert_string_equal(texts.rule, "demo");
 	assert_string_equal(texts.network, "");
+	assert_string_equal(texts.secrets, "");
 	assert_string_equal(texts.roles[0], "builder");
 	assert_string_equal(texts.roles[1], "tester");
 	assert_int_equal(pack->request_bytes, strlen(texts.request));

@@ -142,6 +142,31 @@ test_exactly_the_template_is_asked_for(void **state)
 }
 
 static void
+test_secrets_have_a_tmpfs_of_the_tasks_own(void **state)
+{
+	AUTO(template_image_done) struct template_image image = {0};
+	auto_json *image_json = parse("{\"Id\":\"" IMAGE_ID "\",\"Config\":{"
+				      "\"Volumes\":{\"/run/secrets\":{}}}}");
+	auto_json *body = NULL;
+	struct template_input input;
+	struct err err;
+
+	(void)state;
+	/* Also where the image would have a place of its own there. */
+	assert_int_equal(
+	    template_image_read(image_json, "demo/x", &image, &err), 0);
+	input = make_input(&image);
+	input.has_secrets = true;
+	body = compose(&input);
+	assert_string_equal(
+	    json_string_value(json_object_get(
+		json_object_get(json_object_get(body, "HostConfig"), "Tmpfs"),
+		"/run/secrets")),
+	    "rw,nosuid,nodev,noexec,size=1048576,mode=0700,uid=61000,"
+	    "gid=61001");
+}
+
+static void
 test_with_a_network_the_engine_makes_it_and_the_hosts_file(void **state)
 {
 	AUTO(template_image_done) struct template_image image = {0};
@@ -476,6 +501,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_exactly_the_template_is_asked_for),
+	    cmocka_unit_test(test_secrets_have_a_tmpfs_of_the_tasks_own),
 	    cmocka_unit_test(
 		test_with_a_network_the_engine_makes_it_and_the_hosts_file),
 	    cmocka_unit_test(test_no_other_namespace_passes_for_a_network),
