@@ -43,6 +43,15 @@ open_database(
 	    sqlite3_errmsg(log->database));
 }
 
+int
+audit_log_open_copy(
+    const struct invocation *invocation, struct audit_log *ret, struct err *err)
+{
+	if (option_value(invocation, "database") == NULL)
+		return audit_log_open(invocation, ret, err);
+	return open_database(invocation, ret, err);
+}
+
 /* -- keys */
 
 /* Every key of a file: a rotation leaves the old ones behind the new. */

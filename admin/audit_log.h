@@ -20,6 +20,10 @@ struct audit_log {
 /* The options --database and --key, which LOG_OPTIONS of the table has. */
 int audit_log_open(const struct invocation *invocation, struct audit_log *ret,
     struct err *err);
+/* The same, but where --database names a copy there need not be an
+ * installation, and nothing is known of what the log is called. */
+int audit_log_open_copy(const struct invocation *invocation,
+    struct audit_log *ret, struct err *err);
 /* Reads the public keys: --key, else DIR/audit.pub. */
 int audit_log_read_keys(const struct invocation *invocation,
     struct audit_log *log, struct err *err);

@@ -196,6 +196,15 @@ static const struct option_spec audit_checkpoint_options[] = {
     LOG_OPTIONS,
 };
 
+static const struct option_spec policy_replay_options[] = {
+    {"since", 0, "DURATION", "TASKGATE_SINCE",
+	"What was asked for since then (30d)", false},
+    {"each", 0, NULL, "TASKGATE_EACH",
+	"A line for each record, not for what they have in common", false},
+    {"database", 0, "FILE", "TASKGATE_DATABASE",
+	"The log: a runner's store.db, or a copy (of runner.json)", false},
+};
+
 static const struct command_spec commands[] = {
     {"init", NULL, "Make an installation, or complete one",
 	"Makes CA, server certificate, token key, audit key, a policy that "
@@ -256,6 +265,16 @@ static const struct command_spec commands[] = {
 	"PATH is a file or a folder; without it, the installation's own. Warns "
 	"of rules whose tasks, or whose input, nobody has to sign.",
 	NULL, 0, 0, 1, verb_policy_check},
+    {"policy replay", "PATH", "Decide recorded requests by a policy",
+	"Says which of the calls that are on record, accepted or denied, the "
+	"policy of PATH would decide otherwise, by subject, image or named "
+	"task, and rule. Each is decided as of its own time, and as if nothing "
+	"else had been asked for. Unknown is what depends on a value of which "
+	"the log keeps only the hash, and what earlier versions recorded. "
+	"Reads the database itself; exits 1 where a call would be decided "
+	"otherwise.",
+	policy_replay_options, COUNT(policy_replay_options), 1, 1,
+	verb_policy_replay},
     {"reload", NULL, "Have runner and gateways read their files again",
 	"Certificate, key, CA bundle, token keys, audit key and policy. Each "
 	"process takes up all of its files or keeps what it has: a table says "

@@ -19,6 +19,7 @@ int verb_token_keys(struct invocation *invocation);
 int verb_token_rotate(struct invocation *invocation);
 int verb_token_drop(struct invocation *invocation);
 int verb_policy_check(struct invocation *invocation);
+int verb_policy_replay(struct invocation *invocation);
 int verb_reload(struct invocation *invocation);
 int verb_status(struct invocation *invocation);
 int verb_revoke_cert(struct invocation *invocation);

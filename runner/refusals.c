@@ -77,12 +77,14 @@ render_object(const struct refusal *refusal)
 	return object;
 }
 
-static void
-record(struct refusals *refusals, const struct refusal *refusal)
+struct audit_entry *
+refusals_entry(
+    const struct refusal *refusal, int64_t wall_ms, const char *policy_sha256)
 {
 	bool denied = refusal->code == ERR_DENIED;
-	struct audit_entry *entry = tasks_entry(refusals->tasks,
-	    denied ? EVENT_TASK_DENIED : EVENT_REQUEST_REFUSED);
+	struct audit_entry *entry =
+	    audit_entry_new(denied ? EVENT_TASK_DENIED : EVENT_REQUEST_REFUSED,
+		wall_ms, policy_sha256);
 
 	entry->principal = render_principal(refusal);
 	entry->object = render_object(refusal);
@@ -93,8 +95,19 @@ record(struct refusals *refusals, const struct refusal *refusal)
 	    denied ? "The policy denied a task" : "A request was refused",
 	    err_title(refusal->code));
 	entry->untrusted = json_incref(refusal->untrusted);
+	return entry;
+}
+
+static void
+record(struct refusals *refusals, const struct refusal *refusal)
+{
+	const struct policy *policy = refusals->tasks->policy;
+	struct audit_entry *entry = refusals_entry(refusal, clock_wall_ms(),
+	    policy != NULL ? policy_sha256(policy) : NULL);
+	enum event event = entry->event;
+
 	tasks_record_take(refusals->tasks, entry);
-	log_info(event_code(entry->event), "outcome", err_slug(refusal->code),
+	log_info(event_code(event), "outcome", err_slug(refusal->code),
 	    "subject", refusal->subject != NULL ? refusal->subject : "",
 	    "address", refusal->address, NULL);
 }

@@ -28,6 +28,10 @@ struct refusal {
 	bool by_gateway; /* the gateway says so; nothing of it is verified */
 };
 
+/* Its record, if it is recorded singly. The caller frees. */
+struct audit_entry *refusals_entry(
+    const struct refusal *refusal, int64_t wall_ms, const char *policy_sha256);
+
 struct refusals *refusals_new(struct tasks *tasks);
 /* What is summed up is written. */
 void refusals_free(struct refusals *refusals);

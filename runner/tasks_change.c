@@ -284,12 +284,11 @@ note_start(struct change *change, int64_t wall_ms)
 	change->facts.state = TASK_RUNNING;
 }
 
-void
-tasks_change_accept(struct task *task, const struct task_submission *submission)
+struct audit_entry *
+tasks_change_accepted_entry(
+    const struct task *task, const struct task_submission *submission)
 {
 	struct audit_entry *entry = new_entry(task, EVENT_TASK_ACCEPTED);
-	struct change *change =
-	    new_change(task, entry, run_accept, accept_done);
 
 	audit_set_message(entry, "A task of %s was accepted by rule %s",
 	    task->data->owner.subject, task->data->rule);
@@ -300,6 +299,16 @@ tasks_change_accept(struct task *task, const struct task_submission *submission)
 	json_object_set_new(
 	    entry->object, "signed", json_boolean(submission->is_signed));
 	entry->untrusted = json_incref(submission->untrusted);
+	return entry;
+}
+
+void
+tasks_change_accept(struct task *task, const struct task_submission *submission)
+{
+	struct change *change =
+	    new_change(task, tasks_change_accepted_entry(task, submission),
+		run_accept, accept_done);
+
 	change->submission = *submission;
 	if (submission->key != NULL)
 		change->key = alloc_string(submission->key);

@@ -168,6 +168,7 @@ class Bench:
         import bench_gateway
         import bench_memory
         import bench_output
+        import bench_policy
         import bench_store
         import bench_tasks
         benchmarks = {
@@ -177,6 +178,7 @@ class Bench:
             "idle": bench_memory.idle,
             "output": bench_output.output,
             "store": bench_store.store,
+            "replay": bench_policy.replay,
             "http": bench_gateway.http,
             "handshake": bench_gateway.handshake,
             "memory": bench_gateway.memory,

@@ -5,7 +5,7 @@ import json
 import shutil
 import sqlite3
 
-from harness import IMAGE, Case, main
+from harness import IMAGE, Case, main, wait_until
 
 
 class TestVerify(Case):
@@ -62,6 +62,34 @@ class TestVerify(Case):
         report = self.verify("--database", path)
         self.assertFalse(report["good"])
         self.assertEqual(report["findings"][0]["seq"], 1)
+
+    def test_recorded_calls_are_decided_anew(self):
+        done = self.site.submit("echo", "replayed", wait=10)
+        answer = self.site.call("POST", "/v1/tasks", {
+            "image": IMAGE, "args": ["echo", "replayed"],
+            "limits": {"pids": 129}})
+        self.assertEqual(answer.status, 403)
+        rules = json.loads((self.site.etc / "policy.json").read_text())
+        (rule,) = [one for one in rules["rules"] if one["id"] == "test"]
+        rule["limits"]["pids"]["max"] = 129
+        rule["args"] = [{"enum": ["echo"]}, {"enum": ["replayed"]}]
+        path = self.site.folder / "replay.json"
+        path.write_text(json.dumps(rules))
+
+        def ours():
+            answer = self.site.admin(
+                "policy", "replay", path, "--dir", self.site.etc, "-o",
+                "json", check=False)
+            self.assertIn(answer.returncode, (0, 1), answer.stderr)
+            report = json.loads(answer.stdout)
+            self.assertEqual(report["unknown"], 0, report)
+            return [change for change in report["changes"]
+                    if change["verdict"] == "allowed"]
+        (change,) = wait_until(ours, what="the record of the denial")
+        self.assertEqual(
+            (change["subject"], change["what"], change["rule"]),
+            ("alice", IMAGE, "test"))
+        self.assertNotEqual(change.get("task"), done["id"])
 
     def test_a_table_says_it_too(self):
         self.site.submit("true", wait=10)

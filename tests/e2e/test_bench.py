@@ -32,12 +32,14 @@ class TestBench(unittest.TestCase):
             self.assertNotIn(verdict, done.stdout)
 
     def test_machines_get_the_same_as_json(self):
-        done = self.run_bench("-o", "json", "--only", "store")
+        done = self.run_bench("-o", "json", "--only", "store",
+                              "--only", "replay")
         self.assertEqual(done.returncode, 0, done.stderr)
         document = json.loads(done.stdout)
         self.assertIn("engine", document["about"])
         names = [row["name"].partition(",")[0] for row in document["rows"]]
         self.assertEqual(names[:3], ["submit", "list", "status"])
+        self.assertIn("policy replay", names)
         for row in document["rows"]:
             self.assertGreater(row["value"], 0, row)
             self.assertIsNone(row["verdict"], row)
