@@ -97,7 +97,8 @@ static const struct option_spec import_options[] = {
 };
 
 static const struct command_spec commands[] = {
-    {"run", "IMAGE [-- ARG...]", "Run a task and be attached to it",
+    {"run", "IMAGE [-- ARG...] | TASK --param NAME=VALUE...",
+	"Run a task and be attached to it",
 	"Shows the task's output as it is written and exits with its exit "
 	"code: 128+n if signal n killed it, 124 if its time was up, 126 or "
 	"127 if the command could not be started, 137 if its memory was not "
@@ -107,6 +108,8 @@ static const struct command_spec commands[] = {
 	"the second kills it; the third leaves it to the server. HUP, QUIT, "
 	"USR1 and USR2 are passed on. A connection that breaks is taken up "
 	"again without losing a byte.\n"
+	"With --param or --task the operand is a named task, whose image and "
+	"arguments the policy fixes.\n"
 	"Without -i or --stdin the task reads nothing. The rule must allow "
 	"either: --stdin goes along with the order and is bounded by what an "
 	"order holds; -i streams as much as the task may read.\n"
@@ -115,7 +118,8 @@ static const struct command_spec commands[] = {
 	"succeeded 125; what stands in its place is replaced whole or not at "
 	"all.",
 	run_options, COUNT(run_options), 1, -1, verb_run},
-    {"submit", "IMAGE [-- ARG...]", "Submit a task and print its id",
+    {"submit", "IMAGE [-- ARG...] | TASK --param NAME=VALUE...",
+	"Submit a task and print its id",
 	"\"taskgate wait --output NAME=FILE ID\" fetches what --output has "
 	"it keep.",
 	submit_options, COUNT(submit_options), 1, -1, verb_submit},
@@ -139,7 +143,8 @@ static const struct command_spec commands[] = {
     {"signal", "ID SIGNAL", "Send a signal to a task",
 	"HUP INT QUIT KILL USR1 USR2 TERM CONT STOP TSTP or WINCH.", NULL, 0, 2,
 	2, verb_signal},
-    {"can-i run", "IMAGE [-- ARG...]", "Say whether a task would be allowed",
+    {"can-i run", "IMAGE [-- ARG...] | TASK --param NAME=VALUE...",
+	"Say whether a task would be allowed",
 	"Takes what run takes; nothing runs, and nothing is uploaded. Exits 0 "
 	"where the policy allows it, and 1 where not: then each rule that is "
 	"for you and the image says which condition failed first, and what "
@@ -147,8 +152,8 @@ static const struct command_spec commands[] = {
 	can_i_options, COUNT(can_i_options), 1, -1, verb_can_i},
     {"catalog", "[RULE]", "List what you may run, or show one rule of it",
 	"In USAGE a|b is one of these, 1..9 a number in the range, <PATTERN> "
-	"what matches the pattern, X{0,20} X so often, and [-e NAME=X] a "
-	"variable that may be set.",
+	"what matches the pattern, X{0,20} X so often, [-e NAME=X] a "
+	"variable that may be set, and [-p NAME=X] a param of a task.",
 	NULL, 0, 0, 1, verb_catalog},
     /* Shells try them in this order: the longer names first. */
     {"receipt verify", "FILE", "Verify a receipt, without a connection",

@@ -165,19 +165,73 @@ add_env(const struct invocation *invocation, json_t *order, struct err *err)
 	return 0;
 }
 
+int
+order_add_param(json_t *params, const char *text, struct err *err)
+{
+	const char *equals = strchr(text, '=');
+	auto_free char *name =
+	    alloc_bytes(text, equals != NULL ? (size_t)(equals - text) : 0);
+	json_t *value = equals != NULL ? json_string(equals + 1) : NULL;
+
+	if (*name == '\0')
+		return err_set(err, ERR_UNPROCESSABLE,
+		    "--param: \"%s\" is not NAME=VALUE", text);
+	if (value == NULL)
+		return err_set(err, ERR_UNPROCESSABLE,
+		    "--param %s: the value is not UTF-8", name);
+	if (json_object_get(params, name) != NULL) {
+		json_decref(value);
+		return err_set(
+		    err, ERR_UNPROCESSABLE, "--param: %s is given twice", name);
+	}
+	if (json_object_set_new(params, name, value) != 0)
+		return err_set(err, ERR_UNPROCESSABLE,
+		    "--param: a name that is not UTF-8");
+	return 0;
+}
+
+static int
+add_params(const struct invocation *invocation, json_t *order, struct err *err)
+{
+	auto_json *params = json_object();
+	const char *text;
+
+	if (invocation->noperands > 1)
+		return err_set(err, ERR_UNPROCESSABLE,
+		    "\"%s\": a task takes --param NAME=VALUE and no arguments; "
+		    "without --param and --task, %s is an image",
+		    invocation->operands[1], invocation->operands[0]);
+	for (size_t k = 0; (text = option_each(invocation, "param", k)) != NULL;
+	     k++) {
+		if (order_add_param(params, text, err) != 0)
+			return -1;
+	}
+	if (json_object_size(params) > 0)
+		json_object_set(order, "params", params);
+	return 0;
+}
+
+static bool
+is_task(const struct invocation *invocation)
+{
+	return option_flag(invocation, "task") ||
+	    option_each(invocation, "param", 0) != NULL;
+}
+
 json_t *
 order_build(const struct invocation *invocation, struct err *err)
 {
 	auto_json *order = json_object();
-	json_t *image = json_string(invocation->operands[0]);
+	json_t *name = json_string(invocation->operands[0]);
+	bool task = is_task(invocation);
 
-	if (image == NULL) {
-		err_set(
-		    err, ERR_UNPROCESSABLE, "the image's name is not UTF-8");
+	if (name == NULL) {
+		err_set(err, ERR_UNPROCESSABLE, "the %s's name is not UTF-8",
+		    task ? "task" : "image");
 		return NULL;
 	}
-	json_object_set_new(order, "image", image);
-	if (add_arguments(invocation, order, err) != 0 ||
+	json_object_set_new(order, task ? "task" : "image", name);
+	if ((task ? add_params : add_arguments)(invocation, order, err) != 0 ||
 	    add_env(invocation, order, err) != 0 ||
 	    add_limits(invocation, order, err) != 0)
 		return NULL;

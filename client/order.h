@@ -11,10 +11,17 @@
 
 /* Options that `run` and `submit` share. */
 #define ORDER_OPTIONS                                                         \
-	{"env", 'e', "NAME[=VALUE]", "TASKGATE_TASK_ENV",                     \
-	    "Set an environment variable of the task; without a value, as "   \
-	    "it is in this one",                                              \
-	    true},                                                            \
+	{"param", 'p', "NAME=VALUE", "TASKGATE_TASK_PARAM",                   \
+	    "A param of a named task, which the operand then is", true},      \
+	    {"task", 0, NULL, "TASKGATE_NAMED_TASK",                          \
+		"The operand is a named task and no image, also without "     \
+		"--param",                                                    \
+		false},                                                       \
+	    {"env", 'e', "NAME[=VALUE]", "TASKGATE_TASK_ENV",                 \
+		"Set an environment variable of the task; without a value, "  \
+		"as "                                                         \
+		"it is in this one",                                          \
+		true},                                                        \
 	    {"memory", 'm', "SIZE", "TASKGATE_MEMORY",                        \
 		"Limit of memory, such as 64MiB", false},                     \
 	    {"cpus", 0, "NUMBER", "TASKGATE_CPUS",                            \
@@ -44,14 +51,18 @@
 		    false                                                     \
 	}
 
-/* The first operand is the image, the rest are the arguments. NULL:
- * ERR_UNPROCESSABLE, a sentence for the user. */
+/* The first operand is the image and the rest are the arguments, or it is a
+ * named task and takes params. NULL: ERR_UNPROCESSABLE, a sentence for the
+ * user. */
 json_t *order_build(const struct invocation *invocation, struct err *err);
 
 /* `--env`'s value into `env`. "NAME" alone takes the value that `lookup`
  * gives; one that is not set is an error. */
 int order_add_env(json_t *env, const char *text,
     char *(*lookup)(const char *name), struct err *err);
+
+/* `--param`'s value into `params`. */
+int order_add_param(json_t *params, const char *text, struct err *err);
 
 /* A limit's text as JSON into `limits`. `member`: as in the API. */
 int order_add_limit(

@@ -8,6 +8,16 @@
 #include "lib/alloc.h"
 #include "policy/policy_data.h"
 
+/* NULL: all of it stands in the request. */
+static json_t *
+make_launch(const struct rule *rule, const struct request *request)
+{
+	if (rule->task.name == NULL)
+		return NULL;
+	return json_pack("{s:s, s:o}", "image", rule->image, "args",
+	    named_task_expand(&rule->task, request));
+}
+
 static void
 grant(const struct rule *rule, const struct request *request,
     struct policy_verdict *ret)
@@ -18,6 +28,7 @@ grant(const struct rule *rule, const struct request *request,
 	ret->gid = rule->gid;
 	ret->secrets = rule->secrets;
 	ret->is_unsigned = rule->is_unsigned;
+	ret->launch = make_launch(rule, request);
 	for (size_t k = 0; k < LIMIT_COUNT; k++)
 		ret->limits[k] = request->limits[k] == LIMIT_UNSET
 		    ? rule->limits[k].standard
@@ -121,6 +132,7 @@ policy_verdict_done(struct policy_verdict *verdict)
 	struct policy_candidates all = {verdict->denials, verdict->ndenials};
 
 	policy_candidates_done(&all);
+	json_decref(verdict->launch);
 	*verdict = (struct policy_verdict){.uid = -1, .gid = -1};
 }
 
@@ -142,6 +154,7 @@ policy_explain_to_caller(const struct policy_verdict *verdict,
 		    denial->condition, denial->detail);
 		return;
 	}
-	err_set(err, ERR_DENIED, "no rule lets you run the image %s",
-	    request->reference);
+	err_set(err, ERR_DENIED, "no rule lets you run the %s %s",
+	    request->task != NULL ? "task" : "image",
+	    request->task != NULL ? request->task : request->reference);
 }

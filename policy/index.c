@@ -1,7 +1,7 @@
 /*
- * Rules by image: a chained hash table of those with an exact name, and a list
- * of those with a pattern. Both are in the order of the file, and the walk
- * merges them, because the first rule that allows is the one that counts.
+ * Rules by image or task: a chained hash table of those with an exact name, and
+ * a list of those with a pattern. Both are in the order of the file, and the
+ * walk merges them, because the first rule that allows is the one that counts.
  */
 #include "policy/index.h"
 
@@ -48,7 +48,8 @@ index_init(struct index *index, const struct rule *rules, size_t count)
 	for (uint32_t k = (uint32_t)count; k-- > 0;) {
 		if (rules[k].image_pattern != NULL)
 			continue;
-		uint32_t *head = &index->heads[hash(index, rules[k].image)];
+		uint32_t *head =
+		    &index->heads[hash(index, rule_key(&rules[k]))];
 
 		index->next[k] = *head;
 		*head = k;
@@ -71,7 +72,8 @@ index_walk_init(struct index_walk *walk, const struct index *index,
 	*walk = (struct index_walk){
 	    .index = index,
 	    .request = request,
-	    .exact = index->heads[hash(index, request->reference)],
+	    .exact = index->heads[hash(index,
+		request->task != NULL ? request->task : request->reference)],
 	};
 }
 
@@ -100,7 +102,7 @@ index_walk_next(struct index_walk *walk)
 	uint32_t number = step(walk);
 
 	while (number != NONE &&
-	    !rule_names_image(&walk->index->rules[number], walk->request))
+	    !rule_is_candidate(&walk->index->rules[number], walk->request))
 		number = step(walk);
 	return number == NONE ? NULL : &walk->index->rules[number];
 }

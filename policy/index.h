@@ -1,6 +1,6 @@
 /*
- * Which rules are about an image, in the order of the file, without looking
- * at the others. Private to the policy library.
+ * Which rules are about an image or a task, in the order of the file, without
+ * looking at the others. Private to the policy library.
  */
 #ifndef POLICY_INDEX_H
 #define POLICY_INDEX_H
@@ -12,7 +12,7 @@
 
 struct index {
 	const struct rule *rules; /* borrowed, as are all strings */
-	uint32_t *heads; /* of chains of rules with an exact image */
+	uint32_t *heads; /* of chains of rules with an exact image or a task */
 	uint32_t *next; /* by rule */
 	uint32_t mask;
 	uint32_t *patterns; /* the rules whose image is a pattern */
@@ -22,7 +22,7 @@ struct index {
 void index_init(struct index *index, const struct rule *rules, size_t count);
 void index_done(struct index *index);
 
-/* A walk over the rules that name the image of one request. */
+/* A walk over the rules that name the image or task of one request. */
 struct index_walk {
 	const struct index *index;
 	const struct request *request;

@@ -70,14 +70,16 @@ struct policy_principal {
 	size_t nroles;
 };
 
-/* What one candidate, a rule that names the image, says of a request. */
+/* What one candidate, a rule that names the image or the task, says of a
+ * request. */
 struct policy_candidate {
 	const char *rule; /* its id; borrowed from the policy */
 	bool names_caller; /* its subjects match: the caller may be told */
 	bool allows; /* every condition holds */
 	/* Which condition failed first ("subjects", "args", "args[1]",
-	 * "env.LANG", "stdin", "inputs", "outputs", "limits.memory"), and what
-	 * would pass; owned, NULL where it allows. */
+	 * "params.width", "env.LANG", "stdin", "inputs", "outputs",
+	 * "limits.memory"), and what would pass; owned, NULL where it allows.
+	 */
 	char *condition;
 	char *detail;
 };
@@ -91,6 +93,7 @@ struct policy_verdict {
 	const char *network; /* NULL: none */
 	const char *secrets; /* as policy/secret.h writes them; NULL: none */
 	bool is_unsigned; /* whoever asks need not have signed the request */
+	json_t *launch; /* what runs: policy/launch.h; owned */
 	/* denied: every candidate, in the order of the file */
 	struct policy_candidate *denials;
 	size_t ndenials;
@@ -116,7 +119,7 @@ void policy_candidates_done(struct policy_candidates *candidates);
 /*
  * What a denied caller may be told: ERR_DENIED with the first denial of a rule
  * that names it ("rule demo: args[0]: ..."), else that no rule lets it run
- * this image. *ret_rule (borrowed) is that rule or NULL.
+ * this image or task. *ret_rule (borrowed) is that rule or NULL.
  */
 void policy_explain_to_caller(const struct policy_verdict *verdict,
     const struct request *request, const char **ret_rule,

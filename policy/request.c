@@ -13,10 +13,13 @@
 #include "lib/digest.h"
 #include "lib/json.h"
 #include "lib/json_scan.h"
+#include "policy/request_read.h"
 
 /* What the first reading gives: borrowed from the body. */
 struct members {
 	const char *image;
+	const char *task;
+	json_t *params;
 	json_t *args;
 	json_t *env;
 	json_t *limits;
@@ -26,8 +29,11 @@ struct members {
 };
 
 static const struct json_field fields[] = {
-    JSON_FIELD(struct members, image, "image", JSON_KIND_STRING, true, 1,
+    JSON_FIELD(struct members, image, "image", JSON_KIND_STRING, false, 1,
 	REQUEST_IMAGE_MAX),
+    JSON_FIELD(struct members, task, "task", JSON_KIND_STRING, false, 1,
+	REQUEST_TASK_MAX),
+    JSON_FIELD(struct members, params, "params", JSON_KIND_OBJECT, false, 0, 0),
     JSON_FIELD(struct members, args, "args", JSON_KIND_ARRAY, false, 0,
 	REQUEST_ARGS_MAX),
     JSON_FIELD(struct members, env, "env", JSON_KIND_OBJECT, false, 0, 0),
@@ -96,6 +102,28 @@ read_image(struct request *request, const char *image, struct err *err)
 		return err_set(err, ERR_UNPROCESSABLE, "image: %s", why);
 	request->image = image;
 	return 0;
+}
+
+/* An image and its arguments, or a task and its params. */
+static int
+read_what(
+    struct request *request, const struct members *members, struct err *err)
+{
+	if (members->task == NULL && members->image == NULL)
+		return err_set(err, ERR_UNPROCESSABLE,
+		    "image: missing, and so is task: one of them");
+	if (members->task == NULL && members->params != NULL)
+		return err_set(
+		    err, ERR_UNPROCESSABLE, "params: only of a task");
+	if (members->task == NULL)
+		return read_image(request, members->image, err);
+	if (members->image != NULL)
+		return err_set(err, ERR_UNPROCESSABLE,
+		    "image: together with task, which says it");
+	if (members->args != NULL)
+		return err_set(err, ERR_UNPROCESSABLE,
+		    "args: together with task, which takes params");
+	return request_task_read(request, members->task, members->params, err);
 }
 
 static int
@@ -378,7 +406,7 @@ request_parse(
 		return -1;
 	if (json_read_fields(request.body, "", fields, COUNT(fields), false,
 		&members, err) != 0 ||
-	    read_image(&request, members.image, err) != 0 ||
+	    read_what(&request, &members, err) != 0 ||
 	    read_args(&request, members.args, err) != 0 ||
 	    read_env(&request, members.env, err) != 0 ||
 	    read_limits(&request, members.limits, err) != 0 ||
@@ -394,6 +422,7 @@ request_parse(
 void
 request_done(struct request *request)
 {
+	request_task_done(request);
 	free(request->args);
 	free(request->env);
 	free(request->hashes);

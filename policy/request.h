@@ -17,6 +17,9 @@
 #define REQUEST_IMAGE_MAX IMAGE_MAX
 #define REQUEST_ARGS_MAX 1024
 #define REQUEST_ARG_MAX (128 * 1024) /* Linux: MAX_ARG_STRLEN */
+#define REQUEST_TASK_MAX 64
+#define REQUEST_PARAMS_MAX 64
+#define REQUEST_PARAM_MAX 4096 /* bytes of a value */
 #define REQUEST_ENV_MAX 256
 #define REQUEST_NAME_MAX 64
 #define REQUEST_FILES_MAX 32 /* inputs, and outputs */
@@ -68,12 +71,22 @@ struct request_input {
 	const char *sha256; /* of its content: 64 lower-case digits */
 };
 
+struct request_param {
+	const char *name; /* [a-z][a-z0-9_-]* */
+	char *value; /* owned: a number as it is written in decimal */
+};
+
 /* Strings are borrowed from `body`, which the request owns. */
 struct request {
 	json_t *body;
-	const char *image; /* as the client wrote it */
+	/* A named task, whose image and arguments are the policy's to say; or
+	 * NULL, and an image. */
+	const char *task;
+	struct request_param *params; /* sorted by name */
+	size_t nparams;
+	const char *image; /* as the client wrote it; NULL: a task */
 	/* The same, always with tag or digest: what policy compares and the
-	 * engine is asked for. */
+	 * engine is asked for; "" for a task. */
 	char reference[IMAGE_REFERENCE];
 	enum image_kind image_kind;
 	const char **args;

@@ -28,9 +28,18 @@ fail(struct policy_candidate *ret, char *condition_take, struct buffer *detail)
 	return false;
 }
 
-bool
-rule_names_image(const struct rule *rule, const struct request *request)
+const char *
+rule_key(const struct rule *rule)
 {
+	return rule->task.name != NULL ? rule->task.name : rule->image;
+}
+
+bool
+rule_is_candidate(const struct rule *rule, const struct request *request)
+{
+	if (rule->task.name != NULL || request->task != NULL)
+		return rule->task.name != NULL && request->task != NULL &&
+		    strcmp(rule->task.name, request->task) == 0;
 	if (rule->image_kind != request->image_kind)
 		return false;
 	if (rule->image_pattern == NULL)
@@ -77,6 +86,44 @@ rule_names_caller(
     const struct rule *rule, const struct policy_principal *principal)
 {
 	return rule_subjects_name(rule->subjects, rule->nsubjects, principal);
+}
+
+static bool
+fail_unknown_param(
+    const struct rule *rule, const char *name, struct policy_candidate *ret)
+{
+	auto_buffer detail = BUFFER_INIT(DETAIL_MAX);
+
+	buffer_append_string(&detail,
+	    rule->task.nparams == 0 ? "the task has no params"
+				    : "is none of the params ");
+	for (size_t k = 0; k < rule->task.nparams; k++)
+		buffer_printf(&detail, "%s%s", k > 0 ? ", " : "",
+		    rule->task.params[k].name);
+	return fail(ret, alloc_printf("params.%s", name), &detail);
+}
+
+static bool
+check_params(const struct rule *rule, const struct request *request,
+    struct policy_candidate *ret)
+{
+	const char *value, *unknown;
+	const struct param *param =
+	    named_task_find_fault(&rule->task, request, &value, &unknown);
+	auto_buffer detail = BUFFER_INIT(DETAIL_MAX);
+
+	if (unknown != NULL)
+		return fail_unknown_param(rule, unknown, ret);
+	if (param == NULL)
+		return true;
+	if (value == NULL) {
+		param_explain_missing(param, &detail);
+	} else {
+		template_quote(value, &detail);
+		buffer_append_string(&detail, " ");
+		param_explain(param, value, &detail);
+	}
+	return fail(ret, alloc_printf("params.%s", param->name), &detail);
 }
 
 static bool
@@ -273,8 +320,9 @@ rule_allows(const struct rule *rule, const struct request *request,
 {
 	/* No condition of this version looks at the clock. */
 	(void)now_ms;
-	return check_args(rule, request, ret) &&
-	    check_env(rule, request, ret) && check_stdin(rule, request, ret) &&
+	return check_params(rule, request, ret) &&
+	    check_args(rule, request, ret) && check_env(rule, request, ret) &&
+	    check_stdin(rule, request, ret) &&
 	    check_files(request->ninputs, rule->inputs, "inputs", ret) &&
 	    check_files(request->noutputs, rule->outputs, "outputs", ret) &&
 	    check_limits(rule, request, ret);

@@ -8,6 +8,7 @@
 #include <jansson.h>
 
 #include "policy/image.h"
+#include "policy/named_task.h"
 #include "policy/policy.h"
 #include "policy/template.h"
 
@@ -51,7 +52,8 @@ struct rule {
 	char image[IMAGE_REFERENCE];
 	struct rule_subject *subjects;
 	size_t nsubjects;
-	struct template *args;
+	struct named_task task; /* of the rule, if it is for one */
+	struct template *args; /* of an image alone */
 	size_t nargs;
 	bool has_rest; /* from..to more arguments behind `args` */
 	struct template rest;
@@ -81,6 +83,10 @@ int rule_for_read(
     const json_t *json, const char *path, struct rule *rule, struct err *err);
 int rule_image_read(
     const json_t *json, const char *path, struct rule *rule, struct err *err);
+int rule_task_read(
+    const json_t *json, const char *path, struct rule *rule, struct err *err);
+int rule_params_read(
+    const json_t *json, const char *path, struct rule *rule, struct err *err);
 int rule_args_read(
     const json_t *json, const char *path, struct rule *rule, struct err *err);
 int rule_env_read(
@@ -104,6 +110,10 @@ int rule_user_read(
 int rule_unsigned_read(
     const json_t *json, const char *path, struct rule *rule, struct err *err);
 
+/* What members say together, after all of them: `json` is the rule. */
+int rule_task_check(const struct rule *rule, const json_t *json,
+    const char *path, struct err *err);
+
 /* What they share. */
 #define RULE_NAME_BYTES "abcdefghijklmnopqrstuvwxyz0123456789._-"
 #define RULE_SPECIAL_BYTES "*?[]" /* of patterns */
@@ -122,8 +132,11 @@ bool rule_text_is_pattern(const char *text);
 int rule_subjects_read(const json_t *subjects, const char *path,
     struct rule_subject **ret, size_t *ret_count, struct err *err);
 
-/* Whether the rule is about this image. */
-bool rule_names_image(const struct rule *rule, const struct request *request);
+/* What its candidates are found by: the task's name, which has no colon, or
+ * the image's reference, which has one. Not of a pattern. */
+const char *rule_key(const struct rule *rule);
+/* Whether the rule is about this image or task. */
+bool rule_is_candidate(const struct rule *rule, const struct request *request);
 /* Whether one of them is the principal, or a role of it. */
 bool rule_subjects_name(const struct rule_subject *subjects, size_t count,
     const struct policy_principal *principal);

@@ -48,7 +48,10 @@ rule_args_read(
     const json_t *args, const char *path, struct rule *rule, struct err *err)
 {
 	size_t count = json_array_size(args);
+	auto_free char *whole = rule_member_path(path, "args");
 
+	if (rule->task.name != NULL)
+		return named_task_read_args(&rule->task, args, whole, err);
 	rule->args = alloc_zero(count + 1, sizeof(*rule->args));
 	for (size_t k = 0; k < count; k++) {
 		const json_t *arg = json_array_get(args, k);

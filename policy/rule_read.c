@@ -183,6 +183,8 @@ rule_read(
 		    members[k].read(value, path, &rule, err) != 0)
 			return -1;
 	}
+	if (rule_task_check(&rule, json, path, err) != 0)
+		return -1;
 	*ret = rule;
 	half = NULL;
 	return 0;
@@ -198,6 +200,7 @@ rule_done(struct rule *rule)
 	for (size_t k = 0; k < rule->nenv; k++)
 		template_done(&rule->env[k].value);
 	template_done(&rule->rest);
+	named_task_done(&rule->task);
 	pattern_free(rule->image_pattern);
 	free(rule->subjects);
 	free(rule->args);

@@ -213,12 +213,11 @@ template_quote(const char *value, struct buffer *out)
 	buffer_append_string(out, shown < len ? "...\"" : "\"");
 }
 
-static void
-explain_enum(const struct template *template, struct buffer *out)
+void
+template_list(const struct template *template, struct buffer *out)
 {
 	size_t begin = out->len;
 
-	buffer_append_string(out, "is not one of ");
 	for (size_t k = 0; k < template->nvalues; k++) {
 		const char *value = template->values[k];
 		bool is_plain = value[0] != '\0' &&
@@ -248,7 +247,8 @@ template_explain(const struct template *template, struct buffer *out)
 		template_quote(template->literal, out);
 		break;
 	case TEMPLATE_ENUM:
-		explain_enum(template, out);
+		buffer_append_string(out, "is not one of ");
+		template_list(template, out);
 		break;
 	case TEMPLATE_INTEGER:
 		buffer_printf(out,

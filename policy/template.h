@@ -49,6 +49,9 @@ bool template_is_everything(const struct template *template);
  * the value: "is not one of echo, sh". */
 void template_explain(const struct template *template, struct buffer *out);
 
+/* Appends the values of an enumeration, as many as fit a message. */
+void template_list(const struct template *template, struct buffer *out);
+
 /* Appends a stranger's value in quotes, its controls neutralised, cut when it
  * is long. */
 void template_quote(const char *value, struct buffer *out);

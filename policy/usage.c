@@ -97,6 +97,36 @@ append_args(const struct rule *rule, struct buffer *out)
 	    out, "{%" PRId64 ",%" PRId64 "}", rule->rest_min, rule->rest_max);
 }
 
+static void
+append_param(const struct param *param, struct buffer *out)
+{
+	bool may_be_absent = param->standard != NULL;
+
+	buffer_printf(out, " %s-p %s=", may_be_absent ? "[" : "", param->name);
+	if (param->is_string && !param->has_pattern)
+		buffer_append_string(out, "TEXT");
+	else
+		usage_template(&param->values, out);
+	buffer_append_string(out, may_be_absent ? "]" : "");
+}
+
+static void
+append_task(const struct named_task *task, struct buffer *out)
+{
+	buffer_printf(out, "--task %s", task->name);
+	for (size_t i = 0; i < task->nparams; i++)
+		append_param(&task->params[i], out);
+}
+
+static void
+append_image(const struct rule *rule, struct buffer *out)
+{
+	buffer_append_string(out,
+	    rule->image_pattern != NULL ? pattern_text(rule->image_pattern)
+					: rule->image);
+	append_args(rule, out);
+}
+
 /* Between characters, not within one. */
 static void
 cut(struct buffer *out)
@@ -119,10 +149,10 @@ usage_rule(const struct rule *rule)
 	struct buffer out = BUFFER_INIT(SIZE_MAX / 2);
 
 	append_env(rule, &out);
-	buffer_append_string(&out,
-	    rule->image_pattern != NULL ? pattern_text(rule->image_pattern)
-					: rule->image);
-	append_args(rule, &out);
+	if (rule->task.name != NULL)
+		append_task(&rule->task, &out);
+	else
+		append_image(rule, &out);
 	cut(&out);
 	return buffer_take(&out);
 }

@@ -8,6 +8,9 @@
  *	<PATTERN>           what matches the pattern
  *	X{0,20}             X so often
  *	[-e NAME=X]         a variable that may be set
+ *	--task NAME         a named task
+ *	-p NAME=X           a param of it, in brackets where it may be absent;
+ *	                    TEXT: see its members
  */
 #ifndef POLICY_USAGE_H
 #define POLICY_USAGE_H

@@ -212,6 +212,9 @@ insert(struct database *database, const struct audit_entry *entry, int64_t seq,
 	const char *image =
 	    leaf->too_large ? NULL : text_of(entry->untrusted, "image");
 
+	/* The client named a task, and its rule the image. */
+	if (image == NULL)
+		image = text_of(entry->object, "image");
 	return database_run(database, STATEMENT_AUDIT_INSERT, err,
 	    "iisssbsbssssss", seq, entry->wall_ms, events[entry->event].code,
 	    text_of(entry->object, "task"), leaf->record, leaf->hash,

@@ -6,6 +6,7 @@
 
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
+#include "policy/launch.h"
 #include "runner/gate.h"
 
 /* Of one page, roughly; what does not fit comes with the next. */
@@ -32,8 +33,14 @@ weigh(const struct task_data *data)
 {
 	size_t bytes = 1024;
 
-	for (size_t i = 0; i < data->request.nargs; i++)
-		bytes += strlen(data->request.args[i]) + 4;
+	size_t nargs;
+	auto_free const char **args =
+	    launch_args(data->launch, &data->request, &nargs);
+
+	for (size_t i = 0; i < nargs; i++)
+		bytes += strlen(args[i]) + 4;
+	for (size_t i = 0; i < data->request.nparams; i++)
+		bytes += strlen(data->request.params[i].value) + 4;
 	for (size_t i = 0; i < data->request.nenv; i++)
 		bytes += strlen(data->request.env[i].name) + 4;
 	return bytes;

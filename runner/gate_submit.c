@@ -7,6 +7,7 @@
 
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
+#include "policy/launch.h"
 #include "policy/recorded.h"
 #include "runner/gate.h"
 #include "runner/refusals.h"
@@ -175,6 +176,7 @@ grant(struct task_data *data, const struct policy *policy,
 		data->network = alloc_string(verdict->network);
 	if (verdict->secrets != NULL)
 		data->secrets = alloc_string(verdict->secrets);
+	data->launch = json_incref(verdict->launch);
 }
 
 /* With what is to be recorded of the request, where it is asked for: new. */
@@ -210,6 +212,17 @@ check_signed(const struct proposal *proposal,
 	return signature_require(err);
 }
 
+/* What a rule says runs may be revoked as what a request names. */
+static int
+check_image(const struct proposal *proposal,
+    const struct policy_verdict *verdict, struct err *err)
+{
+	if (verdict->launch == NULL)
+		return 0;
+	return gate_check_revocations(proposal->question,
+	    launch_image(verdict->launch, &proposal->data.request), err);
+}
+
 static void
 decide(struct proposal *proposal)
 {
@@ -225,7 +238,8 @@ decide(struct proposal *proposal)
 		return;
 	}
 	judge(proposal, &verdict, &recorded);
-	if (check_signed(proposal, &verdict, &err) != 0) {
+	if (check_signed(proposal, &verdict, &err) != 0 ||
+	    check_image(proposal, &verdict, &err) != 0) {
 		refuse(proposal, &err);
 	} else if (verdict.allowed) {
 		grant(&proposal->data, runner->policy, &verdict);

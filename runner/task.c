@@ -98,6 +98,7 @@ task_data_done(struct task_data *data)
 	free(data->rule);
 	free(data->network);
 	free(data->secrets);
+	json_decref(data->launch);
 	json_decref(data->facts.files);
 	*data = (struct task_data){0};
 }

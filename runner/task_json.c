@@ -8,6 +8,7 @@
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
 #include "lib/json.h"
+#include "policy/launch.h"
 #include "runner/audit.h"
 #include "runner/task.h"
 
@@ -143,9 +144,38 @@ render_names(const char *const *names, size_t count)
 }
 
 static json_t *
-render_args(const struct request *request)
+render_args(const struct request *request, const json_t *launch)
 {
-	return render_names(request->args, request->nargs);
+	size_t count;
+	auto_free const char **args = launch_args(launch, request, &count);
+
+	return render_names(args, count);
+}
+
+/* As a client gave them, and numbers as they are written. */
+static json_t *
+render_params(const struct request *request)
+{
+	json_t *params = json_object();
+
+	for (size_t i = 0; i < request->nparams; i++)
+		set(params, request->params[i].name,
+		    json_string(request->params[i].value));
+	return params;
+}
+
+/* What was asked for, and what it comes to. */
+static void
+render_launch(const struct task_data *data, json_t *task)
+{
+	const struct request *request = &data->request;
+
+	set_string(task, "task", request->task);
+	if (request->nparams > 0)
+		set(task, "params", render_params(request));
+	set_string(task, "image",
+	    request->image != NULL ? request->image
+				   : launch_image(data->launch, request));
 }
 
 static json_t *
@@ -272,10 +302,10 @@ task_render(const struct task_data *data, const struct task_standing *standing)
 	set_string(task, "state", task_state_text(facts->state));
 	render_end(facts, task);
 	set_string(task, "subject", data->owner.subject);
-	set_string(task, "image", data->request.image);
+	render_launch(data, task);
 	if (facts->image_id[0] != '\0')
 		set(task, "image_id", audit_text(facts->image_id));
-	set(task, "args", render_args(&data->request));
+	set(task, "args", render_args(&data->request, data->launch));
 	set(task, "env", render_env_names(&data->request));
 	render_stdin(data, task);
 	if (data->request.ninputs > 0)

@@ -11,6 +11,7 @@
 #include "lib/alloc.h"
 #include "lib/buffer.h"
 #include "lib/cleanup.h"
+#include "lib/json.h"
 
 /* Nothing has become of it yet. */
 static bool
@@ -29,6 +30,15 @@ append_text(struct buffer *buffer, const char *text)
 }
 
 static void
+append_json(struct buffer *buffer, const json_t *json)
+{
+	auto_free char *text =
+	    json != NULL ? json_encode_canonical(json, NULL) : NULL;
+
+	append_text(buffer, text != NULL ? text : "");
+}
+
+static void
 append_texts(struct buffer *buffer, const struct task_data *data)
 {
 	const struct task_owner *owner = &data->owner;
@@ -40,6 +50,7 @@ append_texts(struct buffer *buffer, const struct task_data *data)
 	append_text(buffer, data->rule);
 	append_text(buffer, data->network != NULL ? data->network : "");
 	append_text(buffer, data->secrets != NULL ? data->secrets : "");
+	append_json(buffer, data->launch);
 	for (size_t i = 0; i < owner->nroles; i++)
 		append_text(buffer, owner->roles[i]);
 }
@@ -103,6 +114,7 @@ task_pack_texts(const struct task_pack *pack, struct task_pack_texts *ret)
 	ret->rule = next_text(&at);
 	ret->network = next_text(&at);
 	ret->secrets = next_text(&at);
+	ret->launch = next_text(&at);
 	ret->nroles = pack->nroles;
 	for (size_t i = 0; i < ret->nroles; i++)
 		ret->roles[i] = next_text(&at);
@@ -145,6 +157,9 @@ task_unpack(const struct task_pack *pack, const char id[UUID_TEXT],
 		ret->network = alloc_string(texts.network);
 	if (*texts.secrets != '\0')
 		ret->secrets = alloc_string(texts.secrets);
+	if (*texts.launch != '\0')
+		ret->launch =
+		    json_parse_strict(texts.launch, strlen(texts.launch), &err);
 	memcpy(ret->limits, pack->limits, sizeof(ret->limits));
 	ret->uid = pack->uid;
 	ret->gid = pack->gid;

@@ -11,6 +11,7 @@
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
 #include "lib/json.h"
+#include "policy/launch.h"
 #include "runner/blob_store.h"
 
 /* The places of TASK_COLUMNS. */
@@ -62,7 +63,8 @@ enum column {
 	COLUMN_CANCELLED,
 	COLUMN_DEADLINE_MS,
 	COLUMN_DISCARDED,
-	COLUMN_SECRETS
+	COLUMN_SECRETS,
+	COLUMN_LAUNCH
 };
 
 static const char *
@@ -108,6 +110,9 @@ task_store_insert(
 	auto_free char *limits_text = json_encode_canonical(limits, NULL);
 	auto_free char *request =
 	    json_encode_canonical(data->request.body, NULL);
+	auto_free char *launch = data->launch != NULL
+	    ? json_encode_canonical(data->launch, NULL)
+	    : NULL;
 
 	for (size_t i = 0; i < data->request.ninputs; i++) {
 		if (keep_input(database, data, &data->request.inputs[i], err) !=
@@ -115,10 +120,11 @@ task_store_insert(
 			return -1;
 	}
 	return database_run(database, STATEMENT_TASK_INSERT, err,
-	    "ssssssssiissis", data->id, data->owner.subject, owner_text,
+	    "ssssssssiississ", data->id, data->owner.subject, owner_text,
 	    request, data->request_sha256, data->rule, data->policy_sha256,
 	    limits_text, data->uid, data->gid, data->network,
-	    task_state_text(TASK_QUEUED), data->created_ms, data->secrets);
+	    task_state_text(TASK_QUEUED), data->created_ms, data->secrets,
+	    launch);
 }
 
 int
@@ -322,6 +328,13 @@ read_request(const char *text, struct request *ret)
 }
 
 static bool
+read_launch(const char *text, json_t **ret)
+{
+	*ret = text != NULL ? parse(text) : NULL;
+	return text == NULL || launch_is_valid(*ret);
+}
+
+static bool
 read_members(
     struct database *database, enum statement row, struct task_data *data)
 {
@@ -336,6 +349,7 @@ read_members(
 	    owner == NULL || !task_owner_read(owner, &data->owner) ||
 	    limits == NULL || !task_limits_read(limits, data->limits) ||
 	    !read_request(TEXT(COLUMN_REQUEST), &data->request) ||
+	    !read_launch(TEXT(COLUMN_LAUNCH), &data->launch) ||
 	    TEXT(COLUMN_RULE) == NULL)
 		return false;
 	data->rule = alloc_string(TEXT(COLUMN_RULE));

@@ -11,6 +11,7 @@
 #include "lib/cleanup.h"
 #include "lib/json.h"
 #include "lib/log.h"
+#include "policy/launch.h"
 
 struct change {
 	struct store_op op;
@@ -298,6 +299,11 @@ tasks_change_accepted_entry(
 	    entry->object, "limits", task_limits_write(task->data->limits));
 	json_object_set_new(
 	    entry->object, "signed", json_boolean(submission->is_signed));
+	/* The client did not say it. */
+	if (task->data->launch != NULL)
+		json_object_set_new(entry->object, "image",
+		    json_string(launch_image(
+			task->data->launch, &task->data->request)));
 	entry->untrusted = json_incref(submission->untrusted);
 	return entry;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "lib/clock.h"
+#include "policy/launch.h"
 #include "runner/tasks_change.h"
 
 /* ERR_REVOKED, ERR_DENIED: something of it was. */
@@ -17,7 +18,7 @@ check(const struct task *task, int64_t now_ms, struct err *err)
 	    .subject = data->owner.subject,
 	    .thumbprint = data->owner.thumbprint,
 	    .token_id = data->owner.token_id,
-	    .image = data->request.reference,
+	    .image = launch_image(data->launch, &data->request),
 	};
 	const struct revocable found = {.image = data->facts.image_id};
 

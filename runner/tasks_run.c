@@ -9,6 +9,7 @@
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
+#include "policy/launch.h"
 #include "policy/secret.h"
 #include "runner/tasks_change.h"
 
@@ -63,9 +64,12 @@ task_give_order(struct task *task)
 	const struct request *request = &task->data->request;
 	struct sandbox_input inputs[REQUEST_FILES_MAX], secrets[SECRETS_MAX];
 	struct secrets names;
+	const json_t *launch = task->data->launch;
+	size_t nargs;
+	auto_free const char **args = launch_args(launch, request, &nargs);
 	const struct sandbox_command command = {
-	    .args = request->args,
-	    .nargs = request->nargs,
+	    .args = args,
+	    .nargs = nargs,
 	    .env = request->env,
 	    .nenv = request->nenv,
 	    .has_stdin = request->stdin_mode != REQUEST_STDIN_NONE,

@@ -10,6 +10,7 @@
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
+#include "policy/launch.h"
 #include "runner/tasks_change.h"
 
 /* -- what it reads */
@@ -33,7 +34,7 @@ static void
 make_spec(const struct task_data *data, struct sandbox_spec *ret)
 {
 	*ret = (struct sandbox_spec){
-	    .image = data->request.reference,
+	    .image = launch_image(data->launch, &data->request),
 	    .uid = data->uid,
 	    .gid = data->gid,
 	    .network = data->network,
@@ -183,6 +184,13 @@ is_same_text(const char *a, const char *b)
 	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
+/* The same program of the same image. */
+static bool
+is_same_launch(const json_t *was, const json_t *now)
+{
+	return was == NULL ? now == NULL : now != NULL && json_equal(was, now);
+}
+
 /* A rule that is gone may have granted more than the one that allows it now. */
 static bool
 is_within(const struct task_data *data, const struct policy_verdict *now)
@@ -193,7 +201,8 @@ is_within(const struct task_data *data, const struct policy_verdict *now)
 	}
 	return data->uid == now->uid && data->gid == now->gid &&
 	    is_same_text(data->network, now->network) &&
-	    is_same_text(data->secrets, now->secrets);
+	    is_same_text(data->secrets, now->secrets) &&
+	    is_same_launch(data->launch, now->launch);
 }
 
 static bool

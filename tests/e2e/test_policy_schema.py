@@ -20,7 +20,11 @@ BEYOND_A_SCHEMA = (
     "id_twice", "member_twice", "image_", "subject_", "arg_pattern_",
     "arg_integer_backwards", "arg_rest_not_last", "arg_rest_backwards",
     "limit_backwards", "limit_below", "limit_wrong", "depth",
-    "version_real", "warm_backwards", "warm_max_age_too", "warm_of_",
+    "version_real", "task_of_a_pattern", "task_arg_", "params_without",
+    "param_never", "param_unknown_in", "param_brace", "param_string_backwards",
+    "param_pattern", "param_integer_backwards", "param_default_out",
+    "param_default_with", "param_args_too_long",
+    "warm_backwards", "warm_max_age_too", "warm_of_",
     "secrets_comment_alone", "secrets_too_many", "secrets_name_newline",
     "secrets_name_twice")
 # What is no JSON, or none that this reader keeps apart from other JSON.

@@ -107,6 +107,26 @@ test_usage_is_what_stands_behind_run(void **state)
 }
 
 static void
+test_usage_of_a_named_task_has_its_params(void **state)
+{
+	auto_json *entry = only_entry(
+	    "{\"id\": \"r\", \"subjects\": [\"alice\"], \"task\": \"resize\","
+	    " \"image\": \"x/y\", \"args\": [\"{width}{mode}{name}{file}\"],"
+	    " \"env\": {\"A\": \"b\"}, \"params\": {"
+	    "\"width\": {\"integer\": {\"min\": 1, \"max\": 9}},"
+	    "\"mode\": {\"enum\": [\"fit\", \"a b\"], \"default\": \"fit\"},"
+	    "\"name\": {\"string\": {}},"
+	    "\"file\": {\"string\": {\"pattern\": \"[a-z]*\"}}}}");
+
+	(void)state;
+	assert_string_equal(text_of(entry, "usage"),
+	    "[-e A=b] --task resize -p file=<[a-z]*> [-p mode=fit|'a b'] "
+	    "-p name=TEXT -p width=1..9");
+	assert_string_equal(text_of(entry, "task"), "resize");
+	assert_non_null(json_object_get(entry, "params"));
+}
+
+static void
 test_usage_of_many_and_long_values_is_cut(void **state)
 {
 	struct buffer rule = BUFFER_INIT(1024 * 1024);
@@ -229,6 +249,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_usage_is_what_stands_behind_run),
+	    cmocka_unit_test(test_usage_of_a_named_task_has_its_params),
 	    cmocka_unit_test(test_usage_of_many_and_long_values_is_cut),
 	    cmocka_unit_test(
 		test_an_entry_says_what_the_rule_says_but_not_of_others),

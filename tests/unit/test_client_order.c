@@ -76,6 +76,27 @@ test_arguments_go_through_as_they_are(void **state)
 }
 
 static void
+test_params_make_the_operand_a_task(void **state)
+{
+	(void)state;
+	expect_order(ARGV("resize", "--param", "width=300", "-p", "name=a=b",
+			 "-pempty="),
+	    0,
+	    "{\"params\":{\"empty\":\"\",\"name\":\"a=b\","
+	    "\"width\":\"300\"},\"task\":\"resize\"}");
+	expect_order(ARGV("nightly", "--task"), 0, "{\"task\":\"nightly\"}");
+	expect_order(ARGV("resize", "-p", "width"), 1, "not NAME=VALUE");
+	expect_order(ARGV("resize", "-p", "=300"), 1, "not NAME=VALUE");
+	expect_order(
+	    ARGV("resize", "-p", "w=1", "-p", "w=2"), 1, "given twice");
+	expect_order(ARGV("resize", "-p", "w=\xff"), 1, "not UTF-8");
+	expect_order(ARGV("resize", "-p", "\xff=1"), 1, "not UTF-8");
+	expect_order(
+	    ARGV("resize", "-p", "w=1", "--", "sh"), 1, "no arguments");
+	expect_order(ARGV("resize", "--task", "sh"), 1, "no arguments");
+}
+
+static void
 test_limits_become_members(void **state)
 {
 	(void)state;
@@ -216,6 +237,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_an_image_alone_is_an_order),
 	    cmocka_unit_test(test_arguments_go_through_as_they_are),
+	    cmocka_unit_test(test_params_make_the_operand_a_task),
 	    cmocka_unit_test(test_limits_become_members),
 	    cmocka_unit_test(test_environment_is_given_or_looked_up),
 	    cmocka_unit_test(

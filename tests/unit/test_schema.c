@@ -260,6 +260,7 @@ test_what_version_1_wrote_is_there(void **state)
 	    WITHOUT_INDEXED("thumbprint") WITHOUT_INDEXED("rule")   \
 		WITHOUT_INDEXED("outcome") WITHOUT_INDEXED("image") \
 		    WITHOUT("image_id")
+#define WITHOUT_7 "ALTER TABLE task DROP COLUMN launch;"
 
 static void
 test_what_version_3_wrote_is_there(void **state)
@@ -272,7 +273,7 @@ test_what_version_3_wrote_is_there(void **state)
 	database_close(&database);
 	/* All that version 4 and those after it brought. */
 	run_sql(path,
-	    "DROP TABLE revocation;" WITHOUT_6 WITHOUT_5
+	    "DROP TABLE revocation;" WITHOUT_7 WITHOUT_6 WITHOUT_5
 	    "UPDATE meta SET value = 3 WHERE key = 'version';");
 	open_database(path, &database);
 	assert_int_equal(database.migrated_from, 3);
@@ -293,7 +294,7 @@ test_what_version_4_wrote_is_found(void **state)
 	open_database(path, &database);
 	database_close(&database);
 	run_sql(path,
-	    WITHOUT_6 WITHOUT_5
+	    WITHOUT_7 WITHOUT_6 WITHOUT_5
 	    "INSERT INTO audit VALUES (2, 1004, 'task.denied', NULL,"
 	    " '{\"outcome\":\"denied\",\"principal\":{\"subject\":"
 	    "\"alice\",\"thumbprint\":\"thumb\"},\"rule\":\"demo\"}',"

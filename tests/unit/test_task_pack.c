@@ -44,6 +44,8 @@ make_data(struct task_data *data)
 	data->uid = 64000;
 	data->gid = 64001;
 	data->created_ms = INT64_C(1767323045678);
+	data->launch = json_pack(
+	    "{s:s, s:[s, s]}", "image", "x/other:1", "args", "a", "b \xc3\xa4");
 }
 
 static void
@@ -63,6 +65,7 @@ assert_same_data(const struct task_data *a, const struct task_data *b)
 	assert_int_equal(a->uid, b->uid);
 	assert_int_equal(a->gid, b->gid);
 	assert_int_equal(a->created_ms, b->created_ms);
+	assert_true(json_equal(a->launch, b->launch));
 }
 
 static void
