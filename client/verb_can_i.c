@@ -35,11 +35,15 @@ show_grant(const json_t *document)
 	const json_t *user = json_object_get(document, "user");
 	auto_free char *uid = show_member_text(user, "uid");
 	auto_free char *gid = show_member_text(user, "gid");
+	auto_free char *args = show_task_args(document);
 	auto_free char *both =
 	    uid != NULL && gid != NULL ? alloc_printf("%s:%s", uid, gid) : NULL;
 
 	show_fact("allowed", "yes");
 	show_member("rule", document, "rule");
+	show_member("image", document, "image");
+	if (json_object_get(document, "args") != NULL)
+		show_fact("command", args);
 	show_limits(document);
 	show_member("network", document, "network");
 	show_fact("user", both);

@@ -41,6 +41,9 @@ static void
 add_grant(const struct policy_verdict *verdict, json_t *object)
 {
 	set_text(object, "rule", verdict->rule);
+	/* What it is of a named task: "image", "args". */
+	if (verdict->launch != NULL)
+		json_object_update_missing(object, verdict->launch);
 	json_object_set_new(
 	    object, "unsigned", json_boolean(verdict->is_unsigned));
 	json_object_set_new(object, "limits", describe_limits(verdict));

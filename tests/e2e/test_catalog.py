@@ -20,6 +20,10 @@ RULES = [
      "args": [{"rest": {"pattern": "**"}}]},
     {"id": "second", "subjects": ["al*"], "image": IMAGE, "args": ["true"],
      "unsigned": True},
+    {"id": "named", "subjects": ["alice"], "task": "greeting", "image": IMAGE,
+     "args": ["echo", "{word}", "{times}"],
+     "params": {"word": {"enum": ["hello", "bye"]},
+                "times": {"integer": {"min": 1, "max": 9}, "default": 2}}},
     {"id": "third", "subjects": ["role:dev"], "image": "demo/*"},
 ]
 DIGEST = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
@@ -69,7 +73,7 @@ class TestCatalog(Case):
     # -- GET /v1/catalog
 
     def test_the_catalog_lists_the_rules_that_name_the_caller(self):
-        for who, expected in (("alice", ["greet", "second"]),
+        for who, expected in (("alice", ["greet", "second", "named"]),
                               ("bob", ["others"]), ("carol", ["third"])):
             self.assertEqual(self.names(self.catalog(who=who)), expected)
         text = self.catalog().body.decode()
@@ -91,8 +95,8 @@ class TestCatalog(Case):
         self.assertEqual(first.headers["Link"],
                          '</v1/catalog?limit=1&after=greet>; rel="next"')
         self.assertNotIn("next", first.json)
-        second = self.catalog("?limit=1&after=greet")
-        self.assertEqual(self.names(second), ["second"])
+        second = self.catalog("?after=greet")
+        self.assertEqual(self.names(second), ["second", "named"])
         self.assertNotIn("Link", second.headers)
         for query in ("?after=others", "?after=nothing", "?after=A",
                       "?limit=0", "?limit=201", "?page=1"):
@@ -194,6 +198,25 @@ class TestCatalog(Case):
                     self.assertIn(passing, text)
                 self.assertIn("second: args[0]", no.stdout)
 
+    def test_run_and_can_i_of_a_named_task(self):
+        for words, condition, passing in (
+                (["--param", "times=3"], "params.word", "hello"),
+                (["--param", "word=hi"], "params.word", "hello, bye"),
+                (["--param", "word=bye", "--param", "times=10"],
+                 "params.times", "from 1 to 9"),
+                (["--param", "word=bye", "--param", "size=1"],
+                 "params.size", "times")):
+            done = self.call("run", "greeting", *words, code=125)
+            no = self.call("can-i", "run", "greeting", *words, code=1)
+            for text in (done.stderr, no.stdout):
+                self.assertIn("named", text)
+                self.assertIn(condition, text)
+                self.assertIn(passing, text)
+        yes = self.call("can-i", "run", "greeting", "--param", "word=bye")
+        self.assertRegex(yes.stdout, r"command +echo bye 2\n")
+        done = self.call("run", "greeting", "--param", "word=bye")
+        self.assertEqual(done.stdout, "bye 2\n")
+
     def test_can_i_takes_what_run_takes_and_uploads_nothing(self):
         file = self.site.home / "names"
         file.write_text("x")
@@ -219,17 +242,19 @@ class TestCatalog(Case):
         table = self.call("catalog").stdout.splitlines()
         self.assertTrue(table[0].startswith("RULE"))
         self.assertEqual([line.split()[0] for line in table[1:]],
-                         ["greet", "second"])
+                         ["greet", "second", "named"])
         self.assertIn("1..9", table[1])
+        self.assertIn("--task greeting [-p times=1..9] -p word=hello|bye",
+                      table[3])
         one = self.call("catalog", "greet").stdout
         for words in ("32MiB, at most 48MiB", "Say hello",
                       "limit timeout  1m"):
             self.assertIn(words, one)
         self.assertIn("others", self.call("catalog", "others", code=3).stderr)
         document = json.loads(self.call("-o", "json", "catalog").stdout)
-        self.assertEqual(len(document["rules"]), 2)
+        self.assertEqual(len(document["rules"]), 3)
         self.assertEqual(self.call("-o", "id", "catalog").stdout,
-                         "greet\nsecond\n")
+                         "greet\nsecond\nnamed\n")
         self.call("catalog", who="reader", code=5)
 
 

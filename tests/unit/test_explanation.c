@@ -27,7 +27,10 @@ static const char rules[] =
     "{\"id\": \"wide\", \"subjects\": [\"al*\"], \"image\": \"x/y\","
     " \"args\": [{\"integer\": {\"min\": 1, \"max\": 9}}],"
     " \"limits\": {\"memory\": {\"default\": \"8MiB\", \"max\": \"1GiB\"}},"
-    " \"user\": {\"uid\": 5, \"gid\": 6}, \"unsigned\": true}]}";
+    " \"user\": {\"uid\": 5, \"gid\": 6}, \"unsigned\": true},"
+    "{\"id\": \"named\", \"subjects\": [\"alice\"], \"task\": \"t\","
+    " \"image\": \"x/z:1\", \"args\": [\"-n{n}\"],"
+    " \"params\": {\"n\": {\"integer\": {\"min\": 1, \"max\": 9}}}}]}";
 
 static json_t *
 ask(const struct policy *policy, const char *subject, const char *body)
@@ -101,6 +104,21 @@ test_a_grant_says_by_which_rule_and_what_would_be_granted(void **state)
 }
 
 static void
+test_of_a_named_task_it_is_told_what_would_run(void **state)
+{
+	(void)state;
+	assert_told("alice", "{\"task\": \"t\", \"params\": {\"n\": 7}}",
+	    "{\"allowed\":true,\"rule\":\"named\",\"image\":\"x/z:1\","
+	    "\"args\":[\"-n7\"],\"unsigned\":false,\"limits\":{\"memory\":"
+	    "67108864,\"cpus\":\"1\",\"pids\":64,\"timeout\":60,\"output\":"
+	    "10485760,\"tmp\":16777216,\"stdin\":10485760},\"network\":"
+	    "\"none\",\"candidates\":[{\"rule\":\"named\",\"allows\":true}]}");
+	assert_told("carol", "{\"task\": \"t\"}",
+	    "{\"allowed\":false,\"detail\":\"no rule lets you run the task "
+	    "t\",\"candidates\":[]}");
+}
+
+static void
 test_more_candidates_than_fit_are_left_out_and_that_is_said(void **state)
 {
 	struct buffer text = BUFFER_INIT(1024 * 1024);
@@ -134,6 +152,7 @@ main(void)
 	    cmocka_unit_test(test_whom_no_rule_names_is_told_of_none),
 	    cmocka_unit_test(
 		test_a_grant_says_by_which_rule_and_what_would_be_granted),
+	    cmocka_unit_test(test_of_a_named_task_it_is_told_what_would_run),
 	    cmocka_unit_test(
 		test_more_candidates_than_fit_are_left_out_and_that_is_said),
 	};
