@@ -24,6 +24,11 @@ LIMITS = {
     "tmp": (4096, (4096, "16MiB", 16777217, "1MiB", "1GiB")),
     "stdin": (0, (0, 1, 5, 6, "10MiB", "1GiB")),
 }
+TASKS = ("resize", "resize.2", "report")
+PARAMS = ("width", "mode", "name", "x-y", "z_1")
+STRINGS = ("a.png", "a", "", "-a", "a-", "a b", "a/b", "../a", "a/..", ".", "..a",
+           "a\tb", "a\nb", "ü", "a{width}b", "}", "A_9", "x" * 256, "x" * 257,
+           "{{", "a|b", "12", "\x7f", "а.png")
 SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
 
@@ -126,7 +131,76 @@ class Generator:
                 ("//", 0.1, lambda: ["any", {"thing": None}])):
             if self.chance(probability):
                 rule[name] = make()
+        if self.chance(0.25):
+            self.make_task(rule)
         return rule
+
+    # ---- named tasks
+
+    def string(self):
+        string = {}
+        for name, probability, make in (
+                ("pattern", 0.4, lambda: self.pick(
+                    ("*.png", "**", "[a-z]*", "a?b", "?", "[.a-z]*"))),
+                ("min", 0.3, lambda: self.random.randint(0, 3)),
+                ("max", 0.3, lambda: self.pick((3, 5, 256, 257, 4096))),
+                ("allow", 0.6, lambda: self.random.sample(
+                    sorted(self.oracle.ADDED), self.random.randint(1, 3)))):
+            if self.chance(probability):
+                string[name] = make()
+        return string
+
+    def param(self):
+        kind = self.random.random()
+        if kind < 0.3:
+            param = {"enum": self.random.sample(STRINGS[:12] + ("7", "300"),
+                                                self.random.randint(1, 4))}
+        elif kind < 0.6:
+            least = self.pick((-5, 0, 16))
+            param = {"integer": {"min": least,
+                                 "max": self.pick((least, 16, 4096))}}
+        else:
+            param = {"string": self.string()}
+        if self.chance(0.3):
+            fitting = [value for value in (*STRINGS, "7", "16")
+                       if self.oracle.fits_param(param, value)]
+            if fitting:
+                param["default"] = self.pick(fitting)
+        return param
+
+    def make_task(self, rule):
+        """What a rule needs, to be for a named task."""
+        names = self.random.sample(PARAMS, self.random.randint(0, 3))
+        args = [self.pick(("--{{", "-", "{{x}}", "a}}")) + "{" + name + "}" +
+                self.pick(("", "px", "{" + name + "}", "}}")) for name in names]
+        args.insert(self.random.randint(0, len(args)), "convert")
+        rule.pop("args", None)
+        rule.update(task=self.pick(TASKS), image=self.image())
+        if names:
+            rule["params"] = {name: self.param() for name in names}
+        if names or self.chance(0.5):
+            rule["args"] = args
+
+    def value_of_param(self, param):
+        if "integer" in param:
+            bounds = param["integer"]
+            number = self.pick((bounds["min"], bounds["max"],
+                                bounds["max"] + 1, 7))
+            return self.pick((number, str(number), f"0{number}"))
+        fitting = [value for value in (*STRINGS, "7")
+                   if self.oracle.fits_param(param, value)]
+        return self.pick(fitting if fitting and self.chance(0.8)
+                         else (*STRINGS, 7, -12))
+
+    def params(self, rule):
+        return {name: self.value_of_param(param)
+                for name, param in rule.get("params", {}).items()
+                if "default" not in param or self.chance(0.5)}
+
+    def change_params(self, request):
+        if "task" not in request:
+            return
+        request["params"][self.pick(PARAMS)] = self.pick((*STRINGS, 7, -12))
 
     def policy(self):
         return {"version": 1, "rules": [
@@ -203,7 +277,10 @@ class Generator:
         return {"base64": base64.b64encode(text.encode()).decode()}
 
     def request(self, rule):
-        request = {"image": self.image_for(rule), "args": self.args(rule)}
+        if "task" in rule:
+            request = {"task": rule["task"], "params": self.params(rule)}
+        else:
+            request = {"image": self.image_for(rule), "args": self.args(rule)}
         env = rule.get("env", {})
         if env and self.chance(0.7):
             request["env"] = {name: self.value(env[name]) for name in
@@ -227,10 +304,15 @@ class Generator:
     # ---- near misses
 
     def change_image(self, request):
-        request["image"] = self.image()
+        if "task" in request:
+            request["task"] = self.pick(TASKS)
+        else:
+            request["image"] = self.image()
 
     def change_args(self, request):
-        args = request["args"]
+        args = request.get("args")
+        if args is None:
+            return
         at = self.random.randint(0, len(args))
         if self.chance(0.4) and args:
             del args[min(at, len(args) - 1)]
@@ -270,10 +352,12 @@ class Generator:
         request = self.request(rule)
         for change, probability in (
                 (self.change_image, 0.05), (self.change_args, 0.15),
+                (self.change_params, 0.15),
                 (self.change_env, 0.08), (self.change_stdin, 0.08),
                 (self.change_files, 0.08), (self.change_limits, 0.12)):
             if self.chance(probability):
                 change(request)
-        if not request["args"] and self.chance(0.5):
-            del request["args"]
+        for name in ("args", "params"):
+            if not request.get(name, True) and self.chance(0.5):
+                del request[name]
         return self.principal(rule), request, 1767225600000

@@ -11,6 +11,7 @@
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
 #include "lib/json.h"
+#include "policy/launch.h"
 #include "policy/policy.h"
 
 #define ROLES_MAX 32
@@ -23,33 +24,88 @@ answer_error(const struct err *err)
 	json_dumpf(answer, stdout, JSON_COMPACT);
 }
 
-static void
-answer_allowed(const struct policy_verdict *verdict)
+static json_t *
+list_args(const struct policy_verdict *verdict, const struct request *request)
+{
+	size_t count;
+	auto_free const char **args =
+	    launch_args(verdict->launch, request, &count);
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(list, json_string(args[i]));
+	return list;
+}
+
+static json_t *
+describe_grant(
+    const struct policy_verdict *verdict, const struct request *request)
 {
 	json_t *limits = json_object();
-	auto_json *answer = json_pack("{s:b, s:s, s:b, s:o, s:I, s:I}",
-	    "allowed", 1, "rule", verdict->rule, "unsigned",
-	    verdict->is_unsigned, "limits", limits, "uid",
-	    (json_int_t)verdict->uid, "gid", (json_int_t)verdict->gid);
 
 	for (int i = 0; i < LIMIT_COUNT; i++)
 		json_object_set_new(limits, limit_name((enum limit)i),
 		    json_integer(verdict->limits[i]));
-	json_dumpf(answer, stdout, JSON_COMPACT);
+	return json_pack("{s:b, s:s, s:s, s:o, s:b, s:o, s:I, s:I}", "allowed",
+	    1, "rule", verdict->rule, "image",
+	    launch_image(verdict->launch, request), "args",
+	    list_args(verdict, request), "unsigned", verdict->is_unsigned,
+	    "limits", limits, "uid", (json_int_t)verdict->uid, "gid",
+	    (json_int_t)verdict->gid);
 }
 
-static void
-answer_denied(
+static json_t *
+describe_denial(
     const struct policy_verdict *verdict, const struct request *request)
 {
 	const char *rule = NULL, *condition = NULL;
 	struct err err;
 
 	policy_explain_to_caller(verdict, request, &rule, &condition, &err);
-	auto_json *answer = json_pack("{s:b, s:s?, s:s?}", "allowed", 0, "rule",
-	    rule, "condition", condition);
+	return json_pack("{s:b, s:s?, s:s?}", "allowed", 0, "rule", rule,
+	    "condition", condition);
+}
 
-	json_dumpf(answer, stdout, JSON_COMPACT);
+struct judgement {
+	const struct policy *policy;
+	const struct policy_principal *principal;
+	const struct request *request;
+	int64_t now_ms;
+};
+
+/* Every candidate that names the caller: its rule, and what failed. */
+static json_t *
+list_candidates(const struct judgement *judgement)
+{
+	AUTO(policy_candidates_done) struct policy_candidates candidates = {0};
+	json_t *list = json_array();
+
+	policy_explain(judgement->policy, judgement->principal,
+	    judgement->request, judgement->now_ms, &candidates);
+	for (size_t i = 0; i < candidates.count; i++) {
+		const struct policy_candidate *candidate = &candidates.list[i];
+
+		if (candidate->names_caller)
+			json_array_append_new(list,
+			    json_pack("[s, s?]", candidate->rule,
+				candidate->condition));
+	}
+	return list;
+}
+
+static void
+answer(const struct judgement *judgement)
+{
+	AUTO(policy_verdict_done) struct policy_verdict verdict = {0};
+	const struct request *request = judgement->request;
+
+	policy_decide(judgement->policy, judgement->principal, request,
+	    judgement->now_ms, &verdict);
+	auto_json *said = verdict.allowed ? describe_grant(&verdict, request)
+					  : describe_denial(&verdict, request);
+
+	json_object_set_new(said, "candidates", list_candidates(judgement));
+	json_dumpf(said, stdout, JSON_COMPACT);
 }
 
 static void
@@ -61,7 +117,6 @@ judge(const struct policy *policy, const json_t *question)
 	    json_dumps(json_object_get(question, "request"), JSON_COMPACT);
 	const char *names[ROLES_MAX];
 	AUTO(request_done) struct request request = {0};
-	AUTO(policy_verdict_done) struct policy_verdict verdict = {0};
 	struct err err;
 	size_t i;
 	json_t *role;
@@ -76,18 +131,17 @@ judge(const struct policy *policy, const json_t *question)
 		answer_error(&err);
 		return;
 	}
-	policy_decide(policy,
-	    &(struct policy_principal){
-		.subject =
-		    json_string_value(json_object_get(principal, "subject")),
-		.roles = names,
-		.nroles = json_array_size(roles)},
-	    &request, json_integer_value(json_object_get(question, "now_ms")),
-	    &verdict);
-	if (verdict.allowed)
-		answer_allowed(&verdict);
-	else
-		answer_denied(&verdict, &request);
+	answer(&(struct judgement){
+	    .policy = policy,
+	    .principal =
+		&(struct policy_principal){
+		    .subject = json_string_value(
+			json_object_get(principal, "subject")),
+		    .roles = names,
+		    .nroles = json_array_size(roles)},
+	    .request = &request,
+	    .now_ms = json_integer_value(json_object_get(question, "now_ms")),
+	});
 }
 
 static void

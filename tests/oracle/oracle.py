@@ -140,6 +140,13 @@ def fill_in(name):
     return name
 
 
+def is_candidate(rule, request):
+    """"Of a request for a named task, those whose task is the request's"."""
+    if "task" in request:
+        return rule.get("task") == request["task"]
+    return "task" not in rule and names_image(rule, request["image"])
+
+
 def names_image(rule, image):
     wanted, asked = fill_in(rule["image"]), fill_in(image)
     if image_kind(wanted) != image_kind(asked):
@@ -161,6 +168,88 @@ def names_caller(rule, principal):
                     else wanted == name:
                 return True
     return False
+
+
+# ---- named tasks
+
+PLAIN = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-"
+ADDED = {
+    "dash": b"",
+    "slash": b"/",
+    "blank": b" ",
+    "punctuation": bytes(range(0x21, 0x7f)).replace(b"/", b""),
+    "lines": b"\t\n",
+    "utf8": bytes(range(0x80, 0x100)),
+}
+
+
+def fits_string(string, value):
+    allow, data = string.get("allow", ()), value.encode()
+    known = PLAIN + b"".join(ADDED[name] for name in allow)
+    return (string.get("min", 1) <= len(data) <= string.get("max", 256)
+            and ("dash" in allow or not data.startswith(b"-"))
+            and not {b".", b".."} & set(data.split(b"/"))
+            and all(byte in known for byte in data)
+            and ("pattern" not in string
+                 or is_match(string["pattern"], value)))
+
+
+def fits_param(param, value):
+    if "string" in param:
+        return fits_string(param["string"], value)
+    return fits(param, value)
+
+
+def params_of(rule):
+    return {name: param for name, param in rule.get("params", {}).items()
+            if name != "//"}
+
+
+def given_params(request):
+    """"A JSON integer is its decimal number"."""
+    return {name: str(value)
+            for name, value in request.get("params", {}).items()}
+
+
+def check_params(rule, request):
+    params, given = params_of(rule), given_params(request)
+    for name in sorted(given):
+        if name not in params:
+            yield f"params.{name}"
+    for name in sorted(params):
+        if name not in given:
+            if "default" not in params[name]:
+                yield f"params.{name}"
+        elif not fits_param(params[name], given[name]):
+            yield f"params.{name}"
+
+
+def fill_placeholders(template, values):
+    """"{{ and }} are braces"; what is filled in is not looked into."""
+    out, at = "", 0
+    while at < len(template):
+        if template[at:at + 2] in ("{{", "}}"):
+            out += template[at]
+            at += 2
+        elif template[at] == "{":
+            end = template.index("}", at)
+            out += values[template[at + 1:end]]
+            at = end + 1
+        else:
+            out += template[at]
+            at += 1
+    return out
+
+
+def what_runs(rule, request):
+    """(image, args): a rule with `task` fixes both itself."""
+    if "task" not in rule:
+        return fill_in(request["image"]), request.get("args", [])
+    given = given_params(request)
+    values = {name: given.get(name, str(param.get("default")))
+              for name, param in params_of(rule).items()}
+    return fill_in(rule["image"]), [fill_placeholders(arg, values)
+                                    for arg in rule.get("args", [])]
 
 
 # ---- limits
@@ -187,6 +276,8 @@ def granted(rule, request, name):
 # ---- the conditions, in their order; each yields what fails
 
 def check_args(rule, request):
+    if "task" in rule:
+        return
     templates, args = list(rule.get("args", [])), request.get("args", [])
     least = most = len(templates)
     rest = None
@@ -246,7 +337,7 @@ def check_limits(rule, request):
             yield f"limits.{name}"
 
 
-CONDITIONS = (check_args, check_env, check_stdin, check_files, check_limits)
+CONDITIONS = (check_params, check_args, check_env, check_stdin, check_files, check_limits)
 
 
 def first_failure(rule, request):
@@ -258,24 +349,30 @@ def first_failure(rule, request):
 
 # ---- the decision
 
+def grant(rule, request):
+    user = rule.get("user", {"uid": -1, "gid": -1})
+    image, args = what_runs(rule, request)
+    return {"allowed": True, "rule": rule["id"], "image": image, "args": args,
+            "unsigned": rule.get("unsigned", False),
+            "limits": {name: granted(rule, request, name)
+                       for name in LIMITS},
+            "uid": user["uid"], "gid": user["gid"]}
+
+
 def decide(policy, principal, request, now_ms):
-    """{"allowed": True, "rule", "unsigned", "limits", "uid", "gid"}, or
-    {"allowed": False, "rule", "condition"}: what the caller is told, both None
-    where no rule names it."""
+    """What is granted, or {"allowed": False, "rule", "condition"}: what the
+    caller is told, both None where no rule names it; and in either case the
+    "candidates" that name it, each with what fails first."""
     del now_ms
-    told = (None, None)
-    for rule in policy["rules"]:
-        if not names_image(rule, request["image"]) or \
-                not names_caller(rule, principal):
-            continue
-        failed = first_failure(rule, request)
-        if failed is None:
-            user = rule.get("user", {"uid": -1, "gid": -1})
-            return {"allowed": True, "rule": rule["id"],
-                    "unsigned": rule.get("unsigned", False),
-                    "limits": {name: granted(rule, request, name)
-                               for name in LIMITS},
-                    "uid": user["uid"], "gid": user["gid"]}
-        if told == (None, None):
-            told = (rule["id"], failed)
-    return {"allowed": False, "rule": told[0], "condition": told[1]}
+    candidates = [(rule, first_failure(rule, request))
+                  for rule in policy["rules"]
+                  if is_candidate(rule, request)
+                  and names_caller(rule, principal)]
+    allowing = [rule for rule, failed in candidates if failed is None]
+    if allowing:
+        said = grant(allowing[0], request)
+    else:
+        rule, failed = candidates[0] if candidates else ({}, None)
+        said = {"allowed": False, "rule": rule.get("id"), "condition": failed}
+    return said | {"candidates": [[rule["id"], failed]
+                                  for rule, failed in candidates]}
