@@ -33,7 +33,7 @@ static const struct {
     {"outputs", true},
     {"limits", false}, /* all of them, filled in */
     {"warm", false},
-    {"secrets", false}, /* the operator's names */
+    {"secrets", false}, /* their names alone */
     {"user", true},
     {"network", true},
     {"unsigned", true},
@@ -99,6 +99,22 @@ describe_limits(const struct rule *rule)
 	return limits;
 }
 
+/* As the task finds them; what the operator calls them stays his. */
+static json_t *
+list_secrets(const json_t *written)
+{
+	json_t *list = json_array();
+	const char *name;
+	json_t *value;
+
+	json_object_foreach((json_t *)(uintptr_t)written, name, value)
+	{
+		if (strcmp(name, "//") != 0)
+			json_array_append_new(list, json_string(name));
+	}
+	return list;
+}
+
 static json_t *
 describe(const struct rule *rule, const json_t *written)
 {
@@ -113,6 +129,9 @@ describe(const struct rule *rule, const json_t *written)
 			json_object_set_new(
 			    entry, members[i].name, copy(value));
 	}
+	if (rule->secrets != NULL)
+		json_object_set_new(entry, "secrets",
+		    list_secrets(json_object_get(written, "secrets")));
 	json_object_set_new(entry, "limits", describe_limits(rule));
 	return entry;
 }
