@@ -6,8 +6,8 @@
 
 /* What the runner handed over must be what it says. */
 static int
-answer_document(
-    struct exchange *x, const struct link_answer *answer, struct err *err)
+answer_document(struct exchange *x, const struct link_answer *answer,
+    const char *type, struct err *err)
 {
 	const json_t *length = json_object_get(answer->body, "length");
 	struct stat st;
@@ -20,17 +20,29 @@ answer_document(
 	exchange_answer_take(x, MHD_HTTP_OK,
 	    MHD_create_response_from_fd64(
 		(uint64_t)st.st_size, take_fd(*answer->fd)));
-	exchange_header(x, MHD_HTTP_HEADER_CONTENT_TYPE, "application/json");
+	exchange_header(x, MHD_HTTP_HEADER_CONTENT_TYPE, type);
 	return 0;
 }
 
-void
-document_heard(struct exchange *x, const struct link_answer *answer)
+static void
+heard(struct exchange *x, const struct link_answer *answer, const char *type)
 {
 	struct err err;
 
 	if (answer->failure != NULL)
 		exchange_pass_failure(x, answer);
-	else if (answer_document(x, answer, &err) < 0)
+	else if (answer_document(x, answer, type, &err) < 0)
 		exchange_refuse_err(x, &err);
+}
+
+void
+document_heard(struct exchange *x, const struct link_answer *answer)
+{
+	heard(x, answer, "application/json");
+}
+
+void
+document_heard_text(struct exchange *x, const struct link_answer *answer)
+{
+	heard(x, answer, "text/plain; charset=utf-8");
 }

@@ -9,6 +9,7 @@
 #include "gateway/query.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "lib/utf8.h"
 
 #define DIGITS_MAX 18
 
@@ -94,6 +95,27 @@ set_rule(
 	    err, ERR_UNPROCESSABLE, "%s: not the id of a rule", spec->name);
 }
 
+static int
+set_text(
+    const struct query_spec *spec, struct query_value *value, struct err *err)
+{
+	if (*value->text != '\0' &&
+	    utf8_is_valid(value->text, strlen(value->text)))
+		return 0;
+	return err_set(
+	    err, ERR_UNPROCESSABLE, "%s: empty, or not UTF-8", spec->name);
+}
+
+static int
+set_time(
+    const struct query_spec *spec, struct query_value *value, struct err *err)
+{
+	if (clock_parse(value->text, &value->integer) && value->integer > 0)
+		return 0;
+	return err_set(err, ERR_UNPROCESSABLE,
+	    "%s: not a time such as 2026-01-02T03:04:05Z", spec->name);
+}
+
 static int (*const setters[])(const struct query_spec *spec,
     struct query_value *value, struct err *err) = {
     [QUERY_INTEGER] = set_integer,
@@ -101,6 +123,8 @@ static int (*const setters[])(const struct query_spec *spec,
     [QUERY_ID] = set_id,
     [QUERY_WORD] = set_word,
     [QUERY_SUBJECT] = set_subject,
+    [QUERY_TEXT] = set_text,
+    [QUERY_TIME] = set_time,
     [QUERY_RULE] = set_rule,
 };
 
@@ -138,6 +162,25 @@ query_set(const struct query_table *table, struct query_text name,
 		return -1;
 	*place = read;
 	return 0;
+}
+
+void
+query_write(struct buffer *link, const struct query_spec *spec,
+    const struct query_value *value)
+{
+	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				    "abcdefghijklmnopqrstuvwxyz"
+				    "0123456789-._~";
+
+	buffer_printf(link, "%s=", spec->name);
+	for (const char *at = value->text; *at != '\0'; at++) {
+		if (strchr(plain, *at) != NULL)
+			buffer_append(link, at, 1);
+		else
+			buffer_printf(
+			    link, "%%%02X", (unsigned)(unsigned char)*at);
+	}
+	buffer_append_string(link, "&");
 }
 
 struct reading {

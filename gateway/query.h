@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "lib/buffer.h"
 #include "lib/err.h"
 
 struct exchange;
@@ -19,7 +20,9 @@ enum query_kind {
 	QUERY_ID, /* a UUID */
 	QUERY_WORD, /* one of `words` */
 	QUERY_SUBJECT,
-	QUERY_RULE /* the id of one */
+	QUERY_RULE, /* the id of one */
+	QUERY_TEXT, /* any, in UTF-8 */
+	QUERY_TIME /* RFC 3339, UTC; milliseconds since the epoch */
 };
 
 struct query_spec {
@@ -29,12 +32,12 @@ struct query_spec {
 	const char *const *words; /* NULL ends */
 };
 
-#define QUERY_TEXT 65
+#define QUERY_VALUE_MAX 257
 
 struct query_value {
 	bool given;
 	int64_t integer;
-	char text[QUERY_TEXT];
+	char text[QUERY_VALUE_MAX];
 };
 
 /* One parameter into values[], which is parallel to specs[]. value may be
@@ -50,6 +53,10 @@ struct query_text {
 };
 int query_set(const struct query_table *table, struct query_text name,
     struct query_text value, struct err *err);
+
+/* As a URI has it, RFC 3986 2.3: "name=value&", for a link to the next page. */
+void query_write(struct buffer *link, const struct query_spec *spec,
+    const struct query_value *value);
 
 /* All of a request's. */
 int query_read(const struct exchange *exchange, const struct query_table *table,

@@ -15,6 +15,9 @@ static const struct {
     {"untrusted_salt", offsetof(struct record_parts, salt)},
     {"leaf", offsetof(struct record_parts, leaf)},
     {"inclusion", offsetof(struct record_parts, inclusion)},
+    {"dropped", offsetof(struct record_parts, dropped)},
+    {"redacted", offsetof(struct record_parts, redacted)},
+    {"unreadable", offsetof(struct record_parts, unreadable)},
 };
 
 void

@@ -20,6 +20,8 @@ struct record_parts {
 	json_t *salt; /* likewise */
 	json_t *leaf; /* likewise */
 	json_t *inclusion; /* likewise: the proof that came with it */
+	/* Marks of what is not there any more; true or NULL. */
+	json_t *dropped, *redacted, *unreadable;
 };
 
 /* Of a record as it is shown, all members in one object, which stays the

@@ -276,6 +276,35 @@ database_open(const char *path, struct database *ret, struct err *err)
 	return 0;
 }
 
+int
+database_open_reading(const char *path, struct database *ret, struct err *err)
+{
+	static const char reading[] = "PRAGMA busy_timeout = 5000;"
+				      "PRAGMA trusted_schema = OFF;"
+				      "PRAGMA temp_store = MEMORY;";
+	AUTO(close_quietly) struct database database = {0};
+
+	if (sqlite3_open_v2(path, &database.handle,
+		SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX |
+		    SQLITE_OPEN_NOFOLLOW,
+		NULL) != SQLITE_OK)
+		return err_set(err, ERR_UNAVAILABLE, "open %s: %s", path,
+		    sqlite3_errmsg(database.handle));
+	sqlite3_extended_result_codes(database.handle, 1);
+	if (database_execute(&database, reading, "open", err) != 0 ||
+	    prepare_statements(&database, err) != 0)
+		return err_prefix(err, "%s", path);
+	*ret = database;
+	database = (struct database){0};
+	return 0;
+}
+
+void
+database_close_reading(struct database *database)
+{
+	close_quietly(database);
+}
+
 void
 database_close(struct database *database)
 {

@@ -63,6 +63,11 @@ struct database {
  * must stay where it is. ERR_CONFLICT: of a newer version; then nothing is
  * changed. */
 int database_open(const char *path, struct database *ret, struct err *err);
+/* Another connection to one that is open, for reading alone: nothing that it
+ * does can hold up a writer. */
+int
+database_open_reading(const char *path, struct database *ret, struct err *err);
+void database_close_reading(struct database *database);
 /* Brings what the write-ahead log holds into the file. */
 void database_close(struct database *database);
 

@@ -193,7 +193,10 @@ open_store(struct runner *runner, struct err *err)
 		return -1;
 	runner->store = store_open(
 	    &runner->loop, database, &signer, on_store_changed, runner, err);
-	return runner->store != NULL ? 0 : -1;
+	if (runner->store == NULL)
+		return -1;
+	runner->audit_view = audit_view_open(&runner->loop, database);
+	return 0;
 }
 
 static int
@@ -352,6 +355,7 @@ runner_close(struct runner *runner)
 	uv_close((uv_handle_t *)&runner->push, NULL);
 	while (runner->peers != NULL)
 		peer_free(runner->peers);
+	audit_view_close(runner->audit_view);
 	reload_free(runner->reload);
 	revoke_close(runner);
 	store_drain(runner->store);

@@ -9,6 +9,8 @@
 #include "certs/certificate_cache.h"
 #include "certs/principal.h"
 #include "lib/bucket.h"
+#include "runner/audit_readers.h"
+#include "runner/audit_view.h"
 #include "runner/config.h"
 #include "runner/in_force.h"
 #include "runner/reload.h"
@@ -39,6 +41,8 @@ struct runner {
 	struct reload *reload;
 	int lock; /* whoever has it has the state folder */
 	struct store *store;
+	struct audit_view *audit_view;
+	struct audit_readers audit_readers;
 	struct output_store outputs;
 	struct files_store files;
 	struct blobs *blobs;

@@ -12,7 +12,18 @@
 
 static const char *const words[] = {"queued", "running", NULL};
 
-enum { WAIT, FOLLOW, BEFORE, STATE, SUBJECT, OFFSET, AFTER, SPECS };
+enum {
+	WAIT,
+	FOLLOW,
+	BEFORE,
+	STATE,
+	SUBJECT,
+	OFFSET,
+	AFTER,
+	TEXT,
+	SINCE,
+	SPECS
+};
 
 static const struct query_spec specs[SPECS] = {
     [WAIT] = {.name = "wait", .kind = QUERY_INTEGER, .max = 60},
@@ -22,6 +33,8 @@ static const struct query_spec specs[SPECS] = {
     [SUBJECT] = {.name = "subject", .kind = QUERY_SUBJECT},
     [OFFSET] = {.name = "offset", .kind = QUERY_INTEGER, .max = INT64_MAX},
     [AFTER] = {.name = "after", .kind = QUERY_RULE},
+    [TEXT] = {.name = "text", .kind = QUERY_TEXT},
+    [SINCE] = {.name = "since", .kind = QUERY_TIME},
 };
 
 static int
@@ -156,17 +169,52 @@ test_a_parameter_may_come_once(void **state)
 static void
 test_a_value_of_the_longest_and_one_more(void **state)
 {
-	char text[QUERY_TEXT + 1];
+	char text[QUERY_VALUE_MAX + 1];
 	struct query_value values[SPECS] = {0};
 	struct err err;
 
 	(void)state;
 	memset(text, 'a', sizeof(text));
 	assert_int_equal(
-	    set_bytes(values, "subject", text, QUERY_TEXT - 1, &err), 0);
-	values[SUBJECT].given = false;
+	    set_bytes(values, "text", text, QUERY_VALUE_MAX - 1, &err), 0);
+	values[TEXT].given = false;
 	assert_int_equal(
-	    set_bytes(values, "subject", text, QUERY_TEXT, &err), -1);
+	    set_bytes(values, "text", text, QUERY_VALUE_MAX, &err), -1);
+}
+
+static void
+test_a_text_is_any_utf8_and_is_written_as_a_uri_has_it(void **state)
+{
+	static const char odd[] = "a b&c=\xc3\xa9%\n";
+	struct query_value values[SPECS] = {0};
+	auto_buffer link = BUFFER_INIT(1024);
+	struct err err;
+
+	(void)state;
+	assert_int_equal(
+	    set_bytes(values, "text", odd, sizeof(odd) - 1, &err), 0);
+	assert_string_equal(values[TEXT].text, odd);
+	query_write(&link, &specs[TEXT], &values[TEXT]);
+	assert_string_equal(link.data, "text=a%20b%26c%3D%C3%A9%25%0A&");
+	assert_refused("text", "", "text: empty, or not UTF-8");
+	assert_refused("text", "\xff", "text: empty, or not UTF-8");
+}
+
+static void
+test_a_time_is_read_as_milliseconds(void **state)
+{
+	struct query_value values[SPECS] = {0};
+	static const char time[] = "2026-01-02T03:04:05Z";
+	struct err err;
+
+	(void)state;
+	assert_int_equal(
+	    set_bytes(values, "since", time, sizeof(time) - 1, &err), 0);
+	assert_int_equal(values[SINCE].integer, INT64_C(1767323045000));
+	assert_refused("since", "2026-01-02",
+	    "since: not a time such as 2026-01-02T03:04:05Z");
+	assert_refused("since", "1970-01-01T00:00:00Z",
+	    "since: not a time such as 2026-01-02T03:04:05Z");
 }
 
 int
@@ -181,6 +229,9 @@ main(void)
 	    cmocka_unit_test(test_a_value_with_a_nul_in_it_is_refused),
 	    cmocka_unit_test(test_a_parameter_may_come_once),
 	    cmocka_unit_test(test_a_value_of_the_longest_and_one_more),
+	    cmocka_unit_test(
+		test_a_text_is_any_utf8_and_is_written_as_a_uri_has_it),
+	    cmocka_unit_test(test_a_time_is_read_as_milliseconds),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
