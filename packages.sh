@@ -10,8 +10,8 @@ packages_build=(
 )
 # busybox-static is the demo's and the tests' image; curl speaks to engines.
 packages_run=(docker.io busybox-static curl ca-certificates)
-# systemd: systemd-analyze, which measures our units.
-packages_test=(libcmocka-dev openssl python3 systemd)
+# systemd: systemd-analyze, which measures our units; tidy judges our pages.
+packages_test=(libcmocka-dev openssl python3 systemd tidy)
 # The asan preset is built by clang.
 packages_asan=(clang libclang-rt-14-dev)
 

@@ -94,6 +94,16 @@ audit_log_open(
 	return open_database(invocation, ret, err);
 }
 
+int
+audit_log_begin(const struct audit_log *log, struct err *err)
+{
+	return sqlite3_exec(log->database, "BEGIN", NULL, NULL, NULL) ==
+		SQLITE_OK
+	    ? 0
+	    : err_set(err, ERR_UNAVAILABLE, "%s: %s", log->path,
+		  sqlite3_errmsg(log->database));
+}
+
 /* -- the signed head */
 
 static int

@@ -27,6 +27,8 @@ int audit_log_open_copy(const struct invocation *invocation,
 /* Reads the public keys: --key, else DIR/audit.pub. */
 int audit_log_read_keys(const struct invocation *invocation,
     struct audit_log *log, struct err *err);
+/* From here on all that is read is of one moment. */
+int audit_log_begin(const struct audit_log *log, struct err *err);
 void audit_log_done(struct audit_log *log);
 
 /* The signed head as it stands there: the caller frees it. *ret is what it

@@ -106,11 +106,9 @@ static int
 read_shown(const struct invocation *invocation, struct audit_log *log,
     const struct audit_filter *filter, struct shown *ret, struct err *err)
 {
-	if (audit_log_open(invocation, log, err) != 0)
+	if (audit_log_open(invocation, log, err) != 0 ||
+	    audit_log_begin(log, err) != 0)
 		return -1;
-	if (sqlite3_exec(log->database, "BEGIN", NULL, NULL, NULL) != SQLITE_OK)
-		return err_set(err, ERR_UNAVAILABLE, "%s: %s", log->path,
-		    sqlite3_errmsg(log->database));
 	ret->records = json_array();
 	if (audit_log_read_keys(invocation, log, &ret->why) == 0)
 		ret->note = audit_log_head(log, &ret->head, &ret->why);

@@ -183,6 +183,21 @@ static const struct option_spec audit_show_options[] = {
     LOG_OPTIONS,
 };
 
+#define FROM_WHEN "Not what came before: a date, a time, or how long ago (7d)"
+static const struct option_spec audit_summary_options[] = {
+    SINCE_OPTION(FROM_WHEN),
+    UNTIL_OPTION,
+    {"limit", 'n', "N", "TASKGATE_LIMIT", "At most N lines of each (20)",
+	false},
+    DATABASE_OPTION,
+};
+
+static const struct option_spec audit_report_options[] = {
+    SINCE_OPTION(FROM_WHEN),
+    UNTIL_OPTION,
+    LOG_OPTIONS,
+};
+
 static const struct option_spec audit_verify_options[] = {
     {"from", 0, "FILE", "TASKGATE_CHECKPOINT",
 	"A checkpoint that was kept elsewhere, - for standard input: the log "
@@ -327,6 +342,18 @@ static const struct command_spec commands[] = {
 	"signed head that it is for. Reads the database itself. Exits 1 where "
 	"a record is not what was signed.",
 	audit_show_options, COUNT(audit_show_options), 1, 1, verb_audit_show},
+    {"audit summary", NULL, "Sum up who did what",
+	"Who ran what and how often, what was refused and why, and which "
+	"subjects, images and rules had never been seen before: of the last "
+	"seven days, or of --since.",
+	audit_summary_options, COUNT(audit_summary_options), 0, 0,
+	verb_audit_summary},
+    {"audit report", "FILE", "Write a report as one HTML page",
+	"Activity over time, refusals by reason, who ran what, what is new and "
+	"what is unusual: of the last seven days, or of --since. The page "
+	"needs no network and has no script. FILE is - for standard output.",
+	audit_report_options, COUNT(audit_report_options), 1, 1,
+	verb_audit_report},
     {"audit verify", NULL, "Verify that nobody changed the audit log",
 	"Reads the database itself, also while the runner writes: every "
 	"record, "

@@ -1,0 +1,220 @@
+"""What an operator makes of a log: summary and report, of weeks that the
+store itself wrote, with names that a stranger chose."""
+
+import html.parser
+import json
+import os
+import pathlib
+import pty
+import re
+import shutil
+import sqlite3
+import subprocess
+import tempfile
+import unittest
+
+BIN = pathlib.Path(os.environ["TASKGATE_BIN"])
+WEEK = ("--since", "2026-11-21", "--until", "2026-11-28")
+STRANGER = "mallory </title><script>alert(1)</script>"
+IMAGE = "evil/<img src=x onerror=\"x\">&'\""
+TAGS = {"html", "head", "meta", "title", "style", "body", "main", "header",
+        "h1", "h2", "p", "ul", "li", "section", "div", "svg", "g", "rect",
+        "line", "text", "table", "caption", "thead", "tbody", "tr", "th",
+        "td", "small", "strong", "b", "span", "time", "pre", "code", "wbr"}
+
+
+class Page(html.parser.HTMLParser):
+    """What a browser would make of it."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.attributes = set(), []
+        self.tag, self.text = "", ""
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):
+        self.tag = tag
+        self.tags.add(tag)
+        self.attributes += attrs
+
+    def handle_data(self, data):
+        if self.tag != "style":
+            self.text += data
+
+
+class TestReview(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = pathlib.Path(tempfile.mkdtemp())
+        cls.addClassCleanup(shutil.rmtree, cls.folder)
+        subprocess.run([BIN.parent / "tests" / "make_log", cls.folder, "21",
+                        "200", "2026-11-28T00:00:00Z"], check=True)
+
+    def admin(self, *words, code=0):
+        done = subprocess.run(
+            [BIN / "taskgate-admin", "audit", *map(str, words), "--dir",
+             self.folder], check=False, capture_output=True, text=True)
+        self.assertEqual(done.returncode, code, done.stderr)
+        return done
+
+    def on_terminal(self, *words):
+        ours, theirs = pty.openpty()
+        with subprocess.Popen([BIN / "taskgate-admin", "audit", *words,
+                               "--dir", self.folder], stdout=theirs) as child:
+            os.close(theirs)
+            data = b""
+            while True:
+                try:
+                    data += os.read(ours, 65536)
+                except OSError:  # EIO: the other side is closed
+                    break
+            os.close(ours)
+            self.assertEqual(child.wait(30), 0)
+        return data.decode()
+
+    def report(self, *words):
+        path = self.folder / "report.html"
+        self.admin("report", path, *words)
+        tidy = subprocess.run(["tidy", "-q", "-e", path], check=False,
+                              capture_output=True, text=True)
+        self.assertEqual((tidy.returncode, tidy.stderr), (0, ""))
+        return path.read_text(encoding="utf-8")
+
+    def copy(self, name, *changes):
+        path = self.folder / name
+        shutil.copy(self.folder / "store.db", path)
+        with sqlite3.connect(path) as log:
+            for change in changes:
+                self.assertGreater(log.execute(change).rowcount, 0)
+        log.close()
+        return path
+
+    # -- summary
+
+    def test_summary_says_who_ran_what_and_what_was_refused(self):
+        summary = json.loads(self.admin("summary", *WEEK, "-o",
+                                        "json").stdout)
+        ran = {(one["subject"], one["image"]): one for one in summary["ran"]}
+        self.assertEqual(ran[STRANGER, IMAGE]["succeeded"], 1)
+        erin = ran["erin", "registry.example.org/ml/train:1"]
+        self.assertEqual((erin["tasks"], erin["failed"], erin["rule"]),
+                         (9, 0, "train"))
+        for one in summary["ran"]:
+            self.assertEqual(one["tasks"], one["succeeded"] + one["failed"])
+        self.assertEqual(summary["totals"]["tasks"],
+                         sum(one["tasks"] for one in summary["ran"]))
+        refused = {(one["subject"], one["why"]): one["times"]
+                   for one in summary["refused"]}
+        self.assertEqual(refused["203.0.113.66", "unauthenticated"],
+                         40 + 414)
+        self.assertEqual(refused["203.0.113.66", "malformed"], 46)
+        self.assertEqual(summary["totals"]["refused"], sum(refused.values()))
+
+    def test_summary_says_what_was_never_seen_before(self):
+        summary = json.loads(self.admin("summary", *WEEK, "-o",
+                                        "json").stdout)
+        new = {(one["kind"], one["value"]) for one in summary["new"]}
+        self.assertLessEqual(
+            {("subject", "erin"), ("subject", STRANGER), ("image", IMAGE),
+             ("rule", "train")}, new)
+        self.assertFalse({("subject", "alice"), ("rule", "demo"),
+                          ("image", "demo/busybox"),
+                          ("subject", "203.0.113.66")} & new)
+        # Of a time in which all of it is there already.
+        later = json.loads(self.admin("summary", "--since", "2026-11-26",
+                                      "--until", "2026-11-28", "-o",
+                                      "json").stdout)
+        self.assertEqual(later["new"], [])
+
+    def test_summary_of_a_time_without_records_is_empty(self):
+        text = self.admin("summary", "--since", "2020-01-01", "--until",
+                          "2020-01-02").stdout
+        self.assertIn(" 0 records", text)
+        self.assertEqual(text.count("nothing"), 3)
+
+    def test_limit_cuts_and_says_so(self):
+        text = self.admin("summary", *WEEK, "--limit", "2").stdout
+        self.assertIn("... and more", text)
+        summary = json.loads(self.admin("summary", *WEEK, "--limit", "2",
+                                        "-o", "json").stdout)
+        self.assertEqual(len(summary["ran"]), 2)
+
+    def test_no_control_byte_reaches_a_terminal(self):
+        for words in (("summary", *WEEK), ("summary", *WEEK, "-o", "json"),
+                      ("search", "--subject", STRANGER)):
+            text = self.on_terminal(*words)
+            self.assertIn("mallory", text)
+            self.assertIsNone(re.search(
+                "[\x00-\x09\x0b\x0c\x0e-\x1f\x7f-\x9f\u202e]", text), words)
+
+    # -- report
+
+    def test_report_is_one_page_that_runs_nothing(self):
+        text = self.report(*WEEK)
+        page = Page(text)
+        self.assertLessEqual(page.tags, TAGS)
+        for name, value in page.attributes:
+            self.assertFalse(name.startswith("on"), name)
+            self.assertNotIn(name, ("href", "src", "style"))
+            self.assertNotRegex(value or "", "mallory|evil|https?:")
+        self.assertNotIn("url(", text)
+        self.assertNotIn("@import", text)
+        self.assertIsNone(re.search(
+            "[\x00-\x09\x0b-\x1f\x7f-\x9f\u202e]", text))
+        for name in (STRANGER, IMAGE,
+                     r"a\x1b[2J\x07\xff\xe2\x80\xae]]>--><svg onload=x>"):
+            self.assertIn(name, page.text)
+
+    def test_report_tells_what_is_unusual(self):
+        text = Page(self.report(*WEEK)).text
+        self.assertIn("Verified: all of the log is what was signed.", text)
+        for words in ("500 refusals of 203.0.113.66 within ten minutes.",
+                      "dave ran tools/lint:2026.1, which it had never done "
+                      "before (1 time).",
+                      "by uid 0 (laptop lost in <Zürich>).",
+                      "A subject was locked for a time: bob, by uid 0.",
+                      "The clock was set back by 1 h "):
+            self.assertIn(words, text)
+        self.assertRegex(text, r"alice asked for \d+ tasks in hours of the "
+                               r"day when it hardly ever does \(\d\d, \d\d")
+        checkpoint = self.admin("checkpoint").stdout
+        self.assertIn(checkpoint, text)
+
+    def test_report_has_the_numbers_of_its_charts_beside_them(self):
+        page = Page(self.report(*WEEK))
+        summary = json.loads(self.admin("summary", *WEEK, "-o",
+                                        "json").stdout)["totals"]
+        labels = [value for name, value in page.attributes
+                  if name == "aria-label"]
+        self.assertEqual(len(labels), 2)
+        text = page.text.replace("\u202f", "")
+        for number in ("tasks", "succeeded", "refused"):
+            self.assertIn(str(summary[number]), text)
+        for day in range(21, 28):
+            self.assertIn(f"2026-11-{day}", text)
+
+    def test_report_of_any_length_is_a_page(self):
+        for words in (("--since", "2026-11-23T02:00:00Z", "--until",
+                       "2026-11-23T02:30:00Z"),
+                      ("--since", "2020-01-01", "--until", "2020-01-02"),
+                      ("--since", "1990-01-01", "--until", "2026-11-28")):
+            self.report(*words)
+
+    def test_report_says_that_a_log_was_changed(self):
+        path = self.copy("changed.db", "UPDATE audit SET record = "
+                         "replace(record, 'erin', 'anna') WHERE seq IN "
+                         "(SELECT seq FROM audit WHERE subject = 'erin')",
+                         "UPDATE audit SET record = 'no JSON' WHERE seq = 7",
+                         "UPDATE audit SET untrusted = '{' WHERE seq = 10")
+        text = Page(self.report(*WEEK, "--database", path)).text
+        self.assertIn("The log is NOT what was signed", text)
+        self.admin("summary", *WEEK, "--database", path)
+
+    def test_report_cannot_be_written(self):
+        done = self.admin("report", "/nowhere/report.html", *WEEK, code=1)
+        self.assertIn("/nowhere", done.stderr)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
