@@ -92,7 +92,7 @@ search(const struct invocation *invocation, struct err *err)
 
 	if (audit_filter_read(invocation, clock_wall_ms(), &filter, err) != 0 ||
 	    audit_printer_begin(invocation, &printer, err) != 0 ||
-	    audit_log_open(invocation, &log, err) != 0 ||
+	    audit_log_open_copy(invocation, &log, err) != 0 ||
 	    spell_image(log.database, &filter, image, err) != 0 ||
 	    audit_rows_open(log.database, &filter, &rows, err) != 0 ||
 	    print_rows(rows, &printer, err) != 0 ||

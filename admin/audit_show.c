@@ -106,7 +106,7 @@ static int
 read_shown(const struct invocation *invocation, struct audit_log *log,
     const struct audit_filter *filter, struct shown *ret, struct err *err)
 {
-	if (audit_log_open(invocation, log, err) != 0 ||
+	if (audit_log_open_copy(invocation, log, err) != 0 ||
 	    audit_log_begin(log, err) != 0)
 		return -1;
 	ret->records = json_array();

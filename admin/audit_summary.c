@@ -215,7 +215,7 @@ summarise(const struct invocation *invocation, struct err *err)
 	if (audit_filter_times(invocation, now_ms, WEEK_S, &filter, err) != 0 ||
 	    option_integer(
 		invocation, "limit", SHOWN, 1, SHOWN_MAX, &limit, err) != 0 ||
-	    audit_log_open(invocation, &log, err) != 0)
+	    audit_log_open_copy(invocation, &log, err) != 0)
 		return -1;
 	period = (struct audit_period){.since_ms = filter.since_ms,
 	    .until_ms = filter.until_ms != 0 ? filter.until_ms : now_ms + 1};

@@ -4,12 +4,15 @@
  * Trusts the audit public key, and nothing in the database: the runner is not
  * asked.
  */
+#include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "admin/audit_log.h"
 #include "admin/tool.h"
 #include "admin/verbs.h"
+#include "admin/verify_export.h"
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
 #include "lib/file.h"
@@ -97,8 +100,11 @@ describe(const struct subject *subject, const struct verify_report *report)
 	bool good = report->nfindings == 0;
 	auto_free char *root = base64_encode(report->root, SHA256_BYTES);
 	json_t *object = json_pack("{s:s, s:s, s:I, s:s, s:b, s:s}", "log",
-	    subject->log.path, "origin", subject->log.site.origin, "records",
-	    (json_int_t)report->records, "root", root, "good", good, "verdict",
+	    subject->log.path, "origin",
+	    subject->log.site.origin != NULL ? subject->log.site.origin
+					     : report->head.origin,
+	    "records", (json_int_t)report->records, "root", root, "good", good,
+	    "verdict",
 	    good ? "all of it is what was signed"
 		 : "it is not what was signed");
 
@@ -132,17 +138,52 @@ print_report(const struct invocation *invocation, const struct subject *subject,
 	return tool_print_list(invocation, &finding_view, findings, err);
 }
 
+/* What somebody exported, wherever: it needs no installation. */
+static int
+look_at_export(const struct invocation *invocation, const char *path,
+    struct subject *subject, struct verify_report *ret, struct err *err)
+{
+	bool is_stdin = strcmp(path, "-") == 0;
+	auto_file FILE *file = is_stdin ? NULL : fopen(path, "r");
+
+	if (!is_stdin && file == NULL)
+		return err_set(err,
+		    errno == ENOENT ? ERR_NOT_FOUND : ERR_UNAVAILABLE,
+		    "open %s: %s", path, strerror(errno));
+	subject->log.path = alloc_string(path);
+	if (audit_log_read_keys(invocation, &subject->log, err) != 0 ||
+	    read_from(invocation, subject, err) != 0)
+		return -1;
+	return verify_export(is_stdin ? stdin : file, &subject->log.question,
+		   ret, err) == 0
+	    ? 0
+	    : err_prefix(err, "%s", path);
+}
+
+static int
+look_at_log(const struct invocation *invocation, struct subject *subject,
+    struct verify_report *ret, struct err *err)
+{
+	if (open_log(invocation, &subject->log, err) != 0 ||
+	    read_from(invocation, subject, err) != 0)
+		return -1;
+	return verify_log(
+	    subject->log.database, &subject->log.question, ret, err);
+}
+
 int
 verb_audit_verify(struct invocation *invocation)
 {
 	AUTO(subject_done) struct subject subject = {0};
+	const char *path = option_value(invocation, "export");
 	struct verify_report report;
 	struct err err = {0};
+	int result;
 
-	if (open_log(invocation, &subject.log, &err) != 0 ||
-	    read_from(invocation, &subject, &err) != 0 ||
-	    verify_log(subject.log.database, &subject.log.question, &report,
-		&err) != 0 ||
+	result = path != NULL
+	    ? look_at_export(invocation, path, &subject, &report, &err)
+	    : look_at_log(invocation, &subject, &report, &err);
+	if (result != 0 ||
 	    print_report(invocation, &subject, &report, &err) != 0)
 		return tool_fail(&err);
 	return report.nfindings == 0 ? 0 : 1;

@@ -203,6 +203,8 @@ static const struct option_spec audit_verify_options[] = {
 	"A checkpoint that was kept elsewhere, - for standard input: the log "
 	"must begin with what it signed",
 	false},
+    {"export", 0, "FILE", "TASKGATE_EXPORT",
+	"Verify an export in place of a log, - for standard input", false},
     LOG_OPTIONS,
 };
 
@@ -354,6 +356,12 @@ static const struct command_spec commands[] = {
 	"needs no network and has no script. FILE is - for standard output.",
 	audit_report_options, COUNT(audit_report_options), 1, 1,
 	verb_audit_report},
+    {"audit export", NULL, "Write records as JSON lines",
+	"With the signed head and the proof that it holds them, in the first "
+	"line: audit verify --export verifies it anywhere, with the public key "
+	"alone.",
+	audit_report_options, COUNT(audit_report_options), 0, 0,
+	verb_audit_export},
     {"audit verify", NULL, "Verify that nobody changed the audit log",
 	"Reads the database itself, also while the runner writes: every "
 	"record, "

@@ -146,15 +146,17 @@ make_report(const struct invocation *invocation, struct err *err)
 	struct err ignored;
 
 	if (set_period(invocation, &report, err) != 0 ||
-	    audit_log_open(invocation, &log, err) != 0 ||
+	    audit_log_open_copy(invocation, &log, err) != 0 ||
 	    audit_log_begin(&log, err) != 0 ||
 	    audit_period_find(log.database, &report.period, err) != 0 ||
 	    read_rows(log.database, &report, err) != 0)
 		return -1;
-	report.origin = log.site.origin;
 	if (audit_log_read_keys(invocation, &log, &ignored) == 0)
 		note = audit_log_head(&log, &head, &ignored);
 	report.note = note;
+	report.origin = log.site.origin != NULL ? log.site.origin
+	    : note != NULL                      ? head.origin
+						: "of an unknown name";
 	verdict = verify(&log, &report);
 	report.verdict = verdict;
 	return write_page(invocation->operands[0], &report, err);

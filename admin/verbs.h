@@ -32,6 +32,7 @@ int verb_lock(struct invocation *invocation);
 int verb_unlock(struct invocation *invocation);
 int verb_audit_tail(struct invocation *invocation);
 int verb_audit_search(struct invocation *invocation);
+int verb_audit_export(struct invocation *invocation);
 int verb_audit_report(struct invocation *invocation);
 int verb_audit_show(struct invocation *invocation);
 int verb_audit_summary(struct invocation *invocation);

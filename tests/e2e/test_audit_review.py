@@ -215,6 +215,91 @@ class TestReview(unittest.TestCase):
         done = self.admin("report", "/nowhere/report.html", *WEEK, code=1)
         self.assertIn("/nowhere", done.stderr)
 
+    # -- export
+
+    def export(self, *words):
+        return self.admin("export", *words).stdout.splitlines()
+
+    def verify(self, lines, *words, good):
+        """With the public key and nothing else of the installation."""
+        path = self.folder / "export.jsonl"
+        path.write_text("".join(line + "\n" for line in lines))
+        done = subprocess.run(
+            [BIN / "taskgate-admin", "audit", "verify", "--export", path,
+             "--key", self.folder / "audit.pub", "--dir", "/nowhere",
+             "-o", "json", *words], check=False, capture_output=True,
+            text=True)
+        # 6: the checkpoint is nobody's.
+        self.assertIn(done.returncode, (0,) if good else (1, 6), done.stderr)
+        report = json.loads(done.stdout) if done.stdout else {}
+        self.assertEqual(report.get("good", False), good)
+        return report
+
+    def test_an_export_is_verified_with_the_public_key_alone(self):
+        for words in ((), ("--since", "2026-11-23", "--until", "2026-11-24"),
+                      ("--since", "2026-11-27")):
+            lines = self.export(*words)
+            report = self.verify(lines, good=True)
+            self.assertEqual(report["records"], len(lines) - 1)
+        records = [json.loads(line) for line in lines[1:]]
+        self.assertEqual(records, [json.loads(line) for line in self.admin(
+            "search", "--limit", "0", "-o", "jsonl").stdout.splitlines()
+            if json.loads(line)["seq"] >= records[0]["seq"]])
+        empty = self.export("--since", "2020-01-01", "--until", "2020-01-02")
+        self.assertEqual(self.verify(empty, good=True)["records"], 0)
+
+    def test_whatever_is_changed_in_an_export_is_found(self):
+        lines = self.export("--since", "2026-11-22", "--until", "2026-11-23")
+        header = json.loads(lines[0])
+        middle = len(lines) // 2
+
+        def headed(**members):
+            return [json.dumps({**header, **members}), *lines[1:]]
+        hostile = next(k for k, line in enumerate(lines) if "mallory" in line
+                       and '"untrusted"' in line)
+        for changed in (
+                lines[:-1], lines[:1] + lines[2:],
+                lines[:middle] + lines[middle + 1:],
+                lines + lines[-1:],
+                lines[:5] + [lines[6], lines[5]] + lines[7:],
+                lines[:3] + [lines[3].replace('"info"', '"none"')]
+                + lines[4:],
+                lines[:hostile] + [lines[hostile].replace("evil", "good")]
+                + lines[hostile + 1:],
+                lines[:3] + ["no JSON"] + lines[4:],
+                lines[:3] + ["x" * (2 << 20)] + lines[4:],
+                headed(last=header["last"] + 1),
+                headed(before=header["before"][:-1] + ["00" * 32]),
+                headed(extension=header["extension"][:-1])):
+            report = self.verify(changed, good=False)
+            self.assertTrue(report["findings"], changed[0])
+        for changed in (
+                [], ["{}"], lines[1:], headed(export=2), headed(more=1),
+                headed(first=0), headed(before=header["before"][1:]),
+                headed(checkpoint=header["checkpoint"].replace(
+                    "\n", "\n1", 1)), headed(first=-1, last=-1)):
+            self.assertEqual(self.verify(changed, good=False), {})
+
+    def test_an_export_keeps_what_a_checkpoint_of_its_time_said(self):
+        lines = self.export()
+        kept = self.folder / "kept.note"
+        self.admin("checkpoint", "--out", kept)
+        self.verify(lines, "--from", kept, good=True)
+        report = self.verify(self.export("--until", "2026-11-20"), "--from",
+                             kept, good=False)
+        self.assertIn("none of the moments", report["findings"][-1]["what"])
+
+    def test_what_was_redacted_or_dropped_is_exported_and_verified(self):
+        path = self.copy("redacted.db",
+                         "UPDATE audit SET untrusted = NULL, salt = NULL "
+                         "WHERE untrusted LIKE '%evil%'",
+                         "UPDATE audit SET record = '', untrusted = NULL, "
+                         "salt = NULL WHERE seq = 100")
+        lines = self.export("--database", path)
+        self.assertNotIn("evil", "".join(lines))
+        self.assertEqual(json.loads(lines[100])["dropped"], True)
+        self.verify(lines, good=True)
+
 
 if __name__ == "__main__":
     unittest.main(verbosity=2)
