@@ -67,17 +67,29 @@ judge(const struct rule *rule, const struct question *question)
 }
 
 static void
-judge_all(const struct question *question, struct policy_candidates *ret)
+judge_all(const struct question *question, const struct index *index,
+    struct policy_candidates *ret)
 {
 	struct index_walk walk;
 	const struct rule *rule;
 
-	index_walk_init(&walk, &question->policy->index, question->request);
+	index_walk_init(&walk, index, question->request);
 	while ((rule = index_walk_next(&walk)) != NULL) {
 		ret->list =
 		    alloc_resize(ret->list, ret->count + 1, sizeof(*ret->list));
 		ret->list[ret->count++] = judge(rule, question);
 	}
+}
+
+static void
+judge_shadows(const struct question *question, struct policy_verdict *ret)
+{
+	struct policy_candidates all = {0};
+
+	if (question->policy->nshadows > 0)
+		judge_all(question, &question->policy->shadows, &all);
+	ret->shadows = all.list;
+	ret->nshadows = all.count;
 }
 
 void
@@ -91,6 +103,7 @@ policy_decide(const struct policy *policy,
 	const struct rule *rule;
 
 	*ret = (struct policy_verdict){.uid = -1, .gid = -1};
+	judge_shadows(&question, ret);
 	index_walk_init(&walk, &policy->index, request);
 	while ((rule = index_walk_next(&walk)) != NULL) {
 		if (allows(rule, &question)) {
@@ -99,7 +112,7 @@ policy_decide(const struct policy *policy,
 		}
 	}
 	/* Only now is it worth saying why. */
-	judge_all(&question, &all);
+	judge_all(&question, &policy->index, &all);
 	ret->denials = all.list;
 	ret->ndenials = all.count;
 }
@@ -112,7 +125,7 @@ policy_explain(const struct policy *policy,
 	const struct question question = {policy, principal, request, now_ms};
 
 	*ret = (struct policy_candidates){0};
-	judge_all(&question, ret);
+	judge_all(&question, &policy->index, ret);
 }
 
 void
@@ -130,8 +143,11 @@ void
 policy_verdict_done(struct policy_verdict *verdict)
 {
 	struct policy_candidates all = {verdict->denials, verdict->ndenials};
+	struct policy_candidates shadows = {
+	    verdict->shadows, verdict->nshadows};
 
 	policy_candidates_done(&all);
+	policy_candidates_done(&shadows);
 	json_decref(verdict->launch);
 	*verdict = (struct policy_verdict){.uid = -1, .gid = -1};
 }

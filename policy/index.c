@@ -25,7 +25,8 @@ hash(const struct index *index, const char *text)
 }
 
 void
-index_init(struct index *index, const struct rule *rules, size_t count)
+index_init(
+    struct index *index, const struct rule *rules, size_t count, bool shadows)
 {
 	uint32_t chains = 1;
 
@@ -40,13 +41,15 @@ index_init(struct index *index, const struct rule *rules, size_t count)
 	for (uint32_t k = 0; k < chains; k++)
 		index->heads[k] = NONE;
 	for (uint32_t k = 0; k < count; k++) {
-		if (rules[k].image_pattern != NULL)
+		if (rules[k].is_shadow == shadows &&
+		    rules[k].image_pattern != NULL)
 			index->patterns[index->npatterns++] = k;
 	}
 	/* From the last to the first, so that each chain begins with the first
 	 * one. */
 	for (uint32_t k = (uint32_t)count; k-- > 0;) {
-		if (rules[k].image_pattern != NULL)
+		if (rules[k].is_shadow != shadows ||
+		    rules[k].image_pattern != NULL)
 			continue;
 		uint32_t *head =
 		    &index->heads[hash(index, rule_key(&rules[k]))];

@@ -19,7 +19,9 @@ struct index {
 	size_t npatterns;
 };
 
-void index_init(struct index *index, const struct rule *rules, size_t count);
+/* Of the rules that take part, or of those that are shadows. */
+void index_init(
+    struct index *index, const struct rule *rules, size_t count, bool shadows);
 void index_done(struct index *index);
 
 /* A walk over the rules that name the image or task of one request. */

@@ -235,7 +235,10 @@ read_sources(struct sources *sources, struct err *err)
 		return NULL;
 	list_warm(policy);
 	hash_sources(sources, policy->sha256);
-	index_init(&policy->index, policy->rules, policy->nrules);
+	index_init(&policy->index, policy->rules, policy->nrules, false);
+	index_init(&policy->shadows, policy->rules, policy->nrules, true);
+	for (size_t k = 0; k < policy->nrules; k++)
+		policy->nshadows += policy->rules[k].is_shadow;
 	return take(policy);
 }
 
@@ -342,6 +345,7 @@ policy_free(struct policy *policy)
 	for (size_t k = 0; k < policy->nfiles; k++)
 		json_decref(policy->files[k]);
 	index_done(&policy->index);
+	index_done(&policy->shadows);
 	free(policy->warm);
 	free(policy->rules);
 	free(policy->files);
@@ -367,6 +371,8 @@ policy_next_gap(const struct policy *policy, size_t *at, struct policy_gap *ret)
 		const struct rule *rule = &policy->rules[*at / 2];
 		bool is_first = (*at)++ % 2 == 0;
 
+		if (rule->is_shadow)
+			continue;
 		if (is_first ? rule->is_unsigned
 			     : rule->input == REQUEST_STDIN_STREAM) {
 			ret->rule = rule->id;

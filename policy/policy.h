@@ -97,6 +97,10 @@ struct policy_verdict {
 	/* denied: every candidate, in the order of the file */
 	struct policy_candidate *denials;
 	size_t ndenials;
+	/* Either way: what each shadow that names image or task would have
+	 * said, in the order of the file. */
+	struct policy_candidate *shadows;
+	size_t nshadows;
 };
 
 /* Never fails: what cannot be decided is denied. */

@@ -12,7 +12,9 @@ struct policy {
 	size_t nrules;
 	size_t *warm; /* the numbers of the rules that want sandboxes ready */
 	size_t nwarm;
-	struct index index;
+	struct index index; /* of those that take part */
+	struct index shadows; /* of the others */
+	size_t nshadows;
 	char sha256[SHA256_HEX];
 };
 

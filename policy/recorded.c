@@ -137,6 +137,24 @@ recorded_write(
 	return recorded;
 }
 
+json_t *
+recorded_shadows(const struct policy_verdict *verdict)
+{
+	json_t *list = verdict->nshadows > 0 ? json_array() : NULL;
+
+	for (size_t k = 0; k < verdict->nshadows && k < RECORDED_SHADOWS_MAX;
+	     k++) {
+		const struct policy_candidate *shadow = &verdict->shadows[k];
+		json_t *said = json_pack("{s:s, s:b}", "rule", shadow->rule,
+		    "allows", shadow->allows);
+
+		if (shadow->condition != NULL)
+			set(said, "condition", json_string(shadow->condition));
+		json_array_append_new(list, said);
+	}
+	return list;
+}
+
 /* -- reading */
 
 struct hashed {

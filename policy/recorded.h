@@ -28,6 +28,11 @@ struct recorded_decision {
 json_t *recorded_write(
     const struct request *request, const struct recorded_decision *decision);
 
+/* What shadows would have said: [{"rule", "allows", "condition"?}], no more
+ * than RECORDED_SHADOWS_MAX. New; NULL where there are none. */
+#define RECORDED_SHADOWS_MAX 16
+json_t *recorded_shadows(const struct policy_verdict *verdict);
+
 /*
  * A request to be decided again: `hashes` says which variables have no value
  * here, and standard input has a length, but no bytes. As strict as

@@ -11,6 +11,7 @@
 
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 #include "policy/recorded.h"
 
 #define DETAIL_MAX 1024
@@ -86,6 +87,24 @@ rule_names_caller(
     const struct rule *rule, const struct policy_principal *principal)
 {
 	return rule_subjects_name(rule->subjects, rule->nsubjects, principal);
+}
+
+static bool
+check_time(
+    const struct rule *rule, int64_t now_ms, struct policy_candidate *ret)
+{
+	auto_buffer detail = BUFFER_INIT(DETAIL_MAX);
+	char end[CLOCK_TEXT];
+
+	if (now_ms >= rule->expires_ms) {
+		clock_format(rule->expires_ms, end);
+		buffer_printf(&detail, "the rule ended at %s", end);
+		return fail(ret, alloc_string("expires"), &detail);
+	}
+	if (hours_has(&rule->hours, now_ms))
+		return true;
+	hours_explain(&rule->hours, now_ms, &detail);
+	return fail(ret, alloc_string("hours"), &detail);
 }
 
 static bool
@@ -318,9 +337,8 @@ bool
 rule_allows(const struct rule *rule, const struct request *request,
     int64_t now_ms, struct policy_candidate *ret)
 {
-	/* No condition of this version looks at the clock. */
-	(void)now_ms;
-	return check_params(rule, request, ret) &&
+	return check_time(rule, now_ms, ret) &&
+	    check_params(rule, request, ret) &&
 	    check_args(rule, request, ret) && check_env(rule, request, ret) &&
 	    check_stdin(rule, request, ret) &&
 	    check_files(request->ninputs, rule->inputs, "inputs", ret) &&

@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 
+#include "policy/hours.h"
 #include "policy/image.h"
 #include "policy/named_task.h"
 #include "policy/policy.h"
@@ -67,6 +68,9 @@ struct rule {
 	char *secrets; /* owned; as policy/secret.h writes them; NULL: none */
 	int64_t uid, gid; /* -1: the runner's default pair */
 	bool is_unsigned; /* requests need no signature */
+	struct hours hours;
+	int64_t expires_ms; /* INT64_MAX: never */
+	bool is_shadow; /* takes no part in the verdict */
 };
 
 /* ERR_UNPROCESSABLE, "path: reason". */
@@ -108,6 +112,12 @@ int rule_network_read(
 int rule_user_read(
     const json_t *json, const char *path, struct rule *rule, struct err *err);
 int rule_unsigned_read(
+    const json_t *json, const char *path, struct rule *rule, struct err *err);
+int rule_hours_read(
+    const json_t *json, const char *path, struct rule *rule, struct err *err);
+int rule_expires_read(
+    const json_t *json, const char *path, struct rule *rule, struct err *err);
+int rule_mode_read(
     const json_t *json, const char *path, struct rule *rule, struct err *err);
 
 /* What members say together, after all of them: `json` is the rule. */

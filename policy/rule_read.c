@@ -167,7 +167,7 @@ int
 rule_read(
     const json_t *json, const char *path, struct rule *ret, struct err *err)
 {
-	struct rule rule = {.uid = -1, .gid = -1};
+	struct rule rule = {.uid = -1, .gid = -1, .expires_ms = INT64_MAX};
 	AUTO(rule_donep) struct rule *half = &rule;
 
 	for (size_t k = 0; k < LIMIT_COUNT; k++)
@@ -201,6 +201,7 @@ rule_done(struct rule *rule)
 		template_done(&rule->env[k].value);
 	template_done(&rule->rest);
 	named_task_done(&rule->task);
+	hours_done(&rule->hours);
 	pattern_free(rule->image_pattern);
 	free(rule->subjects);
 	free(rule->args);

@@ -102,7 +102,7 @@ submitted(
 }
 
 static void
-propose(struct proposal *proposal, json_t *recorded)
+propose(struct proposal *proposal, json_t *recorded, json_t *shadows)
 {
 	struct question *question = proposal->question;
 	struct tasks *tasks = &question->runner->tasks;
@@ -111,6 +111,7 @@ propose(struct proposal *proposal, json_t *recorded)
 	    .request_bytes = proposal->request_bytes,
 	    .untrusted = recorded,
 	    .is_signed = proposal->is_signed,
+	    .shadows = shadows,
 	    .done = submitted,
 	    .arg = proposal,
 	};
@@ -130,6 +131,7 @@ refuse_denied(struct proposal *proposal, const struct policy_verdict *verdict,
 	struct question *question = proposal->question;
 	const struct principal *principal = &question->principal;
 	auto_json *roles = task_roles_write(&proposal->data.owner);
+	auto_json *shadows = recorded_shadows(verdict);
 	const char *rule = NULL, *condition = NULL;
 	struct err err = {0};
 	struct refusal refusal = {
@@ -142,6 +144,7 @@ refuse_denied(struct proposal *proposal, const struct policy_verdict *verdict,
 	    .request_sha256 = proposal->data.request_sha256,
 	    .of_task = true,
 	    .roles = roles,
+	    .shadows = shadows,
 	    .is_signed = proposal->is_signed,
 	    .untrusted = recorded,
 	};
@@ -242,8 +245,10 @@ decide(struct proposal *proposal)
 	    check_image(proposal, &verdict, &err) != 0) {
 		refuse(proposal, &err);
 	} else if (verdict.allowed) {
+		auto_json *shadows = recorded_shadows(&verdict);
+
 		grant(&proposal->data, runner->policy, &verdict);
-		propose(proposal, recorded);
+		propose(proposal, recorded, shadows);
 	} else {
 		refuse_denied(proposal, &verdict, recorded);
 		free_proposal(proposal);

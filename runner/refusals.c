@@ -71,6 +71,8 @@ render_object(const struct refusal *refusal)
 		    object, "count", json_integer((json_int_t)refusal->count));
 	set(object, "condition", refusal->condition);
 	set(object, "request_sha256", refusal->request_sha256);
+	if (refusal->shadows != NULL)
+		json_object_set(object, "shadows", refusal->shadows);
 	if (refusal->of_task)
 		json_object_set_new(
 		    object, "signed", json_boolean(refusal->is_signed));

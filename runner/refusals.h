@@ -24,6 +24,7 @@ struct refusal {
 	bool of_task;
 	bool is_signed;
 	json_t *roles; /* array; borrowed; NULL */
+	json_t *shadows; /* policy/recorded.h; borrowed; NULL */
 	json_t *untrusted; /* borrowed; NULL */
 	bool by_gateway; /* the gateway says so; nothing of it is verified */
 };

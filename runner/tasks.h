@@ -166,6 +166,7 @@ struct task_submission {
 	int64_t request_bytes;
 	json_t *untrusted; /* for the record; borrowed */
 	bool is_signed; /* likewise */
+	json_t *shadows; /* likewise; NULL: none */
 	/* NULL err: accepted (existing is NULL), or `existing` is the id of
 	 * the task that this key stands for. ERR_CONFLICT: for another
 	 * request. */

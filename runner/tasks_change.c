@@ -299,6 +299,8 @@ tasks_change_accepted_entry(
 	    entry->object, "limits", task_limits_write(task->data->limits));
 	json_object_set_new(
 	    entry->object, "signed", json_boolean(submission->is_signed));
+	if (submission->shadows != NULL)
+		json_object_set(entry->object, "shadows", submission->shadows);
 	/* The client did not say it. */
 	if (task->data->launch != NULL)
 		json_object_set_new(entry->object, "image",

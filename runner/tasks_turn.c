@@ -205,8 +205,9 @@ is_within(const struct task_data *data, const struct policy_verdict *now)
 	    is_same_launch(data->launch, now->launch);
 }
 
-static bool
-is_still_allowed(const struct task *task)
+/* NULL, or why not; the caller frees. */
+static char *
+find_denial(const struct task *task)
 {
 	const struct task_owner *owner = &task->data->owner;
 	const char *roles[TOKEN_ROLES_MAX];
@@ -215,29 +216,40 @@ is_still_allowed(const struct task *task)
 	    .roles = roles,
 	    .nroles = owner->nroles,
 	};
-	struct policy_verdict verdict = {0};
-	bool allowed;
+	AUTO(policy_verdict_done) struct policy_verdict verdict = {0};
+	const char *rule, *condition;
+	struct err err;
 
 	for (size_t i = 0; i < owner->nroles; i++)
 		roles[i] = owner->roles[i];
 	policy_decide(task->tasks->policy, &principal, &task->data->request,
 	    clock_wall_ms(), &verdict);
-	allowed = verdict.allowed && is_within(task->data, &verdict);
-	policy_verdict_done(&verdict);
-	return allowed;
+	if (verdict.allowed)
+		return is_within(task->data, &verdict)
+		    ? NULL
+		    : alloc_printf("rule %s does not give it what it was "
+				   "accepted with",
+			  verdict.rule);
+	policy_explain_to_caller(
+	    &verdict, &task->data->request, &rule, &condition, &err);
+	return alloc_string(err.detail);
 }
 
 bool
 task_ask_policy(struct task *task)
 {
 	static const struct sandbox_end refused = {.how = SANDBOX_NOT_STARTED};
+	auto_free char *denial = NULL;
+	auto_free char *why = NULL;
 
 	if (!task_ask_revocations(task))
 		return false;
-	if (is_still_allowed(task))
+	denial = find_denial(task);
+	if (denial == NULL)
 		return true;
-	task_set_cancelled(
-	    task, "the policy that is in force now does not allow it");
+	why = alloc_printf(
+	    "when its turn came, the policy did not allow it: %s", denial);
+	task_set_cancelled(task, why);
 	task_end(task, &refused);
 	return false;
 }

@@ -464,6 +464,45 @@ test_explanation_goes_on_behind_the_rule_that_decides(void **state)
 }
 
 static void
+test_shadows_decide_nothing_and_say_what_they_would_have(void **state)
+{
+	auto_policy struct policy *policy =
+	    parse("{\"version\": 1, \"rules\": ["
+		  "{\"id\": \"watched\", \"subjects\": [\"alice\"],"
+		  " \"image\": \"x/one\", \"mode\": \"shadow\","
+		  " \"unsigned\": true},"
+		  "{\"id\": \"real\", \"subjects\": [\"alice\"],"
+		  " \"image\": \"x/one\", \"args\": [\"a\"]},"
+		  "{\"id\": \"pattern\", \"subjects\": [\"bob\"],"
+		  " \"image\": \"x/*\", \"mode\": \"shadow\"}]}");
+	const struct policy_principal alice = {.subject = "alice"};
+	AUTO(policy_candidates_done) struct policy_candidates all = {0};
+	auto_request request = {0}, other = {0};
+	auto_verdict verdict = {0}, denied = {0};
+	struct policy_gap gap;
+	size_t at = 0;
+
+	(void)state;
+	ask(policy, "alice", NULL, ARGS("x/one", "\"a\""), &request, &verdict);
+	assert_true(verdict.allowed);
+	assert_string_equal(verdict.rule, "real");
+	assert_false(verdict.is_unsigned);
+	assert_int_equal(verdict.nshadows, 2);
+	assert_string_equal(verdict.shadows[0].rule, "watched");
+	assert_false(verdict.shadows[0].allows);
+	assert_string_equal(verdict.shadows[0].condition, "args");
+	assert_string_equal(verdict.shadows[1].condition, "subjects");
+	ask(policy, "alice", NULL, IMAGE("x/one"), &other, &denied);
+	assert_false(denied.allowed);
+	assert_int_equal(denied.ndenials, 1);
+	assert_true(denied.shadows[0].allows);
+	policy_explain(policy, &alice, &request, 0, &all);
+	assert_int_equal(all.count, 1);
+	/* What allows nothing opens nothing. */
+	assert_false(policy_next_gap(policy, &at, &gap));
+}
+
+static void
 test_granted_limits_are_the_asked_ones_or_the_defaults(void **state)
 {
 	auto_policy struct policy *policy = parse(table_policy);
@@ -716,6 +755,8 @@ main(void)
 	    cmocka_unit_test(test_every_candidate_says_what_failed),
 	    cmocka_unit_test(
 		test_explanation_goes_on_behind_the_rule_that_decides),
+	    cmocka_unit_test(
+		test_shadows_decide_nothing_and_say_what_they_would_have),
 	    cmocka_unit_test(
 		test_granted_limits_are_the_asked_ones_or_the_defaults),
 	    cmocka_unit_test(
