@@ -3,6 +3,7 @@ about few images and callers, and requests that a rule would let through, most
 of them changed a little. So every verdict is a near miss of another."""
 
 import base64
+import datetime
 import random
 
 NAMES = ("demo/busybox", "demo/tool", "tools/a/resize", "host:5000/x/y", "busy")
@@ -29,6 +30,10 @@ PARAMS = ("width", "mode", "name", "x-y", "z_1")
 STRINGS = ("a.png", "a", "", "-a", "a-", "a b", "a/b", "../a", "a/..", ".", "..a",
            "a\tb", "a\nb", "ü", "a{width}b", "}", "A_9", "x" * 256, "x" * 257,
            "{{", "a|b", "12", "\x7f", "а.png")
+CLOCKS = ("00:00", "00:01", "08:00", "12:00", "18:30", "23:59", "24:00")
+MONDAY = datetime.datetime(2026, 3, 2, tzinfo=datetime.timezone.utc)
+EXPIRIES = ("2030-12-31T23:59:59Z", "2026-03-04T12:00:00Z",
+            "2026-03-05T23:59:00.000Z", "2026-03-06T00:00:00.001Z")
 SHA256 = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
 
 
@@ -128,12 +133,38 @@ class Generator:
                 ("user", 0.3, lambda: {
                     "uid": self.pick((0, 2000)), "gid": self.pick((1, 2000))}),
                 ("unsigned", 0.3, lambda: self.chance(0.5)),
+                ("hours", 0.2, self.hours),
+                ("expires", 0.2, lambda: self.pick(EXPIRIES)),
+                ("mode", 0.2, lambda: self.pick(("shadow", "enforce"))),
                 ("//", 0.1, lambda: ["any", {"thing": None}])):
             if self.chance(probability):
                 rule[name] = make()
         if self.chance(0.25):
             self.make_task(rule)
         return rule
+
+    # ---- times
+
+    def hours(self):
+        windows = []
+        for _ in range(self.random.randint(1, 2)):
+            begins, ends = self.random.sample(CLOCKS, 2)
+            if begins == "24:00":
+                begins, ends = ends, begins
+            window = {"from": begins, "to": ends}
+            if self.chance(0.5):
+                window["days"] = self.random.sample(
+                    self.oracle.DAYS, self.random.randint(1, 5))
+            windows.append(window)
+        return windows
+
+    def now(self):
+        """Around the times that the rules have."""
+        clock = self.pick((*CLOCKS, "12:34"))
+        day = MONDAY + self.random.randint(0, 7) * self.oracle.DAY
+        now = (day + self.oracle.since_midnight(clock)
+               - self.oracle.time_of(0))
+        return round(now.total_seconds() * 1000) + self.pick((-1, 0, 0, 1))
 
     # ---- named tasks
 
@@ -360,4 +391,4 @@ class Generator:
         for name in ("args", "params"):
             if not request.get(name, True) and self.chance(0.5):
                 del request[name]
-        return self.principal(rule), request, 1767225600000
+        return self.principal(rule), request, self.now()

@@ -93,6 +93,19 @@ list_candidates(const struct judgement *judgement)
 	return list;
 }
 
+/* The same of all shadows. */
+static json_t *
+list_shadows(const struct policy_verdict *verdict)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < verdict->nshadows; i++)
+		json_array_append_new(list,
+		    json_pack("[s, s?]", verdict->shadows[i].rule,
+			verdict->shadows[i].condition));
+	return list;
+}
+
 static void
 answer(const struct judgement *judgement)
 {
@@ -105,6 +118,7 @@ answer(const struct judgement *judgement)
 					  : describe_denial(&verdict, request);
 
 	json_object_set_new(said, "candidates", list_candidates(judgement));
+	json_object_set_new(said, "shadows", list_shadows(&verdict));
 	json_dumpf(said, stdout, JSON_COMPACT);
 }
 

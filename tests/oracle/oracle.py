@@ -8,6 +8,7 @@ refuses the others) and requests as api.md has them.
 """
 
 import base64
+import datetime
 import re
 
 UNITS = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30,
@@ -252,6 +253,47 @@ def what_runs(rule, request):
                                     for arg in rule.get("args", [])]
 
 
+# ---- times
+
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+UTC = datetime.timezone.utc
+DAY = datetime.timedelta(days=1)
+
+
+def time_of(now_ms):
+    return (datetime.datetime(1970, 1, 1, tzinfo=UTC)
+            + datetime.timedelta(milliseconds=now_ms))
+
+
+def is_over(rule, now_ms):
+    """"From then on it allows nothing"."""
+    return "expires" in rule and time_of(now_ms) >= \
+        datetime.datetime.fromisoformat(rule["expires"])
+
+
+def since_midnight(text):
+    hours, minutes = text.split(":")
+    return datetime.timedelta(hours=int(hours), minutes=int(minutes))
+
+
+def is_within(window, now):
+    begins, ends = since_midnight(window["from"]), since_midnight(window["to"])
+    if ends < begins:
+        ends += DAY
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    return any(day + begins <= now < day + ends
+               and DAYS[day.weekday()] in window.get("days", DAYS)
+               for day in (midnight - DAY, midnight))
+
+
+def check_time(rule, now_ms):
+    if is_over(rule, now_ms):
+        yield "expires"
+    if "hours" in rule and not any(
+            is_within(window, time_of(now_ms)) for window in rule["hours"]):
+        yield "hours"
+
+
 # ---- limits
 
 def bounds_of(rule, name):
@@ -340,7 +382,9 @@ def check_limits(rule, request):
 CONDITIONS = (check_params, check_args, check_env, check_stdin, check_files, check_limits)
 
 
-def first_failure(rule, request):
+def first_failure(rule, request, now_ms):
+    for failed in check_time(rule, now_ms):
+        return failed
     for condition in CONDITIONS:
         for failed in condition(rule, request):
             return failed
@@ -348,6 +392,11 @@ def first_failure(rule, request):
 
 
 # ---- the decision
+
+def is_shadow(rule):
+    """"Takes no part in the verdict"."""
+    return rule.get("mode") == "shadow"
+
 
 def grant(rule, request):
     user = rule.get("user", {"uid": -1, "gid": -1})
@@ -362,17 +411,20 @@ def grant(rule, request):
 def decide(policy, principal, request, now_ms):
     """What is granted, or {"allowed": False, "rule", "condition"}: what the
     caller is told, both None where no rule names it; and in either case the
-    "candidates" that name it, each with what fails first."""
-    del now_ms
-    candidates = [(rule, first_failure(rule, request))
-                  for rule in policy["rules"]
-                  if is_candidate(rule, request)
-                  and names_caller(rule, principal)]
+    "candidates" that name it, each with what fails first, and the same of
+    all "shadows"."""
+    everything = [(rule, first_failure(rule, request, now_ms)
+                   if names_caller(rule, principal) else "subjects")
+                  for rule in policy["rules"] if is_candidate(rule, request)]
+    candidates = [(rule, failed) for rule, failed in everything
+                  if not is_shadow(rule) and failed != "subjects"]
     allowing = [rule for rule, failed in candidates if failed is None]
     if allowing:
         said = grant(allowing[0], request)
     else:
         rule, failed = candidates[0] if candidates else ({}, None)
         said = {"allowed": False, "rule": rule.get("id"), "condition": failed}
-    return said | {"candidates": [[rule["id"], failed]
-                                  for rule, failed in candidates]}
+    return said | {
+        "candidates": [[rule["id"], failed] for rule, failed in candidates],
+        "shadows": [[rule["id"], failed] for rule, failed in everything
+                    if is_shadow(rule)]}
