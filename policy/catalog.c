@@ -164,7 +164,8 @@ next_rule(struct walk *walk, const json_t **ret_written)
 static bool
 is_listed(const struct rule *rule, const struct catalog_query *query)
 {
-	return !rule->is_shadow && rule_names_caller(rule, query->principal);
+	return !rule->is_shadow && query->now_ms < rule->expires_ms &&
+	    rule_names_caller(rule, query->principal);
 }
 
 static int

@@ -20,10 +20,10 @@ struct catalog_query {
 };
 
 /*
- * The rules that name the caller, in the order of the file, as GET /v1/catalog
- * has them (docs/api.md). *ret_next: the id that the next page comes after,
- * borrowed from the policy; NULL: there are no more. ERR_UNPROCESSABLE: none of
- * them is called `after`.
+ * The rules that name the caller, in the order of the file, without shadows and
+ * those that are over, as GET /v1/catalog has them (docs/api.md). *ret_next:
+ * the id that the next page comes after, borrowed from the policy; NULL: there
+ * are no more. ERR_UNPROCESSABLE: none of them is called `after`.
  */
 json_t *catalog_list(const struct policy *policy,
     const struct catalog_query *query, const char **ret_next, struct err *err);

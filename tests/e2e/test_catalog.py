@@ -3,6 +3,7 @@ HTTP and by the client, and the same as what a submission is then told."""
 
 import json
 import signal
+import time
 
 from harness import IMAGE, Case, main, wait_until
 
@@ -24,6 +25,14 @@ RULES = [
      "args": ["echo", "{word}", "{times}"],
      "params": {"word": {"enum": ["hello", "bye"]},
                 "times": {"integer": {"min": 1, "max": 9}, "default": 2}}},
+    {"id": "over", "subjects": ["bob"], "task": "old", "image": IMAGE,
+     "expires": "2020-01-01T00:00:00Z"},
+    {"id": "never", "subjects": ["bob"], "task": "late", "image": IMAGE,
+     "hours": [{"from": "00:00", "to": "00:01", "days": [
+         ("mon", "tue", "wed", "thu", "fri", "sat", "sun")[
+             (time.gmtime().tm_wday + 3) % 7]]}]},
+    {"id": "shadow", "subjects": ["bob"], "task": "late", "image": IMAGE,
+     "mode": "shadow"},
     {"id": "third", "subjects": ["role:dev"], "image": "demo/*"},
 ]
 DIGEST = "9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08"
@@ -74,7 +83,7 @@ class TestCatalog(Case):
 
     def test_the_catalog_lists_the_rules_that_name_the_caller(self):
         for who, expected in (("alice", ["greet", "second", "named"]),
-                              ("bob", ["others"]), ("carol", ["third"])):
+                              ("bob", ["others", "never"]), ("carol", ["third"])):
             self.assertEqual(self.names(self.catalog(who=who)), expected)
         text = self.catalog().body.decode()
         for hidden in ("not for callers", "subjects", "bob", "others"):
@@ -216,6 +225,18 @@ class TestCatalog(Case):
         self.assertRegex(yes.stdout, r"command +echo bye 2\n")
         done = self.call("run", "greeting", "--param", "word=bye")
         self.assertEqual(done.stdout, "bye 2\n")
+
+    def test_run_and_can_i_of_a_rule_whose_time_it_is_not(self):
+        for task, name, condition, passing in (
+                ("old", "over", "expires", "2020-01-01"),
+                ("late", "never", "hours", "00:00")):
+            words = ("run", "--task", task)
+            done = self.call(*words, who="bob", code=125)
+            no = self.call("can-i", *words, who="bob", code=1)
+            for text in (done.stderr, no.stdout):
+                for word in (name, condition, passing):
+                    self.assertIn(word, text)
+                self.assertNotIn("shadow", text)
 
     def test_can_i_takes_what_run_takes_and_uploads_nothing(self):
         file = self.site.home / "names"

@@ -216,6 +216,35 @@ test_rules_that_name_the_caller_and_no_others_are_paged(void **state)
 	assert_int_equal(json_array_size(last), 0);
 }
 
+static void
+test_what_is_over_or_a_shadow_is_not_listed(void **state)
+{
+	static const struct {
+		const char *member;
+		size_t listed;
+	} cases[] = {
+	    {"\"expires\": \"2026-01-01T00:00:00.001Z\"", 1},
+	    {"\"expires\": \"2026-01-01T00:00:00Z\"", 0},
+	    {"\"mode\": \"enforce\"", 1},
+	    {"\"mode\": \"shadow\"", 0},
+	    /* Not now, but it may be run. */
+	    {"\"hours\": [{\"from\": \"08:00\", \"to\": \"09:00\"}]", 1},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		auto_free char *rule =
+		    alloc_printf("{\"id\": \"r\", \"subjects\": [\"alice\"], "
+				 "\"image\": \"x/y\", %s}",
+			cases[i].member);
+		auto_policy *policy = policy_of(rule);
+		const char *next;
+		auto_json *rules = list(policy, "alice", NULL, 10, &next);
+
+		assert_int_equal(json_array_size(rules), cases[i].listed);
+	}
+}
+
 /* Whoever gives rules a new member says here what callers see of it, and gives
  * it to the schema. */
 static void
@@ -257,6 +286,7 @@ main(void)
 		test_an_entry_says_what_the_rule_says_but_not_of_others),
 	    cmocka_unit_test(
 		test_rules_that_name_the_caller_and_no_others_are_paged),
+	    cmocka_unit_test(test_what_is_over_or_a_shadow_is_not_listed),
 	    cmocka_unit_test(
 		test_every_member_of_a_rule_is_in_schema_and_catalog),
 	};
