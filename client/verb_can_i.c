@@ -48,6 +48,7 @@ show_grant(const json_t *document)
 	show_member("network", document, "network");
 	show_fact("user", both);
 	show_member("unsigned", document, "unsigned");
+	show_member("approval", document, "approval");
 }
 
 static void
