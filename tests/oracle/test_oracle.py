@@ -7,10 +7,15 @@ import json
 import os
 import pathlib
 import subprocess
+import sys
 import unittest
 
 import generate
 import oracle
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
+
+import json_schema  # noqa: E402: its folder is not on the path before
 
 JUDGE = pathlib.Path(os.environ["TASKGATE_BIN"]).parent / "tests" / "judge"
 SOAK = os.environ.get("TASKGATE_SOAK") == "1"
@@ -68,6 +73,8 @@ class TestOracle(unittest.TestCase):
                     {"principal": principal, "request": request,
                      "now_ms": now_ms} for principal, request, now_ms in pairs])
                 self.assertEqual(loaded, {}, json.dumps(policy))
+                self.assertEqual(list(json_schema.check(
+                    policy, json_schema.POLICY)), [], json.dumps(policy))
                 for pair, answer in zip(pairs, answers, strict=True):
                     self.compare(policy, pair, answer)
         total = POLICIES * PAIRS_OF_EACH
