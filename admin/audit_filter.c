@@ -1,34 +1,12 @@
 #include "admin/audit_filter.h"
 
 #include <stddef.h>
-#include <stdio.h>
-#include <string.h>
 
 #include "lib/cleanup.h"
-#include "lib/clock.h"
-#include "lib/quantity.h"
+#include "lib/when.h"
 
 #define SHOWN 100
 #define SHOWN_MAX 1000000000
-
-bool
-audit_filter_time(const char *text, int64_t now_ms, int64_t *ret_ms)
-{
-	char whole[CLOCK_TEXT];
-	int64_t seconds;
-
-	/* A date is its first moment. */
-	if (strlen(text) == strlen("2026-01-02")) {
-		snprintf(whole, sizeof(whole), "%sT00:00:00Z", text);
-		return clock_parse(whole, ret_ms);
-	}
-	if (clock_parse(text, ret_ms))
-		return true;
-	if (!quantity_parse_duration(text, &seconds) || seconds > now_ms / 1000)
-		return false;
-	*ret_ms = now_ms - 1000 * seconds;
-	return true;
-}
 
 static int
 read_time(const struct invocation *invocation, const char *name, int64_t now_ms,
@@ -36,7 +14,7 @@ read_time(const struct invocation *invocation, const char *name, int64_t now_ms,
 {
 	const char *text = option_value(invocation, name);
 
-	if (text == NULL || audit_filter_time(text, now_ms, ret_ms))
+	if (text == NULL || when_parse(text, now_ms, ret_ms))
 		return 0;
 	return err_set(err, ERR_UNPROCESSABLE,
 	    "--%s: \"%s\" is neither a date (2026-01-02), nor a time "

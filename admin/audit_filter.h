@@ -5,9 +5,6 @@
 #include "lib/audit_rows.h"
 #include "lib/command.h"
 
-/* A date, a time (RFC 3339, UTC), or how long ago: "7d". Pure. */
-bool audit_filter_time(const char *text, int64_t now_ms, int64_t *ret_ms);
-
 /* --since and --until; --since is `ago_s` before now where it is not given (0:
  * no bound). */
 int audit_filter_times(const struct invocation *invocation, int64_t now_ms,

@@ -1,21 +1,9 @@
-/*
- * A record of the audit log as people read it. Whatever a stranger wrote comes
- * out without its control bytes.
- */
+/* Records of the audit log as search and tail print them. */
 #ifndef ADMIN_AUDIT_LINE_H
 #define ADMIN_AUDIT_LINE_H
 
-#include <jansson.h>
-
 #include "admin/tool.h"
-
-/* A member as text, of the record itself or of a part of it; "" if there is
- * none. The caller frees. */
-char *
-audit_line_member(const json_t *record, const char *part, const char *member);
-
-/* On one line, without control bytes. The caller frees. */
-char *audit_line(const json_t *record);
+#include "lib/audit_line.h"
 
 /* Prints records one by one, in the format that was asked for. */
 struct audit_printer {

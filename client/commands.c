@@ -1,6 +1,7 @@
 /*
  * The verbs and options of `taskgate`, declared once.
  */
+#include "client/audit_path.h"
 #include "client/evidence.h"
 #include "client/order.h"
 #include "client/verbs.h"
@@ -89,6 +90,29 @@ static const struct option_spec receipt_prove_options[] = {
     KEY_OPTION,
 };
 
+static const struct option_spec audit_search_options[] = {
+    AUDIT_FILTER_OPTIONS,
+    {"limit", 'n', "N", "TASKGATE_AUDIT_LIMIT", "The last N records (100)",
+	false},
+    KEY_OPTION,
+};
+
+static const struct option_spec audit_options[] = {KEY_OPTION};
+
+static const struct option_spec audit_verify_options[] = {
+    {"from", 0, "CHECKPOINT", "TASKGATE_AUDIT_FROM",
+	"A checkpoint that was kept: the log begins with all that it has",
+	false},
+    KEY_OPTION,
+};
+
+static const struct option_spec audit_checkpoint_options[] = {
+    {"out", 0, "FILE", "TASKGATE_AUDIT_OUT", "Write it to FILE", false},
+    {"from", 0, "CHECKPOINT", "TASKGATE_AUDIT_FROM",
+	"One that was kept: the new one has all that it has", false},
+    KEY_OPTION,
+};
+
 static const struct option_spec import_options[] = {
     {"name", 'n', "NAME", "TASKGATE_CONTEXT_NAME",
 	"What to call it here (the subject's name)", false},
@@ -171,6 +195,32 @@ static const struct command_spec commands[] = {
 	"context before anything of it is shown. Keep it with --save, or with "
 	"-o json as it is: it is the bytes that are verified.",
 	receipt_options, COUNT(receipt_options), 1, 1, verb_receipt},
+    {"audit search", NULL, "Find audit records; needs the scope audit:read",
+	"Those to which all of the options apply, oldest first. Each is "
+	"proved to be in the signed log before it is shown; that none was "
+	"kept back is for audit verify to say. That you read the log is on "
+	"record.",
+	audit_search_options, COUNT(audit_search_options), 0, 0,
+	verb_audit_search},
+    {"audit show", "SEQ|TASK", "Show one audit record, or those of a task",
+	NULL, audit_options, COUNT(audit_options), 1, 1, verb_audit_show},
+    {"audit export", NULL, "Print the audit log as JSON lines",
+	"First a line with the signed head, then all records that it has. "
+	"\"taskgate-admin audit verify --export FILE\" verifies it once more, "
+	"with the public key alone. Exits 1 where what came is not what was "
+	"signed: then it is no evidence.",
+	audit_options, COUNT(audit_options), 0, 0, verb_audit_export},
+    {"audit verify", NULL, "Verify the whole audit log, from here",
+	"Every record is fetched, and the tree over them is made anew: it "
+	"must be the one that was signed. Exits 1 where it is not, or does "
+	"not begin with all that a checkpoint has that was kept (--from).",
+	audit_verify_options, COUNT(audit_verify_options), 0, 0,
+	verb_audit_verify},
+    {"audit checkpoint", NULL, "Print the signed head of the audit log",
+	"A few lines to be kept: audit verify --from, or receipt verify "
+	"--checkpoint.",
+	audit_checkpoint_options, COUNT(audit_checkpoint_options), 0, 0,
+	verb_audit_checkpoint},
     {"whoami", NULL, "Show who you are to the server", NULL, NULL, 0, 0, 0,
 	verb_whoami},
     {"context list", NULL, "List the contexts", NULL, NULL, 0, 0, 0,

@@ -3,9 +3,13 @@ else searches, reads, exports and verifies, and can do nothing else."""
 
 import base64
 import hashlib
+import json
+import os
+import sqlite3
 import urllib.parse
 
 from harness import Case, main
+from harness_client import Terminal
 from test_receipts import canonical, climb
 
 OPERATIONS = ("get", "post", "put", "delete")
@@ -107,6 +111,107 @@ class TestAuditor(Case):
                              "not-found", query)
         # Not by text: that finds the record of its own reading as well.
         self.assertEqual(self.audit(subject="' OR 1=1 --")["records"], [])
+
+    # -- the client's side
+
+    def client(self, *words, code=0, who="eve"):
+        done = self.site.client("audit", *words, who=who)
+        self.assertEqual(done.returncode, code, (done.stdout, done.stderr))
+        return done
+
+    def found(self, *words):
+        return [json.loads(line) for line in self.client(
+            "search", "-o", "jsonl", *words).stdout.splitlines()]
+
+    def write(self, name, text):
+        path = self.site.home / name
+        path.write_text(text)
+        os.chown(path, self.site.client_uid, self.site.client_uid)
+        return path
+
+    def test_the_client_searches_and_shows(self):
+        tasks = [self.site.submit("true", wait=30)["id"] for _ in range(3)]
+        events = ["task.accepted", "task.started", "task.finished"]
+        found = self.found("--task", tasks[0])
+        self.assertEqual([one["event"] for one in found], events)
+        self.assertEqual(self.found("--event", "task.finished", "-n", "2",
+                                    "--since", "1h", "--subject", "alice"),
+                         [self.found("--task", task)[2]
+                          for task in tasks[1:]])
+        self.assertEqual(self.found("--until", "2026-01-01"), [])
+        lines = self.client("search", "--task", tasks[1]).stdout.splitlines()
+        self.assertEqual(len(lines), 3)
+        self.assertIn("subject=alice", lines[0])
+        shown = self.client("show", tasks[2]).stdout
+        for words in ("alice asked for", "It ended: succeeded", "proved"):
+            self.assertIn(words, shown)
+        shown = self.client("show", found[0]["seq"]).stdout
+        self.assertIn('"event": "task.accepted"', shown)
+        self.client("show", 10 ** 9, code=3)
+        self.client("show", "nonsense", code=2)
+        self.client("search", "--since", "yesterday", code=2)
+        self.assertIn("audit:read", self.client(
+            "search", code=5, who="alice").stderr)
+
+    def test_what_strangers_wrote_is_neutral_on_a_terminal(self):
+        evil = "\x1b]0;owned\x07\x1b[31m\u009b31m\u202ered"
+        task = self.site.submit("echo", evil, wait=30)["id"]
+        self.assertEqual(self.found("--text", "owned")[0]["untrusted"]
+                         ["args"], ["echo", evil])
+        number = self.found("--task", task)[0]["seq"]
+        for words in (("search", "--task", task), ("show", task),
+                      ("show", number), ("search", "-o", "json"),
+                      ("export",)):
+            with Terminal(self.site, "audit", *words, who="eve") as terminal:
+                self.assertEqual(terminal.finish(), 0, terminal.seen)
+                for byte in (b"\x1b", b"\x07", b"\xc2\x9b", b"\xe2\x80\xae"):
+                    self.assertNotIn(byte, terminal.seen, words)
+
+    def test_the_whole_is_verified_and_exported_from_here(self):
+        kept = self.site.home / "kept.note"
+        self.client("checkpoint", "--out", kept)
+        for _ in range(3):
+            self.site.submit("true", wait=30)
+        verdict = json.loads(self.client(
+            "verify", "--from", kept, "-o", "json").stdout)
+        self.assertTrue(verdict["good"])
+        self.assertGreater(verdict["records"], verdict["from"])
+        newer = self.client("checkpoint", "--from", kept).stdout
+        self.assertEqual(newer.split("\n")[0], kept.read_text().split("\n")[0])
+        exported = self.client("export").stdout.splitlines()
+        head, records = json.loads(exported[0]), exported[1:]
+        self.assertEqual(len(records), head["last"])
+        self.assertEqual([json.loads(one)["seq"] for one in records],
+                         list(range(1, head["last"] + 1)))
+        forged = kept.read_text().replace("\n\n", "\n\n\u2014 x AAAAAA==\n")
+        self.client("verify", "--from", self.write("witnessed", forged))
+        for name, text in (("none", ""), ("other", kept.read_text().replace(
+                "taskgate/", "taskgate-"))):
+            self.client("verify", "--from", self.write(name, text), code=1)
+
+    def test_a_log_that_was_changed_is_found_from_here(self):
+        """By whoever holds the machine, but not the key."""
+        kept = self.site.home / "before.note"
+        self.client("checkpoint", "--out", kept)
+        task = self.site.submit("true", wait=30)["id"]
+        path = self.site.state / "store.db"
+        with sqlite3.connect(path) as log:
+            seq, record = log.execute(
+                "SELECT seq, record FROM audit WHERE task = ? AND "
+                "event = 'task.finished'", (task,)).fetchone()
+            log.execute("UPDATE audit SET record = ? WHERE seq = ?",
+                        (record.replace("succeeded", "failed"), seq))
+        for words in (("search", "--task", task), ("show", seq),
+                      ("show", task), ("verify",), ("export",)):
+            done = self.client(*words, code=1)
+            self.assertIn("hashed", done.stderr, words)
+            self.assertNotIn('failed', done.stdout)
+        self.client("checkpoint", "--from", kept)
+        with sqlite3.connect(path) as log:
+            log.execute("UPDATE audit SET record = ? WHERE seq = ?",
+                        (record, seq))
+        log.close()
+        self.client("verify", "--from", kept)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
 #include "lib/json.h"
+#include "lib/when.h"
 #include "runner/audit.h"
 #include "tests/unit/folder.h"
 
@@ -321,11 +322,11 @@ test_times_are_dates_times_and_ages(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(good); i++) {
-		assert_true(audit_filter_time(good[i].text, START_MS, &ms));
+		assert_true(when_parse(good[i].text, START_MS, &ms));
 		assert_int_equal(ms, good[i].ms);
 	}
 	for (size_t i = 0; i < COUNT(bad); i++)
-		assert_false(audit_filter_time(bad[i], START_MS, &ms));
+		assert_false(when_parse(bad[i], START_MS, &ms));
 }
 
 int

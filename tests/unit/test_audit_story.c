@@ -1,5 +1,5 @@
 /* What records tell in sentences, and the proof of their place. */
-#include "admin/audit_story.h"
+#include "lib/audit_story.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -9,9 +9,9 @@
 
 #include <cmocka.h>
 
-#include "admin/audit_line.h"
 #include "admin/audit_place.h"
 #include "lib/alloc.h"
+#include "lib/audit_line.h"
 #include "lib/cleanup.h"
 #include "lib/json.h"
 #include "lib/utf8.h"

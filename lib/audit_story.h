@@ -2,8 +2,8 @@
  * What a record of the audit log tells, as a sentence of plain English. Pure.
  * What a stranger wrote is in it as it was written: whoever shows it, escapes.
  */
-#ifndef ADMIN_AUDIT_STORY_H
-#define ADMIN_AUDIT_STORY_H
+#ifndef LIB_AUDIT_STORY_H
+#define LIB_AUDIT_STORY_H
 
 #include <jansson.h>
 

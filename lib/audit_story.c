@@ -1,9 +1,9 @@
-#include "admin/audit_story.h"
+#include "lib/audit_story.h"
 
 #include <string.h>
 
-#include "admin/audit_line.h"
 #include "lib/alloc.h"
+#include "lib/audit_line.h"
 #include "lib/buffer.h"
 #include "lib/cleanup.h"
 
