@@ -8,6 +8,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/json.h"
+#include "policy/mount.h"
 #include "policy/policy_data.h"
 #include "policy/usage.h"
 
@@ -33,6 +34,7 @@ static const struct {
     {"outputs", true},
     {"limits", false}, /* all of them, filled in */
     {"warm", false},
+    {"mounts", false}, /* where they are in the container */
     {"secrets", false}, /* their names alone */
     {"user", true},
     {"network", true},
@@ -115,6 +117,24 @@ list_secrets(const json_t *written)
 	return list;
 }
 
+/* Likewise: where they are on the host is not the caller's business. */
+static json_t *
+list_mounts(const char *text)
+{
+	json_t *list = json_array();
+	struct mounts mounts;
+	struct err ignored;
+
+	if (mounts_parse(text, &mounts, &ignored) != 0)
+		return list;
+	for (size_t i = 0; i < mounts.count; i++)
+		json_array_append_new(list,
+		    json_pack("{s:s, s:b}", "target", mounts.list[i].target,
+			"read_only", mounts.list[i].read_only));
+	mounts_done(&mounts);
+	return list;
+}
+
 static json_t *
 describe(const struct rule *rule, const json_t *written)
 {
@@ -129,6 +149,8 @@ describe(const struct rule *rule, const json_t *written)
 			json_object_set_new(
 			    entry, members[i].name, copy(value));
 	}
+	if (rule->mounts != NULL)
+		json_object_set_new(entry, "mounts", list_mounts(rule->mounts));
 	if (rule->secrets != NULL)
 		json_object_set_new(entry, "secrets",
 		    list_secrets(json_object_get(written, "secrets")));

@@ -390,10 +390,11 @@ policy_next_claim(
 	while (*at < policy->nrules) {
 		const struct rule *rule = &policy->rules[(*at)++];
 
-		if (rule->secrets == NULL)
+		if (rule->mounts == NULL && rule->secrets == NULL)
 			continue;
 		*ret = (struct policy_claim){
 		    .rule = rule->id,
+		    .mounts = rule->mounts,
 		    .secrets = rule->secrets,
 		};
 		return true;
@@ -417,6 +418,7 @@ policy_warm_get(const struct policy *policy, size_t i, struct policy_warm *ret)
 	    .reference = rule->image,
 	    .uid = rule->uid,
 	    .gid = rule->gid,
+	    .mounts = rule->mounts,
 	    .secrets = rule->secrets,
 	    .min = rule->warm.min,
 	    .max = rule->warm.max,

@@ -40,7 +40,7 @@ bool policy_next_gap(
  * there; borrowed from the policy. */
 struct policy_claim {
 	const char *rule; /* its id */
-	const char *secrets; /* NULL: none */
+	const char *mounts, *secrets; /* NULL: none */
 };
 /* In the order of the rules, from *at = 0 on; false: no more. */
 bool policy_next_claim(
@@ -53,6 +53,7 @@ struct policy_warm {
 	int64_t limits[LIMIT_COUNT]; /* the rule's defaults */
 	int64_t uid, gid; /* -1: the runner's default pair */
 	const char *network; /* NULL: none */
+	const char *mounts; /* as policy/mount.h writes them; NULL: none */
 	const char *secrets; /* as policy/secret.h writes them; NULL: none */
 	int64_t min, max; /* 0 <= min <= max, 1 <= max */
 	int64_t max_age_s;
@@ -91,6 +92,7 @@ struct policy_verdict {
 	int64_t limits[LIMIT_COUNT]; /* as granted */
 	int64_t uid, gid; /* -1: the runner's default pair */
 	const char *network; /* NULL: none */
+	const char *mounts; /* as policy/mount.h writes them; NULL: none */
 	const char *secrets; /* as policy/secret.h writes them; NULL: none */
 	bool is_unsigned; /* whoever asks need not have signed the request */
 	json_t *launch; /* what runs: policy/launch.h; owned */

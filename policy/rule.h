@@ -65,6 +65,7 @@ struct rule {
 	int64_t inputs, outputs; /* files, at most */
 	struct rule_limit limits[LIMIT_COUNT];
 	struct rule_warm warm;
+	char *mounts; /* owned; as policy/mount.h writes them; NULL: none */
 	char *secrets; /* owned; as policy/secret.h writes them; NULL: none */
 	int64_t uid, gid; /* -1: the runner's default pair */
 	bool is_unsigned; /* requests need no signature */
@@ -104,6 +105,8 @@ int rule_outputs_read(
 int rule_limits_read(
     const json_t *json, const char *path, struct rule *rule, struct err *err);
 int rule_warm_read(
+    const json_t *json, const char *path, struct rule *rule, struct err *err);
+int rule_mounts_read(
     const json_t *json, const char *path, struct rule *rule, struct err *err);
 int rule_secrets_read(
     const json_t *json, const char *path, struct rule *rule, struct err *err);

@@ -11,6 +11,7 @@
 #include "lib/cleanup.h"
 #include "lib/json.h"
 #include "lib/json_scan.h"
+#include "policy/mount.h"
 #include "policy/rule.h"
 
 /* Where a member's value is put when its kind is checked. */
@@ -206,6 +207,7 @@ rule_done(struct rule *rule)
 	free(rule->subjects);
 	free(rule->args);
 	free(rule->env);
+	free(rule->mounts);
 	free(rule->secrets);
 	*rule = (struct rule){0};
 }

@@ -7,6 +7,11 @@
 
 #include "policy/policy.h"
 #include "runner/config.h"
+#include "runner/mount_source.h"
+
+/* What no mount shows, whatever a rule says: what the configuration names (it
+ * outlives the guard), and what is the machine's own. */
+void claims_guard(const struct config *config, struct mount_guard *ret);
 
 /*
  * ERR_UNPROCESSABLE, with the rule: something is there that must not be used.

@@ -177,6 +177,8 @@ grant(struct task_data *data, const struct policy *policy,
 	data->gid = verdict->gid;
 	if (verdict->network != NULL)
 		data->network = alloc_string(verdict->network);
+	if (verdict->mounts != NULL)
+		data->mounts = alloc_string(verdict->mounts);
 	if (verdict->secrets != NULL)
 		data->secrets = alloc_string(verdict->secrets);
 	data->launch = json_incref(verdict->launch);

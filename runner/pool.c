@@ -91,6 +91,7 @@ free_kind(struct pool_kind *kind)
 	free(kind->rule);
 	free(kind->reference);
 	free(kind->network);
+	free(kind->mounts);
 	free(kind);
 }
 
@@ -136,7 +137,7 @@ is_same_container(const int64_t a[LIMIT_COUNT], const int64_t b[LIMIT_COUNT])
 }
 
 static bool
-is_same_network(const char *a, const char *b)
+is_same_text(const char *a, const char *b)
 {
 	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
@@ -147,7 +148,8 @@ is_alike(const struct pool_kind *kind, const struct policy_warm *warm)
 	return strcmp(kind->reference, warm->reference) == 0 &&
 	    kind->uid == warm->uid && kind->gid == warm->gid &&
 	    kind->has_secrets == (warm->secrets != NULL) &&
-	    is_same_network(kind->network, warm->network) &&
+	    is_same_text(kind->mounts, warm->mounts) &&
+	    is_same_text(kind->network, warm->network) &&
 	    is_same_container(kind->limits, warm->limits);
 }
 
@@ -179,6 +181,8 @@ make_kind(struct pool *pool, const struct policy_warm *warm)
 	memcpy(kind->limits, warm->limits, sizeof(kind->limits));
 	kind->uid = warm->uid;
 	kind->gid = warm->gid;
+	if (warm->mounts != NULL)
+		kind->mounts = alloc_string(warm->mounts);
 	kind->has_secrets = warm->secrets != NULL;
 	if (pool->heard)
 		pool_image_look(kind);
@@ -266,7 +270,8 @@ is_for(const struct pool_kind *kind, const struct sandbox_spec *spec)
 	return kind->current && strcmp(kind->reference, spec->image) == 0 &&
 	    kind->uid == spec->uid && kind->gid == spec->gid &&
 	    kind->has_secrets == spec->has_secrets &&
-	    is_same_network(kind->network, spec->network) &&
+	    is_same_text(kind->mounts, spec->mounts) &&
+	    is_same_text(kind->network, spec->network) &&
 	    kind->limits[LIMIT_TMP] == spec->limits[LIMIT_TMP];
 }
 
@@ -300,6 +305,13 @@ pool_claim(struct pool *pool, const struct sandbox_spec *spec, bool *ret_update)
 	if (kind == NULL)
 		return NULL;
 	sandbox = pool_fill_take(kind);
+	/* What it shows of the host was moved away since. */
+	while (sandbox != NULL && !sandbox_is_current(sandbox)) {
+		sandbox_destroy(sandbox);
+		pool->counters.dropped[POOL_DROP_FAILURE]++;
+		pool->counters.claimed--;
+		sandbox = pool_fill_take(kind);
+	}
 	/* There were too few. */
 	if (kind->ready == 0 && kind->want < kind->max)
 		kind->want++;

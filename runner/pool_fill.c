@@ -164,6 +164,7 @@ create(struct pool_kind *kind)
 	    .uid = kind->uid,
 	    .gid = kind->gid,
 	    .network = kind->network,
+	    .mounts = kind->mounts,
 	    .has_secrets = kind->has_secrets,
 	};
 	struct pooled *pooled = alloc_zero(1, sizeof(*pooled));

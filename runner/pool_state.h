@@ -29,6 +29,7 @@ struct pool_kind {
 	char *reference, *network;
 	int64_t limits[LIMIT_COUNT];
 	int64_t uid, gid;
+	char *mounts; /* policy/mount.h; NULL: none */
 	bool has_secrets; /* a place for them */
 	int64_t min, max, max_age_ms;
 

@@ -17,6 +17,7 @@
 #include "lib/cleanup.h"
 #include "lib/file.h"
 #include "lib/process.h"
+#include "runner/claims.h"
 #include "runner/peers.h"
 #include "runner/refusals.h"
 
@@ -241,8 +242,10 @@ open_factory(struct runner *runner, struct err *err)
 	    .seccomp_path = config->seccomp,
 	    .uid = config->task_uid,
 	    .gid = config->task_gid,
+	    .guard = &runner->guard,
 	};
 
+	claims_guard(config, &runner->guard);
 	if (file_make_directory(directory, 0700, err) != 0)
 		return -1;
 	runner->factory =

@@ -13,6 +13,7 @@
 #include "runner/audit_view.h"
 #include "runner/config.h"
 #include "runner/in_force.h"
+#include "runner/mount_source.h"
 #include "runner/reload.h"
 #include "runner/retention.h"
 #include "runner/revoke.h"
@@ -47,6 +48,7 @@ struct runner {
 	struct files_store files;
 	struct blobs *blobs;
 	struct retention *retention;
+	struct mount_guard guard; /* borrows from the configuration */
 	struct sandbox_factory *factory;
 	struct pool *pool; /* NULL: before the start, and while stopping */
 	char *engine_reason; /* NULL: it can be used */

@@ -85,6 +85,8 @@ copy_spec(struct sandbox *sandbox, const struct sandbox_spec *spec)
 	sandbox->image = alloc_string(spec->image);
 	if (spec->network != NULL)
 		sandbox->network = alloc_string(spec->network);
+	if (spec->mounts != NULL)
+		sandbox->mounts_text = alloc_string(spec->mounts);
 	sandbox->has_secrets = spec->has_secrets;
 	memcpy(sandbox->limits, spec->limits, sizeof(sandbox->limits));
 	sandbox->uid = spec->uid >= 0 ? spec->uid : (int64_t)factory->uid;
@@ -98,6 +100,8 @@ free_sandbox(uv_handle_t *handle)
 
 	free(sandbox->image);
 	free(sandbox->network);
+	free(sandbox->mounts_text);
+	mounts_done(&sandbox->asked);
 	sandbox_image_put(sandbox->found);
 	json_decref(sandbox->body);
 	json_decref(sandbox->mounts);

@@ -29,6 +29,8 @@ enum stream { STREAM_STDOUT, STREAM_STDERR, STREAM_COUNT };
 /* The engine, and all that is the same for every sandbox. */
 struct sandbox_factory;
 
+struct mount_guard;
+
 struct sandbox_configuration {
 	const char *engine; /* "unix:///run/docker.sock" */
 	const char *runner_id; /* label of every container of this runner */
@@ -36,6 +38,7 @@ struct sandbox_configuration {
 	const char *init_path; /* task-init on the host */
 	const char *seccomp_path; /* runner/seccomp.json as installed */
 	uid_t uid, gid; /* the default pair of a task */
+	const struct mount_guard *guard; /* outlives the factory; NULL: none */
 };
 
 /* Loads and checks; talks to nobody yet. */
@@ -77,6 +80,7 @@ struct sandbox_spec {
 	int64_t limits[LIMIT_COUNT]; /* all set */
 	int64_t uid, gid; /* -1: the default */
 	const char *network; /* NULL: none */
+	const char *mounts; /* policy/mount.h; NULL: none */
 	bool has_secrets; /* a place for them */
 };
 
@@ -108,7 +112,8 @@ enum sandbox_failure {
 	SANDBOX_FAILURE_COMMAND, /* execve failed: errnum says why */
 	SANDBOX_FAILURE_ENGINE, /* the engine refused or is not there */
 	SANDBOX_FAILURE_INPUT, /* an input could not be placed: errnum */
-	SANDBOX_FAILURE_SECRET /* the same, of a secret */
+	SANDBOX_FAILURE_SECRET, /* the same, of a secret */
+	SANDBOX_FAILURE_MOUNT /* what a mount is to show must not be */
 };
 
 struct sandbox_end {
@@ -186,6 +191,8 @@ sandbox_new(struct sandbox_factory *factory, const struct sandbox_spec *spec,
 /* Whom its events go to from now on. */
 void sandbox_attach(
     struct sandbox *sandbox, const struct sandbox_events *events, void *arg);
+/* Whether its mounts still show what stands at their sources. */
+bool sandbox_is_current(const struct sandbox *sandbox);
 /* It waits for its order. */
 bool sandbox_is_ready(const struct sandbox *sandbox);
 /* NULL before it was ready once. */

@@ -165,6 +165,7 @@ compose(struct sandbox *sandbox, struct err *err)
 	    .gid = sandbox->gid,
 	    .limits = sandbox->limits,
 	    .network = sandbox->network,
+	    .mounts = &sandbox->asked,
 	    .has_secrets = sandbox->has_secrets,
 	    .seccomp = factory->seccomp,
 	    .init_path = factory->init_path,
@@ -194,6 +195,10 @@ create_container(struct sandbox *sandbox)
 	struct engine_done done = {on_created, sandbox};
 	struct err err;
 
+	if (sandbox_mounts_open(sandbox, &err) != 0) {
+		sandbox_fail(sandbox, SANDBOX_FAILURE_MOUNT, err.detail);
+		return;
+	}
 	if (compose(sandbox, &err) != 0 || open_control(sandbox, &err) != 0) {
 		fail_engine(sandbox, &err);
 		return;

@@ -112,6 +112,7 @@ sandbox_factory_new(uv_loop_t *loop,
 	factory->packet = alloc_zero(1, CONTROL_PACKET_MAX);
 	factory->uid = configuration->uid;
 	factory->gid = configuration->gid;
+	factory->guard = configuration->guard;
 	factory->runner_id = alloc_string(configuration->runner_id);
 	factory->processors = process_processors();
 	if (!uuid_is_valid(factory->runner_id)) {

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 
 #include "runner/engine.h"
+#include "runner/mount_source.h"
 #include "runner/sandbox.h"
 #include "runner/sandbox_image.h"
 #include "runner/sandbox_removal.h"
@@ -29,6 +30,7 @@ struct sandbox_factory {
 	char *runner_id;
 	char *directory, *hosts_path, *init_path; /* resolved */
 	char *seccomp; /* one line */
+	const struct mount_guard *guard;
 	uid_t uid;
 	gid_t gid;
 	int64_t processors;

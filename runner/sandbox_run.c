@@ -37,6 +37,8 @@ check_mounts(
     struct sandbox *sandbox, const struct control_hello *hello, struct err *err)
 {
 	const json_t *mounts = sandbox->mounts;
+	/* The rule's stand behind those that every container has. */
+	size_t own = json_array_size(mounts) - sandbox->asked.count;
 
 	if (hello->nmounts != json_array_size(mounts))
 		return err_set(err, ERR_CONFLICT,
@@ -47,6 +49,12 @@ check_mounts(
 		    json_object_get(json_array_get(mounts, i), "Source"));
 		struct control_inode ours = {0, 0};
 
+		if (i >= own) {
+			if (sandbox_mounts_check(
+				sandbox, i - own, &hello->mounts[i], err) != 0)
+				return -1;
+			continue;
+		}
 		if (find_inode(source, &ours, err) != 0)
 			return -1;
 		if (!is_same(&ours, &hello->mounts[i]))
@@ -251,7 +259,9 @@ sandbox_run_closed(void *arg, const struct err *err)
 	sandbox_cancel_calls(sandbox);
 	if (!ordered) {
 		sandbox->end.retry = err->code == ERR_NONE;
-		sandbox_fail(sandbox, SANDBOX_FAILURE_ENGINE,
+		sandbox_fail(sandbox,
+		    sandbox->mount_refused ? SANDBOX_FAILURE_MOUNT
+					   : SANDBOX_FAILURE_ENGINE,
 		    err->code != ERR_NONE
 			? err->detail
 			: "task-init ended before it had an order");

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 
 #include "lib/buffer.h"
+#include "policy/mount.h"
 #include "runner/engine.h"
 #include "runner/sandbox.h"
 #include "runner/sandbox_control.h"
@@ -67,6 +68,9 @@ struct sandbox {
 	int64_t limits[LIMIT_COUNT];
 	int64_t uid, gid;
 	bool has_secrets;
+	char *mounts_text; /* of the spec */
+	struct mounts asked; /* the same, once it is read */
+	struct control_inode sources[MOUNTS_MAX]; /* as task-init sees them */
 
 	/* What came of it. */
 	struct sandbox_image *found;
@@ -87,6 +91,7 @@ struct sandbox {
 	/* The task's. */
 	char *program; /* of the order: for messages */
 	bool kill_asked;
+	bool mount_refused; /* why its hello was not accepted */
 	bool greeted; /* an adopted one, by its hello */
 	int signal_asked; /* of an adopted one, before its hello */
 	uint64_t received[STREAM_COUNT];
@@ -121,6 +126,14 @@ sandbox_tell(struct sandbox *sandbox, enum control_scope scope, int number);
 /* Every process is to end: by task-init, else by the engine. */
 void sandbox_kill_all(struct sandbox *sandbox);
 void sandbox_kill_by_engine(struct sandbox *sandbox);
+
+/* sandbox_mounts.c */
+/* Reads what is asked for and looks at each source; -1: the sandbox cannot be
+ * made, and err is for whoever asked. */
+int sandbox_mounts_open(struct sandbox *sandbox, struct err *err);
+/* What task-init sees at the i-th is what stands at its source. */
+int sandbox_mounts_check(struct sandbox *sandbox, size_t i,
+    const struct control_inode *seen, struct err *err);
 
 /* sandbox_create.c */
 void sandbox_create_begin(struct sandbox *sandbox);

@@ -97,6 +97,7 @@ task_data_done(struct task_data *data)
 	request_done(&data->request);
 	free(data->rule);
 	free(data->network);
+	free(data->mounts);
 	free(data->secrets);
 	json_decref(data->launch);
 	json_decref(data->facts.files);
@@ -138,6 +139,7 @@ reason_of(enum sandbox_failure failure)
 	    [SANDBOX_FAILURE_ENGINE] = "engine",
 	    [SANDBOX_FAILURE_INPUT] = "input",
 	    [SANDBOX_FAILURE_SECRET] = "secret",
+	    [SANDBOX_FAILURE_MOUNT] = "mount",
 	};
 
 	return reasons[failure];

@@ -113,6 +113,7 @@ struct task_data {
 	int64_t limits[LIMIT_COUNT];
 	int64_t uid, gid;
 	char *network; /* NULL: none */
+	char *mounts; /* policy/mount.h; NULL: none */
 	char *secrets; /* names alone: policy/secret.h; NULL: none */
 	json_t *launch; /* policy/launch.h; NULL: all is in the request */
 	int64_t created_ms;

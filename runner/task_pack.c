@@ -49,6 +49,7 @@ append_texts(struct buffer *buffer, const struct task_data *data)
 	append_text(buffer, owner->address != NULL ? owner->address : "");
 	append_text(buffer, data->rule);
 	append_text(buffer, data->network != NULL ? data->network : "");
+	append_text(buffer, data->mounts != NULL ? data->mounts : "");
 	append_text(buffer, data->secrets != NULL ? data->secrets : "");
 	append_json(buffer, data->launch);
 	for (size_t i = 0; i < owner->nroles; i++)
@@ -113,6 +114,7 @@ task_pack_texts(const struct task_pack *pack, struct task_pack_texts *ret)
 	ret->address = next_text(&at);
 	ret->rule = next_text(&at);
 	ret->network = next_text(&at);
+	ret->mounts = next_text(&at);
 	ret->secrets = next_text(&at);
 	ret->launch = next_text(&at);
 	ret->nroles = pack->nroles;
@@ -155,6 +157,8 @@ task_unpack(const struct task_pack *pack, const char id[UUID_TEXT],
 	ret->rule = alloc_string(texts.rule);
 	if (*texts.network != '\0')
 		ret->network = alloc_string(texts.network);
+	if (*texts.mounts != '\0')
+		ret->mounts = alloc_string(texts.mounts);
 	if (*texts.secrets != '\0')
 		ret->secrets = alloc_string(texts.secrets);
 	if (*texts.launch != '\0')

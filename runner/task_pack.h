@@ -21,7 +21,7 @@ struct task_pack {
 struct task_pack_texts {
 	const char *subject, *thumbprint, *token_id, *address, *rule;
 	const char *network; /* "": none */
-	const char *secrets; /* "": none */
+	const char *mounts, *secrets; /* "": none */
 	const char *launch; /* JSON; "": none */
 	const char *roles[TOKEN_ROLES_MAX];
 	size_t nroles;

@@ -64,7 +64,8 @@ enum column {
 	COLUMN_DEADLINE_MS,
 	COLUMN_DISCARDED,
 	COLUMN_SECRETS,
-	COLUMN_LAUNCH
+	COLUMN_LAUNCH,
+	COLUMN_MOUNTS
 };
 
 static const char *
@@ -120,11 +121,11 @@ task_store_insert(
 			return -1;
 	}
 	return database_run(database, STATEMENT_TASK_INSERT, err,
-	    "ssssssssiississ", data->id, data->owner.subject, owner_text,
+	    "ssssssssiississs", data->id, data->owner.subject, owner_text,
 	    request, data->request_sha256, data->rule, data->policy_sha256,
 	    limits_text, data->uid, data->gid, data->network,
 	    task_state_text(TASK_QUEUED), data->created_ms, data->secrets,
-	    launch);
+	    launch, data->mounts);
 }
 
 int
@@ -225,7 +226,7 @@ static bool
 read_reason(const char *text, const char **ret)
 {
 	static const char *const reasons[] = {
-	    "image", "command", "engine", "input", "secret"};
+	    "image", "command", "engine", "input", "secret", "mount"};
 
 	*ret = NULL;
 	if (text == NULL)
@@ -355,6 +356,8 @@ read_members(
 	data->rule = alloc_string(TEXT(COLUMN_RULE));
 	if (TEXT(COLUMN_NETWORK) != NULL)
 		data->network = alloc_string(TEXT(COLUMN_NETWORK));
+	if (TEXT(COLUMN_MOUNTS) != NULL)
+		data->mounts = alloc_string(TEXT(COLUMN_MOUNTS));
 	if (TEXT(COLUMN_SECRETS) != NULL)
 		data->secrets = alloc_string(TEXT(COLUMN_SECRETS));
 	data->uid = INTEGER(COLUMN_UID);

@@ -247,12 +247,22 @@ new_entry(const struct task *task, enum event event)
 	return entry;
 }
 
+/* JSON that we wrote ourselves; NULL: none. */
+static void
+add_text(json_t *object, const char *member, const char *text)
+{
+	struct err ignored;
+
+	if (text != NULL)
+		json_object_set_new(object, member,
+		    json_parse_strict(text, strlen(text), &ignored));
+}
+
 static struct audit_entry *
 new_start_entry(const struct task *task)
 {
 	const struct task_facts *facts = &task->data->facts;
 	struct audit_entry *entry = new_entry(task, EVENT_TASK_STARTED);
-	struct err ignored;
 
 	audit_set_message(entry, "A task of %s was started in container %.12s",
 	    task->data->owner.subject, facts->container);
@@ -260,11 +270,9 @@ new_start_entry(const struct task *task)
 	    entry->object, "image_id", audit_text(facts->image_id));
 	json_object_set_new(
 	    entry->object, "container", audit_text(facts->container));
+	add_text(entry->object, "mounts", task->data->mounts);
 	/* Names: what is in them is on no record. */
-	if (task->data->secrets != NULL)
-		json_object_set_new(entry->object, "secrets",
-		    json_parse_strict(task->data->secrets,
-			strlen(task->data->secrets), &ignored));
+	add_text(entry->object, "secrets", task->data->secrets);
 	json_object_set_new(
 	    entry->object, "start", json_string(facts->warm ? "warm" : "cold"));
 	return entry;

@@ -38,6 +38,7 @@ make_spec(const struct task_data *data, struct sandbox_spec *ret)
 	    .uid = data->uid,
 	    .gid = data->gid,
 	    .network = data->network,
+	    .mounts = data->mounts,
 	    .has_secrets = data->secrets != NULL,
 	};
 	memcpy(ret->limits, data->limits, sizeof(ret->limits));
@@ -201,6 +202,7 @@ is_within(const struct task_data *data, const struct policy_verdict *now)
 	}
 	return data->uid == now->uid && data->gid == now->gid &&
 	    is_same_text(data->network, now->network) &&
+	    is_same_text(data->mounts, now->mounts) &&
 	    is_same_text(data->secrets, now->secrets) &&
 	    is_same_launch(data->launch, now->launch);
 }

@@ -49,6 +49,45 @@ make_ulimits(void)
 	return list;
 }
 
+/* A rule's mount takes the place of a VOLUME. */
+static bool
+is_mounted(const struct template_input *input, const char *path)
+{
+	size_t count = input->mounts != NULL ? input->mounts->count : 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (strcmp(input->mounts->list[i].target, path) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The engine would make the folder for such a VOLUME in what is mounted: on
+ * the host. */
+static int
+check_volumes(const struct template_input *input, struct err *err)
+{
+	size_t count = input->mounts != NULL ? input->mounts->count : 0;
+	const char *path;
+	json_t *value;
+
+	json_object_foreach(
+	    (json_t *)(uintptr_t)input->image->volumes, path, value)
+	{
+		for (size_t i = 0; i < count; i++) {
+			const char *target = input->mounts->list[i].target;
+
+			if (strcmp(target, path) != 0 &&
+			    mount_path_is_within(path, target))
+				return err_set(err, ERR_UNPROCESSABLE,
+				    "the image has a VOLUME at %s, within what "
+				    "its rule mounts at %s",
+				    path, target);
+		}
+	}
+	return 0;
+}
+
 static json_t *
 make_tmpfs(const struct template_input *input)
 {
@@ -60,6 +99,8 @@ make_tmpfs(const struct template_input *input)
 	json_object_foreach(
 	    (json_t *)(uintptr_t)input->image->volumes, path, value)
 	{
+		if (is_mounted(input, path))
+			continue;
 		json_object_set_new(tmpfs, path,
 		    json_sprintf("rw,nosuid,nodev,noexec,size=%lld,mode=0755,"
 				 "uid=%lld,gid=%lld",
@@ -74,6 +115,17 @@ make_tmpfs(const struct template_input *input)
 	json_object_set_new(tmpfs, "/tmp",
 	    json_sprintf("rw,nosuid,nodev,noexec,size=%lld,mode=1777", size));
 	return tmpfs;
+}
+
+/* Nothing else that is mounted below it comes along: a bind mount that is
+ * read-only would leave that writable. */
+static json_t *
+make_rule_mount(const struct mount *mount)
+{
+	return json_pack("{s:s, s:s, s:s, s:b, s:{s:s, s:b}}", "Type", "bind",
+	    "Source", mount->source, "Target", mount->target, "ReadOnly",
+	    mount->read_only, "BindOptions", "Propagation", "rprivate",
+	    "NonRecursive", 1);
 }
 
 static json_t *
@@ -98,6 +150,10 @@ make_mounts(const struct template_input *input)
 	if (input->network == NULL)
 		json_array_append_new(
 		    mounts, make_mount(input->hosts_path, "/etc/hosts"));
+	for (size_t i = 0; input->mounts != NULL && i < input->mounts->count;
+	     i++)
+		json_array_append_new(
+		    mounts, make_rule_mount(&input->mounts->list[i]));
 	return mounts;
 }
 
@@ -175,6 +231,10 @@ make_command(const struct template_input *input)
 
 	if (input->network == NULL)
 		json_array_append_new(command, json_string("/etc/hosts"));
+	for (size_t i = 0; input->mounts != NULL && i < input->mounts->count;
+	     i++)
+		json_array_append_new(
+		    command, json_string(input->mounts->list[i].target));
 	return command;
 }
 
@@ -206,6 +266,8 @@ template_compose(
 		return err_set(err, ERR_UNPROCESSABLE,
 		    "\"%s\" is not a network that a task may have",
 		    input->network);
+	if (check_volumes(input, err) != 0)
+		return -1;
 	body = json_pack("{s:s, s:o, s:[s], s:o, s:s, s:s, s:b, s:{s:[s]},"
 			 " s:b, s:b, s:b, s:b, s:b, s:b,"
 			 " s:{s:s, s:s}, s:o}",

@@ -16,6 +16,7 @@
 
 #include "lib/buffer.h"
 #include "lib/err.h"
+#include "policy/mount.h"
 #include "policy/request.h"
 
 /* Labels of every container of ours. */
@@ -58,13 +59,15 @@ struct template_input {
 	int64_t uid, gid;
 	const int64_t *limits; /* by enum limit */
 	const char *network; /* NULL: none */
+	const struct mounts *mounts; /* of the rule; NULL: none */
 	bool has_secrets; /* a tmpfs for them */
 	const char *seccomp; /* the profile's text */
 	const char *init_path, *control_folder, *hosts_path; /* on the host */
 	int64_t processors; /* of the host: more of them is refused */
 };
 
-/* ERR_UNPROCESSABLE: a network that is not a named one. The caller owns
+/* ERR_UNPROCESSABLE: a network that is not a named one, or a mount that the
+ * image has a VOLUME in. The caller owns
  * *ret. */
 int template_compose(
     const struct template_input *input, json_t **ret, struct err *err);

@@ -223,25 +223,6 @@ check_config(const json_t *asked, const json_t *found, struct err *err)
 	return 0;
 }
 
-/* A volume that no tmpfs covers would be a writable place on the disk. */
-static int
-check_volumes(const json_t *asked_host, const json_t *config, struct err *err)
-{
-	const json_t *tmpfs = json_object_get(asked_host, "Tmpfs");
-	const char *path;
-	json_t *value;
-
-	json_object_foreach(json_object_get(config, "Volumes"), path, value)
-	{
-		if (json_object_get(tmpfs, path) == NULL)
-			return err_set(err, ERR_CONFLICT,
-			    "the engine made another container than it was "
-			    "asked for: it has a volume at %s",
-			    path);
-	}
-	return 0;
-}
-
 static const json_t *
 find_mount(const json_t *mounts, const char *target)
 {
@@ -259,7 +240,36 @@ find_mount(const json_t *mounts, const char *target)
 	return NULL;
 }
 
-/* The mount points as the engine resolved them: ours, and read-only. */
+/* A volume that nothing covers would be a writable place on the disk. */
+static int
+check_volumes(const json_t *asked_host, const json_t *config, struct err *err)
+{
+	const json_t *tmpfs = json_object_get(asked_host, "Tmpfs");
+	const json_t *mounts = json_object_get(asked_host, "Mounts");
+	const char *path;
+	json_t *value;
+
+	json_object_foreach(json_object_get(config, "Volumes"), path, value)
+	{
+		if (json_object_get(tmpfs, path) == NULL &&
+		    find_mount(mounts, path) == NULL)
+			return err_set(err, ERR_CONFLICT,
+			    "the engine made another container than it was "
+			    "asked for: it has a volume at %s",
+			    path);
+	}
+	return 0;
+}
+
+static bool
+is_opposite(const json_t *one, const json_t *other)
+{
+	return json_is_boolean(one) && json_is_boolean(other) &&
+	    json_is_true(one) != json_is_true(other);
+}
+
+/* The mount points as the engine resolved them: ours, and read-only where they
+ * are to be. */
 static int
 check_mounts(const json_t *asked, const json_t *found, struct err *err)
 {
@@ -281,7 +291,8 @@ check_mounts(const json_t *asked, const json_t *found, struct err *err)
 			json_object_get(mount, "Source")) ||
 		    !json_equal(json_object_get(point, "Type"),
 			json_object_get(mount, "Type")) ||
-		    !json_is_false(json_object_get(point, "RW")))
+		    !is_opposite(json_object_get(point, "RW"),
+			json_object_get(mount, "ReadOnly")))
 			return refuse("Mounts", mount, point, err);
 	}
 	return 0;

@@ -164,6 +164,7 @@ test_an_entry_says_what_the_rule_says_but_not_of_others(void **state)
 	    "\"stdin\": \"inline\", \"inputs\": 2, \"outputs\": 3, "
 	    "\"limits\": {\"memory\": {\"max\": \"32MiB\"}, "
 	    "\"cpus\": {\"default\": \"0.5\", \"max\": 2}}, "
+	    "\"mounts\": [{\"source\": \"/srv/a\", \"target\": \"/in\"}], "
 	    "\"secrets\": {\"token\": \"api-token\", \"//\": 3}, "
 	    "\"user\": {\"uid\": 5, \"gid\": 6}, \"unsigned\": true}");
 	auto_free char *text = json_encode(entry, NULL);
@@ -175,6 +176,7 @@ test_an_entry_says_what_the_rule_says_but_not_of_others(void **state)
 	    "\"image\":\"x/*\",\"env\":{\"LANG\":{\"enum\":[\"C\"]}},"
 	    "\"stdin\":\"inline\",\"inputs\":2,\"outputs\":3,"
 	    "\"user\":{\"uid\":5,\"gid\":6},\"unsigned\":true,"
+	    "\"mounts\":[{\"target\":\"/in\",\"read_only\":true}],"
 	    "\"secrets\":[\"token\"],"
 	    "\"limits\":{\"memory\":{\"default\":33554432,\"max\":33554432},"
 	    "\"cpus\":{\"default\":\"0.5\",\"max\":\"2\"},"

@@ -68,6 +68,8 @@ assert_same_data(const struct task_data *a, const struct task_data *b)
 	assert_true(json_equal(a->launch, b->launch));
 }
 
+#define MOUNTS "[{\"source\":\"/srv\",\"target\":\"/x\"}]"
+
 static void
 assert_comes_back(const char *network, const char *secrets)
 {
@@ -81,6 +83,8 @@ assert_comes_back(const char *network, const char *secrets)
 		packed.network = alloc_string(network);
 	}
 	if (secrets != NULL) {
+		before.mounts = alloc_string(MOUNTS);
+		packed.mounts = alloc_string(MOUNTS);
 		before.secrets = alloc_string(secrets);
 		packed.secrets = alloc_string(secrets);
 	}
@@ -93,6 +97,10 @@ assert_comes_back(const char *network, const char *secrets)
 		assert_string_equal(after.network, network);
 	else
 		assert_null(after.network);
+	if (secrets != NULL)
+		assert_string_equal(after.mounts, MOUNTS);
+	else
+		assert_null(after.mounts);
 	if (secrets != NULL)
 		assert_string_equal(after.secrets, secrets);
 	else

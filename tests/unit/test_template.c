@@ -166,6 +166,78 @@ test_secrets_have_a_tmpfs_of_the_tasks_own(void **state)
 	    "gid=61001");
 }
 
+#define RULE_MOUNT(source, target, read_only)                               \
+	"{\"Type\":\"bind\",\"Source\":\"" source "\",\"Target\":\"" target \
+	"\",\"ReadOnly\":" read_only ",\"BindOptions\":{\"Propagation\":"   \
+	"\"rprivate\",\"NonRecursive\":true}}"
+
+static void
+read_mounts(const char *text, struct mounts *ret)
+{
+	struct err err;
+
+	if (mounts_parse(text, ret, &err) != 0)
+		fail_msg("%s", err.detail);
+}
+
+static void
+test_mounts_of_the_rule_stand_behind_ours_and_are_named_to_task_init(
+    void **state)
+{
+	AUTO(template_image_done) struct template_image image = {0};
+	AUTO(mounts_done) struct mounts mounts = {0};
+	auto_json *body = NULL;
+	auto_json *expected = parse("[" RULE_MOUNT("/srv/out", "/data",
+	    "false") "," RULE_MOUNT("/srv/a", "/in/a", "true") "]");
+	auto_json *command =
+	    parse("[\"/.taskgate/control\",\"/.taskgate/init\","
+		  "\"/etc/hosts\",\"/data\",\"/in/a\"]");
+	struct template_input input;
+	json_t *host, *list;
+
+	(void)state;
+	read_image(&image);
+	read_mounts("[{\"source\":\"/srv/a\",\"target\":\"/in/a\"},"
+		    "{\"source\":\"/srv/out\",\"target\":\"/data\","
+		    "\"read_only\":false}]",
+	    &mounts);
+	input = make_input(&image);
+	input.mounts = &mounts;
+	body = compose(&input);
+	host = json_object_get(body, "HostConfig");
+	list = json_object_get(host, "Mounts");
+	assert_int_equal(json_array_size(list), 5);
+	assert_true(
+	    json_equal(json_array_get(list, 3), json_array_get(expected, 0)));
+	assert_true(
+	    json_equal(json_array_get(list, 4), json_array_get(expected, 1)));
+	assert_true(json_equal(json_object_get(body, "Cmd"), command));
+	/* The image's VOLUME there has no tmpfs beside it. */
+	assert_null(json_object_get(json_object_get(host, "Tmpfs"), "/data"));
+}
+
+/* The engine would make its folder on the host. */
+static void
+test_a_volume_within_a_mount_is_refused(void **state)
+{
+	AUTO(template_image_done) struct template_image image = {0};
+	AUTO(mounts_done) struct mounts mounts = {0};
+	auto_json *json = parse("{\"Id\":\"" IMAGE_ID "\",\"Config\":{"
+				"\"Volumes\":{\"/data/cache\":{}}}}");
+	auto_json *body = NULL;
+	struct template_input input;
+	struct err err;
+
+	(void)state;
+	assert_int_equal(template_image_read(json, "demo/x", &image, &err), 0);
+	read_mounts("[{\"source\":\"/srv/a\",\"target\":\"/data\"}]", &mounts);
+	input = make_input(&image);
+	input.mounts = &mounts;
+	assert_int_equal(template_compose(&input, &body, &err), -1);
+	assert_int_equal(err.code, ERR_UNPROCESSABLE);
+	assert_non_null(strstr(err.detail, "/data/cache"));
+}
+
 static void
 test_with_a_network_the_engine_makes_it_and_the_hosts_file(void **state)
 {
@@ -285,6 +357,36 @@ passes(const json_t *asked, const json_t *inspection)
 		return true;
 	assert_int_equal(err.code, ERR_CONFLICT);
 	return false;
+}
+
+static void
+test_a_mount_that_is_more_writable_or_less_than_asked_is_seen(void **state)
+{
+	static const bool read_only[] = {true, false};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(read_only); i++) {
+		auto_json *asked = compose_usual();
+		auto_json *inspection = NULL;
+		json_t *mounts = json_object_get(
+		    json_object_get(asked, "HostConfig"), "Mounts");
+		json_t *points;
+
+		json_array_append_new(mounts,
+		    json_pack("{s:s, s:s, s:s, s:b}", "Type", "bind", "Source",
+			"/srv", "Target", "/in", "ReadOnly", read_only[i]));
+		inspection = make_inspection(asked);
+		points = json_object_get(inspection, "Mounts");
+		json_object_set_new(json_array_get(points, 3), "RW",
+		    json_boolean(!read_only[i]));
+		assert_true(passes(asked, inspection));
+		json_object_set_new(json_array_get(points, 3), "RW",
+		    json_boolean(read_only[i]));
+		assert_false(passes(asked, inspection));
+		json_object_set_new(
+		    json_array_get(points, 3), "RW", json_string("false"));
+		assert_false(passes(asked, inspection));
+	}
 }
 
 static void
@@ -502,6 +604,11 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_exactly_the_template_is_asked_for),
 	    cmocka_unit_test(test_secrets_have_a_tmpfs_of_the_tasks_own),
+	    cmocka_unit_test(
+		test_mounts_of_the_rule_stand_behind_ours_and_are_named_to_task_init),
+	    cmocka_unit_test(test_a_volume_within_a_mount_is_refused),
+	    cmocka_unit_test(
+		test_a_mount_that_is_more_writable_or_less_than_asked_is_seen),
 	    cmocka_unit_test(
 		test_with_a_network_the_engine_makes_it_and_the_hosts_file),
 	    cmocka_unit_test(test_no_other_namespace_passes_for_a_network),

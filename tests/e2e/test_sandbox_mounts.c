@@ -1,0 +1,231 @@
+/*
+ * A source that is another thing when the engine mounts it than when it was
+ * looked at. Whoever can do that has to be root, as this test is: all that
+ * others could do is refused before (tests/unit/test_mount_source.c). What was
+ * mounted is compared all the same, before anything of the image runs.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/alloc.h"
+#include "runner/sandbox_state.h"
+#include "tests/e2e/sandbox_site.h"
+
+#define PLACE "/var/lib/taskgate-test-XXXXXX"
+
+struct place {
+	char folder[sizeof(PLACE)];
+	char source[64], other[64], aside[64];
+	char mounts[256];
+};
+
+static void
+write_name(const char *folder)
+{
+	site_command("mkdir -m 755 '%s' && echo '%s' >'%s/name'", folder,
+	    strrchr(folder, '/') + 1, folder);
+}
+
+static void
+remove_place(struct place *place)
+{
+	site_command("rm -rf '%s'", place->folder);
+}
+
+static void
+make_place(struct place *place)
+{
+	strcpy(place->folder, PLACE);
+	assert_non_null(mkdtemp(place->folder));
+	assert_int_equal(chmod(place->folder, 0755), 0);
+	snprintf(
+	    place->source, sizeof(place->source), "%s/source", place->folder);
+	snprintf(place->other, sizeof(place->other), "%s/other", place->folder);
+	snprintf(place->aside, sizeof(place->aside), "%s/aside", place->folder);
+	snprintf(place->mounts, sizeof(place->mounts),
+	    "[{\"source\":\"%s\",\"target\":\"/shown\"}]", place->source);
+	write_name(place->source);
+	write_name(place->other);
+}
+
+static void
+swap(const struct place *place)
+{
+	assert_int_equal(rename(place->source, place->aside), 0);
+	assert_int_equal(rename(place->other, place->source), 0);
+	assert_int_equal(rename(place->aside, place->other), 0);
+}
+
+static void
+launch(struct record *record, const struct place *place)
+{
+	static const char *const args[] = {"cat", "/shown/name"};
+	struct site_order order;
+
+	site_default_order(&order);
+	order.spec.mounts = place->mounts;
+	order.command.args = args;
+	order.command.nargs = 2;
+	site_launch(record, &order);
+}
+
+/* The engine is asked to start it, and nothing more is heard of it here. */
+static void
+await_start(struct record *record)
+{
+	UNTIL(record->sandbox->state >= SANDBOX_AWAITED);
+	assert_int_equal(record->sandbox->state, SANDBOX_AWAITED);
+}
+
+/* The request goes out; an answer takes a hundred times as long. */
+static void
+send_start(struct record *record)
+{
+	for (int i = 0; i < 20; i++)
+		uv_run(&site.loop, UV_RUN_NOWAIT);
+	assert_int_equal(record->sandbox->state, SANDBOX_AWAITED);
+}
+
+static void
+await_engine(const struct record *record)
+{
+	const struct timespec pause = {0, 20 * 1000 * 1000};
+
+	for (int i = 0; i < 1000; i++) {
+		auto_free char *text =
+		    site_command_output("curl -sS --unix-socket '%s' "
+					"http://engine/containers/%s/json",
+			site.engine + strlen("unix://"),
+			record->sandbox->container);
+
+		if (strstr(text, "\"Running\":true") != NULL)
+			return;
+		nanosleep(&pause, NULL);
+	}
+	fail_msg("it does not run");
+}
+
+static void
+assert_refused(struct record *record)
+{
+	UNTIL(record->ended);
+	assert_false(record->ready);
+	assert_int_equal(record->end.how, SANDBOX_NOT_STARTED);
+	assert_int_equal(record->end.failure, SANDBOX_FAILURE_MOUNT);
+	assert_string_equal(record->end.detail,
+	    "what is to be mounted at /shown must not be; the runner's log "
+	    "says why");
+	assert_string_equal(site_text(record, STREAM_STDOUT), "");
+}
+
+static void
+test_what_stands_there_is_shown(void **state)
+{
+	AUTO(remove_place) struct place place;
+	RECORD r = {0};
+
+	(void)state;
+	make_place(&place);
+	launch(&r, &place);
+	UNTIL(r.ended);
+	assert_int_equal(r.end.how, SANDBOX_EXITED);
+	assert_string_equal(site_text(&r, STREAM_STDOUT), "source\n");
+}
+
+static void
+test_one_that_is_swapped_while_it_is_mounted_is_refused(void **state)
+{
+	AUTO(remove_place) struct place place;
+	RECORD r = {0};
+
+	(void)state;
+	make_place(&place);
+	launch(&r, &place);
+	await_start(&r);
+	/* The other is there while the engine looks, and only then. */
+	swap(&place);
+	send_start(&r);
+	await_engine(&r);
+	swap(&place);
+	assert_refused(&r);
+}
+
+static void
+test_one_that_is_swapped_after_it_was_mounted_is_refused(void **state)
+{
+	AUTO(remove_place) struct place place;
+	RECORD r = {0};
+
+	(void)state;
+	make_place(&place);
+	launch(&r, &place);
+	await_start(&r);
+	send_start(&r);
+	await_engine(&r);
+	swap(&place);
+	assert_refused(&r);
+}
+
+static void
+test_one_that_becomes_a_link_while_it_is_mounted_is_refused(void **state)
+{
+	AUTO(remove_place) struct place place;
+	RECORD r = {0};
+
+	(void)state;
+	make_place(&place);
+	launch(&r, &place);
+	await_start(&r);
+	/* To what it was: device and inode are the same. */
+	assert_int_equal(rename(place.source, place.aside), 0);
+	assert_int_equal(symlink(place.aside, place.source), 0);
+	assert_refused(&r);
+}
+
+static void
+wait_here(struct record *record)
+{
+	(void)record;
+}
+
+static void
+test_one_that_waits_is_current_until_its_source_is_swapped(void **state)
+{
+	AUTO(remove_place) struct place place;
+	RECORD r = {.on_ready = wait_here};
+
+	(void)state;
+	make_place(&place);
+	launch(&r, &place);
+	UNTIL(r.ready);
+	assert_true(sandbox_is_current(r.sandbox));
+	swap(&place);
+	assert_false(sandbox_is_current(r.sandbox));
+	swap(&place);
+	assert_true(sandbox_is_current(r.sandbox));
+	assert_int_equal(chmod(place.source, 0777), 0);
+	assert_false(sandbox_is_current(r.sandbox));
+	sandbox_destroy(r.sandbox);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_what_stands_there_is_shown),
+	    cmocka_unit_test(
+		test_one_that_is_swapped_while_it_is_mounted_is_refused),
+	    cmocka_unit_test(
+		test_one_that_is_swapped_after_it_was_mounted_is_refused),
+	    cmocka_unit_test(
+		test_one_that_becomes_a_link_while_it_is_mounted_is_refused),
+	    cmocka_unit_test(
+		test_one_that_waits_is_current_until_its_source_is_swapped),
+	};
+
+	return cmocka_run_group_tests(tests, site_set_up, site_tear_down);
+}
