@@ -65,6 +65,7 @@ conn_close_pair(struct conn *conn)
 	uv_close((uv_handle_t *)conn->pair_poll, free_handle);
 	conn->pair_poll = NULL;
 	close(conn->pair);
+	http_make_due(conn->worker);
 	conn->pair = -1;
 	conn->pair_events = 0;
 }

@@ -1,6 +1,6 @@
 /*
- * libmicrohttpd on the worker's loop: its epoll descriptor is watched, it runs
- * when something is there, and never blocks or listens.
+ * libmicrohttpd on the worker's loop: it runs when something was done that it
+ * must see, and never blocks or listens.
  */
 #ifndef GATEWAY_HTTP_H
 #define GATEWAY_HTTP_H
@@ -24,14 +24,19 @@ struct passage {
 
 struct http {
 	struct MHD_Daemon *daemon;
-	uv_poll_t poll;
 	uv_timer_t timer;
+	bool due; /* to be run in the worker's next turn */
 	struct passage *arriving; /* while MHD_add_connection() runs */
 };
 
 int http_open(struct worker *worker, struct err *err);
-/* No exchange may be left. Both handles are closed with `closed`. */
+/* No exchange may be left. The timer is closed with `closed`. */
 void http_close(struct worker *worker, uv_close_cb closed);
+
+/* Bytes went to the other side of one of MHD's sockets, were taken from there
+ * while it has more to say, or that side was closed. */
+void http_make_due(struct worker *worker);
+void http_run_due(struct worker *worker);
 
 /* The MHD side of a pair; taken over in every case. Sets conn->passage. */
 int http_add_connection_take(struct conn *conn, int fd);

@@ -105,6 +105,7 @@ pump_forward(struct conn *conn)
 			buffer_done(&conn->in);
 			break;
 		}
+		http_make_due(conn->worker);
 		buffer_consume(&conn->in, (size_t)n);
 		conn->forward -= (size_t)n;
 		moved = true;
@@ -144,6 +145,9 @@ pump_answer_once(struct conn *conn)
 	}
 	if (!is_interim(worker->scratch, (size_t)n))
 		conn->answered = true;
+	/* There is room for more of it. */
+	if (!conn->completed)
+		http_make_due(worker);
 	while (sent < (size_t)n) {
 		size_t len;
 

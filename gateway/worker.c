@@ -188,10 +188,19 @@ on_turn(uv_idle_t *turn)
 {
 	struct worker *worker = turn->data;
 
+	/* Answers make connections ready. */
+	http_run_due(worker);
 	advance_ready(worker);
 	advance_handshakes(worker);
-	if (worker->ready == NULL && handshakes_due(worker->handshakes) == 0)
+	if (worker->ready == NULL && !worker->http.due &&
+	    handshakes_due(worker->handshakes) == 0)
 		uv_idle_stop(turn);
+}
+
+void
+worker_turn(struct worker *worker)
+{
+	uv_idle_start(&worker->turn, on_turn);
 }
 
 void
@@ -202,14 +211,14 @@ worker_make_ready(struct worker *worker, struct conn *conn)
 	conn->is_ready = true;
 	conn->next_ready = worker->ready;
 	worker->ready = conn;
-	uv_idle_start(&worker->turn, on_turn);
+	worker_turn(worker);
 }
 
 void
 worker_make_due(struct worker *worker, struct conn *conn)
 {
 	handshakes_want_turn(worker->handshakes, &conn->handshake);
-	uv_idle_start(&worker->turn, on_turn);
+	worker_turn(worker);
 }
 
 void

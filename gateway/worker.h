@@ -54,7 +54,7 @@ struct worker {
 	struct conn *conns; /* all of them */
 	struct conn *ready; /* to be moved on in this turn of the loop */
 	struct handshakes *handshakes; /* under way */
-	uv_idle_t turn; /* moves both on */
+	uv_idle_t turn; /* moves both on, and libmicrohttpd */
 	size_t nconns, conns_max;
 	struct limits *addresses; /* open connections */
 	struct limits *failures; /* refused handshakes and tokens */
@@ -92,6 +92,8 @@ void worker_free(struct worker *worker);
 void worker_make_ready(struct worker *worker, struct conn *conn);
 /* The same for a handshake that can go on, when its turn comes. */
 void worker_make_due(struct worker *worker, struct conn *conn);
+/* The loop takes a turn before it waits: something is due. */
+void worker_turn(struct worker *worker);
 void worker_forget_conn(struct worker *worker, struct conn *conn);
 
 /* A listening socket, shared with SO_REUSEPORT where `shared` says so. */

@@ -110,6 +110,22 @@ clock_parse(const char *text, int64_t *ret_wall_ms)
 	return true;
 }
 
+/* Of an id: each is drawn once. Asked of the kernel for many at a time, since
+ * every request has one. */
+static void
+draw_random(uint8_t *ret, size_t len)
+{
+	static _Thread_local uint8_t pool[512];
+	static _Thread_local size_t left;
+
+	if (left < len) {
+		random_bytes(pool, sizeof(pool));
+		left = sizeof(pool);
+	}
+	left -= len;
+	memcpy(ret, pool + left, len);
+}
+
 void
 uuid_make(int64_t wall_ms, char ret[UUID_TEXT])
 {
@@ -118,7 +134,7 @@ uuid_make(int64_t wall_ms, char ret[UUID_TEXT])
 	const uint8_t *from = bytes;
 	char *to = ret;
 
-	random_bytes(bytes, sizeof(bytes));
+	draw_random(bytes, sizeof(bytes));
 	/* RFC 9562 5.7: 48 bits of milliseconds, version, variant. */
 	for (int i = 0; i < 6; i++)
 		bytes[i] = (uint8_t)((uint64_t)wall_ms >> (40 - 8 * i));

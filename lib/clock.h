@@ -22,7 +22,8 @@ void clock_format(int64_t wall_ms, char ret[CLOCK_TEXT]);
 bool clock_parse(const char *text, int64_t *ret_wall_ms);
 
 #define UUID_TEXT 37
-/* RFC 9562 version 7, lower case; sorts by time of making. */
+/* RFC 9562 version 7, lower case; sorts by time of making. Not for what must
+ * stay secret, nor after a fork(): the two would make the same. */
 void uuid_make(int64_t wall_ms, char ret[UUID_TEXT]);
 bool uuid_is_valid(const char *text);
 
