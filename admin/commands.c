@@ -213,6 +213,28 @@ static const struct option_spec audit_checkpoint_options[] = {
     LOG_OPTIONS,
 };
 
+#define POLICY_OPTION                                                         \
+	{                                                                     \
+		"policy", 0, "PATH", "TASKGATE_POLICY",                       \
+		    "The policy: a file or a folder (DIR/policy.json)", false \
+	}
+
+static const struct option_spec policy_explain_options[] = {
+    {"subject", 0, "NAME", "TASKGATE_SUBJECT", "Who asks (required)", false},
+    {"role", 0, "ROLE", "TASKGATE_ROLE", "A role of who asks", true},
+    {"image", 0, "IMAGE", "TASKGATE_IMAGE", "For a task of this image", false},
+    {"task", 0, "NAME", NULL, "For the named task", false},
+    {"param", 0, "NAME=VALUE", NULL, "A param of the named task", true},
+    {"env", 0, "NAME=VALUE", NULL, "A variable of the task", true},
+    {"limit", 0, "NAME=VALUE", NULL, "A limit that is asked for", true},
+    {"request", 0, "FILE", NULL,
+	"In place of all of that, a body of POST /v1/tasks; - for standard "
+	"input",
+	false},
+    {"at", 0, "TIME", NULL, "When (now)", false},
+    POLICY_OPTION,
+};
+
 static const struct option_spec policy_replay_options[] = {
     {"since", 0, "DURATION", "TASKGATE_SINCE",
 	"What was asked for since then (30d)", false},
@@ -282,6 +304,19 @@ static const struct command_spec commands[] = {
 	"PATH is a file or a folder; without it, the installation's own. Warns "
 	"of rules whose tasks, or whose input, nobody has to sign.",
 	NULL, 0, 0, 1, verb_policy_check},
+    {"policy explain", "[-- ARG...]", "Explain what a request would get",
+	"As any subject, with any roles, at any time; nothing is asked of the "
+	"runner, and what depends on what else runs is none of it. Says "
+	"whether the request would be allowed, by which rule, and what each "
+	"rule that is about the image says: the first condition that fails, "
+	"and what would pass. Exits 1 where it would be denied.",
+	policy_explain_options, COUNT(policy_explain_options), 0, -1,
+	verb_policy_explain},
+    {"policy test", "PATH CASES", "Try a policy on a file of cases",
+	"CASES says who asks for what, and what is to come of it "
+	"(docs/policy.md). Says as well which rules allow none of the cases. "
+	"Exits 1 where a case comes out otherwise.",
+	NULL, 0, 2, 2, verb_policy_test},
     {"policy replay", "PATH", "Decide recorded requests by a policy",
 	"Says which of the calls that are on record, accepted or denied, the "
 	"policy of PATH would decide otherwise, by subject, image or named "

@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "admin/audit_log.h"
+#include "admin/policy_path.h"
 #include "admin/replay.h"
 #include "admin/tool.h"
 #include "admin/verbs.h"
@@ -15,8 +16,6 @@
 #include "lib/json.h"
 
 #define SINCE_S (30 * 86400)
-
-DEFINE_CLEANUP(struct policy, policy_free);
 
 static const struct column group_columns[] = {
     {"CALLS", "count"},
@@ -126,8 +125,8 @@ verb_policy_replay(struct invocation *invocation)
 {
 	AUTO(replay_report_done) struct replay_report report = {0};
 	struct err err = {0};
-	AUTO(policy_freep)
-	struct policy *policy = policy_load(invocation->operands[0], &err);
+	auto_policy struct policy *policy =
+	    policy_load(invocation->operands[0], &err);
 
 	if (policy == NULL || replay(invocation, policy, &report, &err) != 0 ||
 	    print_report(invocation, policy, &report, &err) != 0)

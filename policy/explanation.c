@@ -69,7 +69,8 @@ add_denial(const struct policy_verdict *verdict, const struct request *request,
 }
 
 static void
-add_candidates(const struct explanation_question *question, json_t *object)
+add_candidates(
+    const struct explanation_question *question, bool all, json_t *object)
 {
 	AUTO(policy_candidates_done) struct policy_candidates candidates = {0};
 	json_t *list = json_array();
@@ -77,9 +78,10 @@ add_candidates(const struct explanation_question *question, json_t *object)
 	policy_explain(question->policy, question->principal, question->request,
 	    question->now_ms, &candidates);
 	for (size_t i = 0; i < candidates.count; i++) {
-		if (!candidates.list[i].names_caller)
+		if (!all && !candidates.list[i].names_caller)
 			continue;
-		if (json_array_size(list) == EXPLANATION_CANDIDATES_MAX) {
+		if (!all &&
+		    json_array_size(list) == EXPLANATION_CANDIDATES_MAX) {
 			json_object_set_new(object, "more", json_true());
 			break;
 		}
@@ -89,8 +91,8 @@ add_candidates(const struct explanation_question *question, json_t *object)
 	json_object_set_new(object, "candidates", list);
 }
 
-json_t *
-explanation_for_caller(const struct explanation_question *question)
+static json_t *
+explain(const struct explanation_question *question, bool all)
 {
 	AUTO(policy_verdict_done) struct policy_verdict verdict = {0};
 	json_t *object;
@@ -103,6 +105,18 @@ explanation_for_caller(const struct explanation_question *question)
 		add_grant(&verdict, object);
 	else
 		add_denial(&verdict, question->request, object);
-	add_candidates(question, object);
+	add_candidates(question, all, object);
 	return object;
+}
+
+json_t *
+explanation_for_caller(const struct explanation_question *question)
+{
+	return explain(question, false);
+}
+
+json_t *
+explanation_for_operator(const struct explanation_question *question)
+{
+	return explain(question, true);
 }

@@ -364,6 +364,26 @@ policy_rule_count(const struct policy *policy)
 	return policy->nrules;
 }
 
+const char *
+policy_rule_id(const struct policy *policy, size_t i)
+{
+	return policy->rules[i].id;
+}
+
+const json_t *
+policy_rule_json(const struct policy *policy, size_t i)
+{
+	for (size_t k = 0; k < policy->nfiles; k++) {
+		const json_t *rules =
+		    json_object_get(policy->files[k], "rules");
+
+		if (i < json_array_size(rules))
+			return json_array_get(rules, i);
+		i -= json_array_size(rules);
+	}
+	return NULL;
+}
+
 bool
 policy_next_gap(const struct policy *policy, size_t *at, struct policy_gap *ret)
 {

@@ -25,6 +25,10 @@ void policy_free(struct policy *policy);
 /* Of the bytes of the file (of all of them in order, for a directory). */
 const char *policy_sha256(const struct policy *policy);
 size_t policy_rule_count(const struct policy *policy);
+/* In the order of the rules; i < policy_rule_count(). Borrowed. */
+const char *policy_rule_id(const struct policy *policy, size_t i);
+/* The same as it stands in the file. */
+const json_t *policy_rule_json(const struct policy *policy, size_t i);
 
 /* What a rule allows to whoever has taken over the gateway, although no client
  * has signed it. */

@@ -1,0 +1,197 @@
+"""taskgate-admin explains and tries policies; whatever docs/policy.md shows
+is tried here."""
+
+import json
+import os
+import pathlib
+import re
+import subprocess
+import tempfile
+import unittest
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+ADMIN = pathlib.Path(os.environ["TASKGATE_BIN"]) / "taskgate-admin"
+PAGE = (ROOT / "docs" / "policy.md").read_text()
+MEMBERS = re.findall(r'^MEMBER\("([a-z_]+)"', (
+    ROOT / "policy" / "rule_members.def").read_text(), re.M)
+BLOCKS = [json.loads(block) for block in re.findall(
+    r"```json\n(.*?)```", PAGE, re.S)]
+
+RULES = {"version": 1, "rules": [
+    {"id": "resize", "subjects": ["role:dev"], "image": "tools/resize",
+     "args": [{"enum": ["fit", "crop"]},
+              {"integer": {"min": 1, "max": 100}}],
+     "env": {"LANG": "C"}, "limits": {"pids": {"max": 100}}},
+    {"id": "others", "subjects": ["bob"], "image": "tools/resize"},
+    {"id": "open", "subjects": ["**"], "image": "tools/open",
+     "unsigned": True},
+]}
+
+
+class Tools(unittest.TestCase):
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = pathlib.Path(folder.name)
+        self.policy = self.write("policy.json", RULES)
+
+    def write(self, name, document):
+        path = self.folder / name
+        path.write_text(document if isinstance(document, str)
+                        else json.dumps(document))
+        return path
+
+    def admin(self, *words, code=0):
+        done = subprocess.run([ADMIN, *map(str, words)], capture_output=True,
+                              text=True, timeout=30, check=False)
+        self.assertEqual(done.returncode, code, done.stdout + done.stderr)
+        return done
+
+    def json(self, *words, code=0):
+        return json.loads(self.admin(
+            *words[:2], "-o", "json", *words[2:], code=code).stdout)
+
+
+class TestExplain(Tools):
+    def explain(self, *words, code=0):
+        return self.json("policy", "explain", "--policy", self.policy,
+                         *words, code=code)
+
+    def test_every_rule_about_the_image_says_what_fails(self):
+        said = self.explain("--subject", "alice", "--role", "dev", "--image",
+                            "tools/resize", code=1, *("--", "fit", "101"))
+        self.assertFalse(said["allowed"])
+        self.assertEqual((said["rule"], said["condition"]),
+                         ("resize", "args[1]"))
+        self.assertEqual(
+            [(one["rule"], one["allows"], one["condition"])
+             for one in said["candidates"]],
+            [("resize", False, "args[1]"), ("others", False, "subjects")])
+        self.assertIn("1 to 100", said["candidates"][0]["detail"])
+
+    def explained(self, *words, args=("fit", "7"), code=0):
+        return self.admin("policy", "explain", "--policy", self.policy,
+                          "--subject", "alice", "--role", "ops", "--role",
+                          "dev", "--image", "tools/resize", *words, "--",
+                          *args, code=code).stdout
+
+    def test_a_table_says_it_too(self):
+        self.assertRegex(self.explained(), r"Allowed +yes\nRule +resize\n")
+        for words, condition in ((["--env", "LANG=de"], "env.LANG"),
+                                 (["--limit", "pids=101"], "limits.pids"),
+                                 (["--limit", "memory=1TiB"],
+                                  "limits.memory")):
+            said = self.explained(*words, code=1)
+            self.assertRegex(said, rf"resize +no +{condition} ")
+            self.assertRegex(said, r"others +no +subjects ")
+        self.explained("--limit", "pids=100", "--env", "LANG=C")
+
+    def test_a_request_is_read_as_the_api_takes_it(self):
+        path = self.write("request.json", {
+            "image": "tools/resize", "args": ["crop", "1"]})
+        said = self.explain("--subject", "alice", "--role", "dev",
+                            "--request", path)
+        self.assertEqual(said["rule"], "resize")
+        path.write_text('{"image": "tools/resize", "arg": []}')
+        done = self.admin("policy", "explain", "--policy", self.policy,
+                          "--subject", "a", "--request", path, code=1)
+        self.assertIn(f"{path}: arg: no such member", done.stderr)
+
+    def test_what_is_missing_is_said(self):
+        for words, wanted in (
+                (["--image", "x"], "--subject"),
+                (["--subject", "a"], "one of --image"),
+                (["--subject", "a", "--image", "x", "--request", "-"],
+                 "one of --image"),
+                (["--subject", "a", "--image", "x", "--at", "now"], "--at"),
+                (["--subject", "a", "--image", "x", "--env", "=1"],
+                 "NAME=VALUE"),
+                (["--subject", "a", "--image", "X"], "image: ")):
+            done = self.admin("policy", "explain", "--policy", self.policy,
+                              *words, code=1)
+            self.assertIn(wanted, done.stderr)
+
+
+class TestCases(Tools):
+    good = [
+        {"name": "a picture", "subject": "alice", "roles": ["dev"],
+         "request": {"image": "tools/resize", "args": ["fit", "9"]},
+         "allowed": True, "rule": "resize"},
+        {"subject": "alice", "roles": ["dev"], "at": "2026-01-02T03:04:05Z",
+         "request": {"image": "tools/resize", "args": ["rm", "9"]},
+         "allowed": False, "rule": "resize", "condition": "args[0]"},
+        {"subject": "eve", "signed": False,
+         "request": {"image": "tools/open"}, "allowed": True},
+    ]
+
+    def test_cases_pass_and_rules_that_none_reaches_are_named(self):
+        cases = self.write("cases.json", {"cases": self.good})
+        said = self.json("policy", "test", self.policy, cases)
+        self.assertEqual((said["passed"], said["failed"]), (3, 0))
+        self.assertEqual(said["unreached"], ["others"])
+        table = self.admin("policy", "test", self.policy, cases).stdout
+        self.assertRegex(table, r"ok +a picture +allowed by resize +allowed")
+        self.assertIn("3 passed, 0 failed", table)
+        self.assertIn("No case is allowed by rule others.", table)
+
+    def test_a_case_that_comes_out_otherwise_fails(self):
+        for change in ({"allowed": False}, {"rule": "others"},
+                       {"signed": False}):
+            cases = self.write("cases.json", {"cases": [
+                {**self.good[0], **change}, *self.good[1:]]})
+            said = self.json("policy", "test", self.policy, cases, code=1)
+            self.assertEqual((said["passed"], said["failed"]), (2, 1))
+            self.assertFalse(said["cases"][0]["passed"])
+            self.assertIn("FAILED", self.admin(
+                "policy", "test", self.policy, cases, code=1).stdout)
+
+    def test_a_broken_file_is_refused_with_its_place(self):
+        cases = self.write("cases.json", '{"cases": [\n {"subject": 1}]}')
+        done = self.admin("policy", "test", self.policy, cases, code=1)
+        self.assertIn(f"{cases}:2:14: cases[0].subject: ", done.stderr)
+
+
+class TestPage(Tools):
+    """Each example of docs/policy.md."""
+
+    def test_its_policies_decide_its_cases_as_it_says(self):
+        policies = [block for block in BLOCKS if "version" in block]
+        cases = [block for block in BLOCKS if "cases" in block]
+        self.assertGreater(len(policies), 0)
+        self.assertEqual(len(policies) + len(cases), len(BLOCKS))
+        whole = {"version": 1, "rules": [
+            rule for policy in policies for rule in policy["rules"]]}
+        path = self.write("page.json", whole)
+        self.json("policy", "check", path)
+        said = self.json("policy", "test", path, self.write("cases.json", {
+            "cases": [one for block in cases for one in block["cases"]]}))
+        self.assertEqual(said["failed"], 0)
+        self.assertEqual(said["unreached"], [])
+
+    def check_rule(self, code, **members):
+        with self.subTest(code=code):
+            self.json("policy", "check", self.write("one.json", {
+                "version": 1, "rules": [{
+                    "id": "a", "subjects": ["alice"], "image": "x",
+                    **members}]}))
+
+    def test_its_members_and_templates_are_accepted(self):
+        seen = set()
+        for code in re.findall(r"`([^`\n]+)`", PAGE):
+            if re.match(r'\{"(enum|integer|pattern|rest)":', code):
+                self.check_rule(code, args=[
+                    json.loads(code.replace("TEMPLATE", '"x"'))])
+                seen.add("template")
+            elif re.match(r'"(enum|integer|string)": ', code):
+                self.check_rule(code, task="t", args=["{p}"], params={
+                    "p": json.loads("{" + code + "}")})
+                seen.add("param")
+            elif (name := re.match(r'"([a-z_]+)": ', code)) and (
+                    name[1] in MEMBERS):
+                self.check_rule(code, **json.loads("{" + code + "}"))
+                seen.add(name[1])
+        self.assertGreater(len(seen), 4)
+
+
+if __name__ == "__main__":
+    unittest.main()
