@@ -77,6 +77,7 @@ class TestOracle(unittest.TestCase):
                     policy, json_schema.POLICY)), [], json.dumps(policy))
                 for pair, answer in zip(pairs, answers, strict=True):
                     self.compare(policy, pair, answer)
+        self.assertEqual(engine.process.returncode, 0)
         total = POLICIES * PAIRS_OF_EACH
         self.assertEqual(sum(self.seen.values()), total)
         print(dict(self.seen))
