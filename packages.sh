@@ -6,7 +6,7 @@
 packages_build=(
 	gcc libc6-dev cmake ninja-build pkg-config
 	libssl-dev libmicrohttpd-dev libjwt-dev libjansson-dev libuv1-dev
-	libcurl4-openssl-dev libseccomp-dev libsqlite3-dev
+	libcurl4-openssl-dev libseccomp-dev libsqlite3-dev libjemalloc-dev
 )
 # busybox-static is the demo's and the tests' image; curl speaks to engines.
 packages_run=(docker.io busybox-static curl ca-certificates)

@@ -2,7 +2,6 @@
  * taskgate-runner: the only process that speaks to Docker. Options, rights,
  * parts, service.
  */
-#include <malloc.h>
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <string.h>
@@ -88,15 +87,6 @@ fail(const struct err *err)
 	return 1;
 }
 
-/* An arena of the store's thread would grow and shrink page by page with every
- * transaction, and so would the heap: six system calls in each warm task. */
-static void
-keep_memory(void)
-{
-	mallopt(M_ARENA_MAX, 1);
-	mallopt(M_TRIM_THRESHOLD, 1024 * 1024);
-}
-
 int
 main(int argc, char **argv)
 {
@@ -110,7 +100,6 @@ main(int argc, char **argv)
 	if (result >= 0)
 		return result;
 	log_init("taskgate-runner", LOG_FORMAT_LOGFMT, LOG_LEVEL_INFO);
-	keep_memory();
 	/* No file of the system's loosens what OpenSSL accepts. */
 	if (OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) != 1)
 		die("OPENSSL_init_crypto");
