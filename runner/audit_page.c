@@ -13,7 +13,8 @@
 #include "lib/proof.h"
 #include "runner/audit_proof.h"
 
-#define STEP INT64_C(16384)
+/* Of what is looked at for one page. */
+#define STEPS 16
 /* Of the newest, which come oldest first and are turned around. */
 #define CHUNK 50
 
@@ -63,6 +64,12 @@ add_inclusion(
 	return 0;
 }
 
+static int64_t
+find_step(const struct paging *paging)
+{
+	return 1 + (paging->query->scan - 1) / STEPS;
+}
+
 /* What `filter` finds, into `records`; *ret_last is the last one's number.
  * Where `whole` is false it ends when the page is full. */
 static int
@@ -99,16 +106,15 @@ go_up(struct paging *paging, struct err *err)
 	int64_t end = asked->before != 0 && asked->before <= paging->head.size
 	    ? asked->before - 1
 	    : paging->head.size;
-	int64_t stop = asked->after <= end - AUDIT_PAGE_SCAN
-	    ? asked->after + AUDIT_PAGE_SCAN
-	    : end;
+	int64_t scan = paging->query->scan, step = find_step(paging);
+	int64_t stop = asked->after <= end - scan ? asked->after + scan : end;
 
-	for (int64_t at = asked->after; at < stop; at += STEP) {
+	for (int64_t at = asked->after; at < stop; at += step) {
 		struct audit_filter filter = *asked;
 		int64_t last = 0;
 
 		filter.after = at;
-		filter.before = (at < stop - STEP ? at + STEP : stop) + 1;
+		filter.before = (at < stop - step ? at + step : stop) + 1;
 		filter.limit = left(paging);
 		if (take_rows(paging, &filter, false, paging->records, &last,
 			err) != 0)
@@ -162,13 +168,13 @@ go_down(struct paging *paging, struct err *err)
 	    asked->before != 0 && asked->before <= paging->head.size
 	    ? asked->before
 	    : paging->head.size + 1;
-	int64_t stop = before - 1 > asked->after + AUDIT_PAGE_SCAN
-	    ? before - 1 - AUDIT_PAGE_SCAN
-	    : asked->after;
+	int64_t scan = paging->query->scan, step = find_step(paging);
+	int64_t stop =
+	    before - 1 > asked->after + scan ? before - 1 - scan : asked->after;
 
 	while (before - 1 > stop) {
 		int64_t after =
-		    before - 1 > stop + STEP ? before - 1 - STEP : stop;
+		    before - 1 > stop + step ? before - 1 - step : stop;
 		bool more = false;
 
 		if (take_chunk(paging, after, before, &before, &more, err) != 0)

@@ -15,12 +15,13 @@
 
 #define AUDIT_PAGE_LIMIT 1000
 #define AUDIT_PAGE_BYTES ((size_t)4 * 1024 * 1024)
-/* Sequence numbers that are looked at. */
+/* Sequence numbers that are looked at for one, as a rule. */
 #define AUDIT_PAGE_SCAN INT64_C(262144)
 
 struct audit_page_query {
 	/* `limit` is 1 to AUDIT_PAGE_LIMIT; `newest`: the newest first. */
 	struct audit_filter filter;
+	int64_t scan; /* sequence numbers that are looked at, at most */
 	bool proofs;
 };
 

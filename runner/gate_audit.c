@@ -107,6 +107,7 @@ new_reading(const struct search *search)
 		*(const char **)((char *)filter + texts[i].in_filter) =
 		    reading->kept[i];
 	}
+	reading->query.scan = AUDIT_PAGE_SCAN;
 	reading->query.proofs = search->proofs;
 	spell_image(reading);
 	return reading;

@@ -8,6 +8,7 @@ import pty
 import select
 import shutil
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -89,6 +90,46 @@ class Line:
                                    b"\1\0\0\0\0\0\0\0")
                     end.shutdown(socket.SHUT_RDWR)
                 end.close()
+
+
+class Liar(Line):
+    """A gateway that passes everything on but the truth: it has the server's
+    key, and changes bytes of what the server says, as many for as many."""
+
+    def __init__(self, site, who="alice"):
+        self.lies = {}
+        self.near = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self.near.load_cert_chain(site.etc / "gateway" / "server.crt",
+                                  site.etc / "gateway" / "server.key")
+        self.far = site.members[who].tls()
+        super().__init__(("127.0.0.1", site.port))
+
+    def _carry(self, source, sink, down):
+        with contextlib.suppress(OSError):
+            while data := source.recv(1 << 16):
+                for truth, lie in self.lies.items() if down else ():
+                    assert len(truth) == len(lie)
+                    data = data.replace(truth, lie)
+                sink.sendall(data)
+        for end in (source, sink):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+
+    def _accept(self):
+        while True:
+            try:
+                near, _ = self.listener.accept()
+            except OSError:
+                return
+            with contextlib.suppress(OSError):
+                near = self.near.wrap_socket(near, server_side=True)
+                far = self.far.wrap_socket(
+                    socket.create_connection(self.target),
+                    server_hostname=self.target[0])
+                self.pairs.append((near, far))
+                for pair in ((near, far, False), (far, near, True)):
+                    threading.Thread(target=self._carry, daemon=True,
+                                     args=pair).start()
 
 
 def copy_context(site, name, who="alice", **changes):

@@ -183,6 +183,9 @@ class TestAuditor(Case):
         self.assertEqual(len(records), head["last"])
         self.assertEqual([json.loads(one)["seq"] for one in records],
                          list(range(1, head["last"] + 1)))
+        path = self.write("export.jsonl", "\n".join(exported) + "\n")
+        self.site.admin("audit", "verify", "--dir", self.site.etc,
+                        "--export", path)
         forged = kept.read_text().replace("\n\n", "\n\n\u2014 x AAAAAA==\n")
         self.client("verify", "--from", self.write("witnessed", forged))
         for name, text in (("none", ""), ("other", kept.read_text().replace(

@@ -7,7 +7,7 @@ import json
 import os
 
 from harness import IMAGE, Case, main, rule
-from harness_client import copy_context, run_client
+from harness_client import Liar, copy_context, run_client, through
 
 
 def canonical(value):
@@ -217,6 +217,36 @@ class TestReceipt(Case):
             self.assertIn("audit.pub", done.stderr)
             self.assertNotEqual(done.returncode, 0)
         self.assertFalse(self.make("none").exists())
+
+    def test_a_gateway_that_lies_is_found(self):
+        """It has the server's key, and the client believes it until it has
+        the receipt."""
+        with Liar(self.site) as liar:
+            options = through(self.site, liar, "lied-to")
+            for k, (truth, lie, words) in enumerate((
+                    (b"", b"", None),
+                    (b"truth", b"false", "stdout"),
+                    (b'"failed","exit_code":7', b'"failed","exit_code":0',
+                     "exit_code"),
+                    (b'"finished","outcome":"failed"',
+                     b'"finished","outcome":"killed"', "outcome"),
+                    (b'"name":"left"', b'"name":"lift"', "files"),
+                    # In the receipt as well.
+                    (b'"failed"', b'"killed"', "does not hold"),
+                    (b'"seq":', b'"Seq":', "does not hold"))):
+                liar.lies = {truth: lie}
+                path = self.make(f"lie{k}")
+                done = self.site.client(
+                    "run", "--receipt", path, "--output",
+                    f"left={self.make('left')}", *options, IMAGE, "--", "sh",
+                    "-c", "echo truth; echo > /tmp/left; exit 7")
+                if words is None:
+                    self.assertEqual((done.returncode, done.stderr), (7, ""))
+                    continue
+                self.assertIn(words, done.stderr)
+                self.assertIn(done.returncode, (7, 125), done.stderr)
+                if path.exists():
+                    self.verify(path)
 
 
 if __name__ == "__main__":

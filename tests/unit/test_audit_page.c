@@ -168,10 +168,12 @@ test_pages_follow_one_another_without_a_gap(void **state)
 	write_records(&fixture, 100, 0);
 	for (int64_t limit = 1; limit <= 200; limit += 33) {
 		auto_json *up = read_all(&fixture,
-		    (struct audit_page_query){{.limit = limit}, true}, &pages);
+		    (struct audit_page_query){{.limit = limit},
+			.scan = AUDIT_PAGE_SCAN, .proofs = true},
+		    &pages);
 		auto_json *down = read_all(&fixture,
-		    (struct audit_page_query){
-			{.limit = limit, .newest = true}, true},
+		    (struct audit_page_query){{.limit = limit, .newest = true},
+			.scan = AUDIT_PAGE_SCAN, .proofs = true},
 		    &pages);
 
 		assert_numbers(up, 1, 1, 100);
@@ -191,7 +193,7 @@ test_a_filter_and_bounds_hold_over_pages(void **state)
 	auto_json *up = read_all(&fixture,
 	    (struct audit_page_query){
 		{.subject = "alice", .limit = 7, .after = 10, .before = 200},
-		true},
+		.scan = AUDIT_PAGE_SCAN, .proofs = true},
 	    &pages);
 
 	assert_numbers(up, 13, 3, 63);
@@ -201,22 +203,53 @@ test_a_filter_and_bounds_hold_over_pages(void **state)
 					  .newest = true,
 					  .after = 10,
 					  .before = 200},
-		false},
+		.scan = AUDIT_PAGE_SCAN, .proofs = false},
 	    &pages);
 
 	assert_numbers(down, 199, -3, 63);
 	assert_int_equal(pages, 2);
 	auto_json *none = read_all(&fixture,
-	    (struct audit_page_query){{.subject = "carol", .limit = 5}, true},
+	    (struct audit_page_query){{.subject = "carol", .limit = 5},
+		.scan = AUDIT_PAGE_SCAN, .proofs = true},
 	    &pages);
 
 	assert_numbers(none, 0, 0, 0);
 	auto_json *behind = read_all(&fixture,
-	    (struct audit_page_query){
-		{.after = 300, .before = 500, .limit = 5}, true},
+	    (struct audit_page_query){{.after = 300, .before = 500, .limit = 5},
+		.scan = AUDIT_PAGE_SCAN, .proofs = true},
 	    &pages);
 
 	assert_numbers(behind, 0, 0, 0);
+	close_fixture(&fixture);
+}
+
+/* A page may find nothing where there is more behind it. */
+static void
+test_a_page_is_bounded_in_what_it_looks_at(void **state)
+{
+	static const int64_t scans[] = {1, 2, 7, 50, 299, 300, 1000};
+	struct fixture fixture;
+	int pages;
+
+	open_fixture(&fixture, *state);
+	write_records(&fixture, 300, 0);
+	for (size_t i = 0; i < COUNT(scans); i++) {
+		auto_json *up = read_all(&fixture,
+		    (struct audit_page_query){
+			{.subject = "alice", .limit = 4}, scans[i], false},
+		    &pages);
+
+		assert_numbers(up, 1, 3, 100);
+		assert_true(pages >= 300 / scans[i]);
+		auto_json *down = read_all(&fixture,
+		    (struct audit_page_query){
+			{.subject = "alice", .limit = 4, .newest = true},
+			scans[i], false},
+		    &pages);
+
+		assert_numbers(down, 298, -3, 100);
+		assert_true(pages >= 300 / scans[i]);
+	}
 	close_fixture(&fixture);
 }
 
@@ -229,12 +262,15 @@ test_a_page_is_bounded_in_bytes(void **state)
 	open_fixture(&fixture, *state);
 	write_records(&fixture, 200, 60000);
 	auto_json *up = read_all(&fixture,
-	    (struct audit_page_query){{.limit = 1000}, false}, &pages);
+	    (struct audit_page_query){
+		{.limit = 1000}, .scan = AUDIT_PAGE_SCAN, .proofs = false},
+	    &pages);
 
 	assert_numbers(up, 1, 1, 200);
 	assert_int_equal(pages, 3);
 	auto_json *down = read_all(&fixture,
-	    (struct audit_page_query){{.limit = 1000, .newest = true}, false},
+	    (struct audit_page_query){{.limit = 1000, .newest = true},
+		.scan = AUDIT_PAGE_SCAN, .proofs = false},
 	    &pages);
 
 	assert_numbers(down, 200, -1, 200);
@@ -250,9 +286,10 @@ test_an_empty_log_has_no_head(void **state)
 	struct err err;
 
 	open_fixture(&fixture, *state);
-	assert_int_equal(
-	    audit_page_read(&fixture.database,
-		&(struct audit_page_query){{.limit = 1}, false}, &page, &err),
+	assert_int_equal(audit_page_read(&fixture.database,
+			     &(struct audit_page_query){{.limit = 1},
+				 .scan = AUDIT_PAGE_SCAN, .proofs = false},
+			     &page, &err),
 	    -1);
 	assert_int_equal(err.code, ERR_UNAVAILABLE);
 	close_fixture(&fixture);
@@ -279,8 +316,9 @@ run_question(
 		return database_execute(
 		    database, "DELETE FROM audit", "write", err);
 	if (audit_page_read(database,
-		&(struct audit_page_query){{.limit = 10}, true}, &page,
-		err) != 0)
+		&(struct audit_page_query){
+		    {.limit = 10}, .scan = AUDIT_PAGE_SCAN, .proofs = true},
+		&page, err) != 0)
 		return -1;
 	free(page.text);
 	return 0;
@@ -373,6 +411,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(test_pages_follow_one_another_without_a_gap),
 	    TEST(test_a_filter_and_bounds_hold_over_pages),
+	    TEST(test_a_page_is_bounded_in_what_it_looks_at),
 	    TEST(test_a_page_is_bounded_in_bytes),
 	    TEST(test_an_empty_log_has_no_head),
 	    TEST(test_the_view_reads_beside_the_store_and_cannot_write),
