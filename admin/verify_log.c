@@ -142,7 +142,6 @@ static const struct {
     {THUMBPRINT, "principal", "thumbprint"},
     {RULE, NULL, "rule"},
     {OUTCOME, NULL, "outcome"},
-    {IMAGE_ID, "object", "image_id"},
 };
 
 static void
@@ -162,22 +161,25 @@ check_searched(
 	}
 }
 
-/* As the client named it, else as it ran. */
+/* As the client named it, else the rule, else as it ran. */
 static void
 check_image(
     struct verification *verification, sqlite3_stmt *row, const json_t *record)
 {
+	const json_t *object = json_object_get(record, "object");
 	struct bytes text = column_bytes(row, UNTRUSTED, SQLITE_TEXT);
 	auto_json *untrusted = NULL;
-	const char *image;
+	const char *own = text_of(object, "image"), *image;
 	struct err ignored;
 
+	if (own == NULL)
+		own = text_of(object, "image_id");
 	if (text.data != NULL)
 		untrusted = json_parse_strict(text.data, text.len, &ignored);
 	image = text_of(untrusted, "image");
-	if (image == NULL)
-		image = text_of(json_object_get(record, "object"), "image_id");
-	if (!is_text(column_bytes(row, IMAGE, SQLITE_TEXT), image))
+	if (!is_text(column_bytes(row, IMAGE_ID, SQLITE_TEXT), own) ||
+	    !is_text(column_bytes(row, IMAGE, SQLITE_TEXT),
+		image != NULL ? image : own))
 		find(verification, verification->seq,
 		    "its image is not the record's");
 }

@@ -30,6 +30,7 @@ static const struct {
     {"address", "principal", "address"},
     {"task", "object", "task"},
     {"image", "untrusted", "image"},
+    {"image", "object", "image"},
     {"image", "object", "image_id"},
     {"rule", NULL, "rule"},
     {"outcome", NULL, "outcome"},

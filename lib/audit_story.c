@@ -68,28 +68,12 @@ add_argument(struct buffer *story, const char *argument)
 	buffer_printf(story, plain ? " %s" : " \"%s\"", argument);
 }
 
-/* What was to run: of the client's own words. */
 static void
-add_request(struct buffer *story, const json_t *record)
+add_arguments(struct buffer *story, const json_t *args)
 {
-	const json_t *untrusted = json_object_get(record, "untrusted");
-	const json_t *args = json_object_get(untrusted, "args");
-	const char *image = text_of(untrusted, "image");
-	const char *task = text_of(untrusted, "task");
-	size_t start, k;
+	size_t start = story->len, k;
 	const json_t *arg;
 
-	if (json_is_true(json_object_get(record, "redacted"))) {
-		buffer_append_string(story, " a task [redacted]");
-		return;
-	}
-	if (image != NULL)
-		buffer_printf(story, " image %s", image);
-	else if (task != NULL)
-		buffer_printf(story, " task %s", task);
-	else
-		buffer_append_string(story, " a task");
-	start = story->len;
 	json_array_foreach(args, k, arg)
 	{
 		if (story->len - start > ARGUMENTS_MAX) {
@@ -100,6 +84,48 @@ add_request(struct buffer *story, const json_t *record)
 		add_argument(
 		    story, json_is_string(arg) ? json_string_value(arg) : "?");
 	}
+}
+
+/* One that a rule defines: its name, what is filled in, and its image. */
+static void
+add_named(struct buffer *story, const char *task, const json_t *untrusted,
+    const json_t *record)
+{
+	json_t *params = json_object_get(untrusted, "params");
+	const char *image = text_of(object_of(record), "image");
+	const char *name;
+	json_t *value;
+
+	buffer_append_string(story, task != NULL ? " task " : " a task");
+	if (task != NULL)
+		buffer_append_string(story, task);
+	json_object_foreach(params, name, value)
+	{
+		auto_free char *text = audit_line_member(params, NULL, name);
+
+		buffer_printf(story, " %s=%s", name, text);
+	}
+	if (image != NULL)
+		buffer_printf(story, " (image %s)", image);
+}
+
+/* What was to run: of the client's own words. */
+static void
+add_request(struct buffer *story, const json_t *record)
+{
+	const json_t *untrusted = json_object_get(record, "untrusted");
+	const json_t *args = json_object_get(untrusted, "args");
+	const char *image = text_of(untrusted, "image");
+	const char *task = text_of(untrusted, "task");
+	if (json_is_true(json_object_get(record, "redacted"))) {
+		buffer_append_string(story, " a task [redacted]");
+		return;
+	}
+	if (image != NULL)
+		buffer_printf(story, " image %s", image);
+	else
+		add_named(story, task, untrusted, record);
+	add_arguments(story, args);
 }
 
 static void

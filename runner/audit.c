@@ -208,7 +208,9 @@ insert(struct database *database, const struct audit_entry *entry, int64_t seq,
     const struct audit_leaf *leaf, const uint8_t salt[AUDIT_SALT_BYTES],
     struct err *err)
 {
-	const char *image_id = text_of(entry->object, "image_id");
+	const char *own = text_of(entry->object, "image");
+	const char *image_id =
+	    own != NULL ? own : text_of(entry->object, "image_id");
 	const char *image =
 	    leaf->too_large ? NULL : text_of(entry->untrusted, "image");
 

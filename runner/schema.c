@@ -147,7 +147,8 @@ static const char version_5[] =
     "ALTER TABLE audit ADD COLUMN thumbprint TEXT;"
     "ALTER TABLE audit ADD COLUMN rule TEXT;"
     "ALTER TABLE audit ADD COLUMN outcome TEXT;"
-    "ALTER TABLE audit ADD COLUMN image_id TEXT;" /* that ran */
+    /* Of a rule's own task its name, else what ran. */
+    "ALTER TABLE audit ADD COLUMN image_id TEXT;"
     /* As the client named it, where it did, else as it ran. */
     "ALTER TABLE audit ADD COLUMN image TEXT;"
     "UPDATE audit SET subject = " MEMBER(

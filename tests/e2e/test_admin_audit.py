@@ -3,10 +3,12 @@
 import json
 import os
 import pty
+import re
 import sqlite3
 import subprocess
 
 from harness import IMAGE, Case, main, wait_until
+from harness_process import ROOT
 
 EVENTS = ["task.accepted", "task.started", "task.finished"]
 
@@ -221,6 +223,29 @@ class TestAudit(Case):
             self.assertEqual(child.wait(30), 0)
         self.assertTrue(data)
         return data.decode()
+
+    def test_every_record_has_the_members_that_are_documented(self):
+        self.site.submit("sh", "-c", "exit 3", wait=30)
+        self.site.call("POST", "/v1/tasks", {"image": "not/allowed"})
+        self.site.call("GET", "/v1/whoami", token="none")
+        sleeper = self.site.submit("sleep", "60")["id"]
+        self.site.call("DELETE", f"/v1/tasks/{sleeper}?grace=0")
+        self.site.finish(sleeper)
+        self.words("lock", "carol", "--ttl", "1h", "--reason", "test")
+        self.words("reload")
+        page = (ROOT / "docs" / "audit.md").read_text()
+        documented = {
+            code: set(re.findall("`(.*?)`", members)) for code, members in
+            re.findall(r"^\| `(\S+)` \| .* \| (.*) \|$", page, re.M)}
+        seen = set()
+        for record in self.site.audit():
+            members = set(record.get("object", ()))
+            self.assertLessEqual(members, documented[record["event"]],
+                                 record)
+            seen.add(record["event"])
+        self.assertLessEqual(
+            {"task.denied", "request.refused", "task.cancel_asked",
+             "task.finished", "subject.locked", "reload.done"}, seen)
 
     def test_socket_is_closed_to_others(self):
         done = subprocess.run(

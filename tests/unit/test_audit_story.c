@@ -51,6 +51,12 @@ test_a_task_is_a_story(void **state)
 		     "\"args\":[\"echo\",\"a b\",\"\"]}}",
 	    "alice asked for image demo: echo \"a b\" \"\" from 192.0.2.1; "
 	    "rule demo accepted it.");
+	assert_tells("{\"event\":\"task.accepted\"," ALICE
+		     ",\"rule\":\"demo\",\"object\":{\"image\":\"demo\"},"
+		     "\"untrusted\":{\"task\":\"resize\",\"params\":{\"width\":"
+		     "300}}}",
+	    "alice asked for task resize width=300 (image demo) from "
+	    "192.0.2.1; rule demo accepted it.");
 	assert_tells("{\"event\":\"task.started\",\"object\":{\"start\":"
 		     "\"warm\",\"container\":\"0123456789abcdef\","
 		     "\"image_id\":\"sha256:0123456789abcdef\"}}",

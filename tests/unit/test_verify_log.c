@@ -51,6 +51,8 @@ run_append(struct store_op *op, struct database *database, struct err *err)
 	    json_pack("{s:s, s:s}", "subject", "alice", "thumbprint", "thumb");
 	if (append->number % 3 != 0)
 		entry->object = json_pack("{s:s}", "task", task);
+	if (append->number % 5 == 1)
+		json_object_set_new(entry->object, "image", json_string("own"));
 	if (append->number % 2 == 0)
 		entry->untrusted = json_pack("{s:s, s:I}", "image", "demo", "n",
 		    (json_int_t)append->number);
