@@ -169,6 +169,7 @@ class Bench:
         import bench_memory
         import bench_output
         import bench_policy
+        import bench_review
         import bench_store
         import bench_tasks
         benchmarks = {
@@ -179,6 +180,7 @@ class Bench:
             "output": bench_output.output,
             "store": bench_store.store,
             "replay": bench_policy.replay,
+            "review": bench_review.review,
             "http": bench_gateway.http,
             "handshake": bench_gateway.handshake,
             "memory": bench_gateway.memory,
