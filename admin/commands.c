@@ -302,7 +302,10 @@ static const struct command_spec commands[] = {
 	drop_options, COUNT(drop_options), 1, 1, verb_token_drop},
     {"policy check", "[PATH]", "Check a policy",
 	"PATH is a file or a folder; without it, the installation's own. Warns "
-	"of rules whose tasks, or whose input, nobody has to sign.",
+	"of rules whose tasks, or whose input, nobody has to sign, that run as "
+	"root, are for everybody, any image or any arguments, or can never "
+	"allow anything: because they are over, or another rule before them "
+	"allows all that they would.",
 	NULL, 0, 0, 1, verb_policy_check},
     {"policy explain", "[-- ARG...]", "Explain what a request would get",
 	"As any subject, with any roles, at any time; nothing is asked of the "

@@ -4,13 +4,13 @@
  */
 #include "policy/policy.h"
 
-#include <string.h>
-
 #include "admin/tool.h"
 #include "admin/verbs.h"
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 #include "lib/json.h"
+#include "policy/lint.h"
 
 static const struct column columns[] = {
     {"Policy", "path"},
@@ -19,28 +19,6 @@ static const struct column columns[] = {
     {"Note", "note"},
 };
 static const struct view view = {columns, COUNT(columns), "sha256"};
-
-/* SECURITY.md: what signatures do not cover. */
-static json_t *
-find_warnings(const struct policy *policy)
-{
-	json_t *warnings = json_array();
-	struct policy_gap gap;
-
-	for (size_t at = 0; policy_next_gap(policy, &at, &gap);) {
-		bool is_unsigned = strcmp(gap.member, "unsigned") == 0;
-
-		json_array_append_new(warnings,
-		    json_pack("{s:s, s:s, s:s}", "rule", gap.rule, "member",
-			gap.member, "message",
-			is_unsigned
-			    ? "a gateway that was taken over could run this "
-			      "rule's tasks in the name of those who pass it"
-			    : "a gateway that was taken over could change "
-			      "streamed input, which nobody signs"));
-	}
-	return warnings;
-}
 
 static void
 tell_warnings(const json_t *warnings)
@@ -61,9 +39,10 @@ static json_t *
 describe(const char *path, const struct policy *policy)
 {
 	size_t rules = policy_rule_count(policy);
-	json_t *object = json_pack("{s:s, s:b, s:I, s:s, s:o}", "path", path,
-	    "valid", 1, "rules", (json_int_t)rules, "sha256",
-	    policy_sha256(policy), "warnings", find_warnings(policy));
+	json_t *object =
+	    json_pack("{s:s, s:b, s:I, s:s, s:o}", "path", path, "valid", 1,
+		"rules", (json_int_t)rules, "sha256", policy_sha256(policy),
+		"warnings", lint_find(policy, clock_wall_ms()));
 
 	if (rules == 0)
 		json_object_set_new(object, "note",

@@ -266,23 +266,27 @@ class Init(AdminCase):
         self.assertEqual((shown["valid"], shown["rules"]), (True, 0))
         self.assertEqual(shown["warnings"], [])
 
-    def test_what_nobody_has_to_sign_is_warned_of(self):
+    def test_what_is_odd_about_a_policy_is_warned_of(self):
         path = self.etc / "policy.json"
         path.parent.mkdir(exist_ok=True)
         plain = {"subjects": ["alice"], "image": "demo/busybox"}
         path.write_text(json.dumps({"version": 1, "rules": [
             {"id": "good", **plain},
             {"id": "open", "unsigned": True, **plain},
-            {"id": "stream", "stdin": "stream", **plain}]}))
+            {"id": "stream", "stdin": "stream", **plain},
+            {"id": "root", "user": {"uid": 0, "gid": 0},
+             "subjects": ["**"], "image": "**"}]}))
         shown = self.run_json("policy", "check", path)
         self.assertEqual(
             [(one["rule"], one["member"]) for one in shown["warnings"]],
-            [("open", "unsigned"), ("stream", "stdin")])
+            [("open", "unsigned"), ("open", "id"), ("stream", "stdin"),
+             ("root", "user"), ("root", "subjects"), ("root", "image")])
         done = self.admin("policy", "check", path)
         self.assertEqual(done.returncode, 0)
-        for words in ("rule open: unsigned: ", "rule stream: stdin: "):
+        for words in ("rule open: unsigned: ", "rule stream: stdin: ",
+                      "rule open: id: it is never asked: rule good "):
             self.assertIn(words, done.stderr)
-        self.assertNotIn("good", done.stderr)
+        self.assertNotIn("rule good: ", done.stderr)
 
     def agree(self):
         gateway = json.loads((self.etc / "gateway.json").read_text())

@@ -1,0 +1,190 @@
+#include "policy/lint.h"
+
+#include <string.h>
+
+#include "lib/alloc.h"
+#include "lib/cleanup.h"
+#include "lib/clock.h"
+#include "policy/cover.h"
+#include "policy/policy_data.h"
+
+struct lint {
+	const struct policy *policy;
+	int64_t now_ms;
+	json_t *found;
+};
+
+static void
+warn(struct lint *lint, const struct rule *rule, const char *member,
+    const char *message)
+{
+	json_array_append_new(lint->found,
+	    json_pack("{s:s, s:s, s:s}", "rule", rule->id, "member", member,
+		"message", message));
+}
+
+/* -- what signatures do not cover (SECURITY.md) */
+
+static void
+find_unsigned(struct lint *lint, const struct rule *rule)
+{
+	if (rule->is_unsigned)
+		warn(lint, rule, "unsigned",
+		    "a gateway that was taken over could run this rule's tasks "
+		    "in the name of those who pass it");
+}
+
+static void
+find_stream(struct lint *lint, const struct rule *rule)
+{
+	if (rule->input == REQUEST_STDIN_STREAM)
+		warn(lint, rule, "stdin",
+		    "a gateway that was taken over could change streamed "
+		    "input, which nobody signs");
+}
+
+/* -- what allows much */
+
+static void
+find_root(struct lint *lint, const struct rule *rule)
+{
+	if (rule->uid == 0)
+		warn(lint, rule, "user",
+		    "its tasks run as root: only the container is between "
+		    "them and the machine");
+	else if (rule->gid == 0)
+		warn(lint, rule, "user", "its tasks run in the group of root");
+}
+
+/* Nothing but stars. */
+static bool
+is_wide(const struct pattern *pattern)
+{
+	const char *text = pattern_text(pattern);
+
+	return text[strspn(text, "*")] == '\0';
+}
+
+static void
+find_wide_subject(struct lint *lint, const struct rule *rule)
+{
+	for (size_t k = 0; k < rule->nsubjects; k++) {
+		const struct rule_subject *subject = &rule->subjects[k];
+
+		if (subject->pattern == NULL || !is_wide(subject->pattern))
+			continue;
+		warn(lint, rule, "subjects",
+		    subject->is_role ? "it is for everybody who has a role"
+				     : "it is for everybody");
+		return;
+	}
+}
+
+static void
+find_wide_image(struct lint *lint, const struct rule *rule)
+{
+	/* As they are once ":latest" is filled in. */
+	static const char *const wide[] = {"**:latest", "**:*", "**:**",
+	    "sha256:*", "sha256:**", "**@sha256:*", "**@sha256:**"};
+
+	for (size_t k = 0; rule->image_pattern != NULL && k < COUNT(wide); k++)
+		if (strcmp(pattern_text(rule->image_pattern), wide[k]) == 0)
+			warn(lint, rule, "image",
+			    "it is for every image of this kind on the "
+			    "machine");
+}
+
+static void
+find_wide_args(struct lint *lint, const struct rule *rule)
+{
+	if (rule->task.name == NULL && rule->nargs == 0 && rule->has_rest &&
+	    rule->rest.kind == TEMPLATE_PATTERN && is_wide(rule->rest.pattern))
+		warn(lint, rule, "args",
+		    "any arguments pass: whatever the image can do may be "
+		    "asked of it");
+}
+
+/* -- what allows nothing */
+
+static void
+find_expired(struct lint *lint, const struct rule *rule)
+{
+	char when[CLOCK_TEXT];
+	auto_free char *message = NULL;
+
+	if (rule->expires_ms > lint->now_ms)
+		return;
+	clock_format(rule->expires_ms, when);
+	message = alloc_printf("it has been over since %s", when);
+	warn(lint, rule, "expires", message);
+}
+
+static void
+find_too_many_args(struct lint *lint, const struct rule *rule)
+{
+	if (rule->has_rest &&
+	    rule->nargs + (size_t)rule->rest_min > REQUEST_ARGS_MAX)
+		warn(lint, rule, "args",
+		    "it can never match: no request has so many arguments");
+}
+
+/* One that comes before it, and allows all that it would. */
+static const struct rule *
+find_cover(const struct lint *lint, const struct rule *rule)
+{
+	const struct index *index = &lint->policy->index;
+	struct request request = {.image_kind = rule->image_kind};
+	struct index_walk walk;
+	const struct rule *other;
+
+	if (rule->image_pattern != NULL) {
+		for (size_t k = 0; k < index->npatterns; k++) {
+			other = &index->rules[index->patterns[k]];
+			if (other >= rule)
+				return NULL;
+			if (cover_rule(other, rule))
+				return other;
+		}
+		return NULL;
+	}
+	memcpy(request.reference, rule->image, sizeof(request.reference));
+	index_walk_init(&walk, index, &request);
+	while ((other = index_walk_next(&walk)) != NULL && other < rule) {
+		if (cover_rule(other, rule))
+			return other;
+	}
+	return NULL;
+}
+
+static void
+find_covered(struct lint *lint, const struct rule *rule)
+{
+	const struct rule *other;
+	auto_free char *message = NULL;
+
+	if (rule->is_shadow || rule->task.name != NULL)
+		return;
+	other = find_cover(lint, rule);
+	if (other == NULL)
+		return;
+	message = alloc_printf("it is never asked: rule %s before it allows "
+			       "all that it would",
+	    other->id);
+	warn(lint, rule, "id", message);
+}
+
+json_t *
+lint_find(const struct policy *policy, int64_t now_ms)
+{
+	static void (*const finders[])(struct lint *, const struct rule *) = {
+	    find_unsigned, find_stream, find_root, find_wide_subject,
+	    find_wide_image, find_wide_args, find_expired, find_too_many_args,
+	    find_covered};
+	struct lint lint = {policy, now_ms, json_array()};
+
+	for (size_t k = 0; k < policy->nrules; k++) {
+		for (size_t i = 0; i < COUNT(finders); i++)
+			finders[i](&lint, &policy->rules[k]);
+	}
+	return lint.found;
+}

@@ -1,0 +1,16 @@
+/*
+ * What is odd about a policy that is one: rules that say less than their author
+ * may think, or more. Pure.
+ */
+#ifndef POLICY_LINT_H
+#define POLICY_LINT_H
+
+#include <jansson.h>
+
+#include "policy/policy.h"
+
+/* [{"rule": ID, "member": NAME, "message": TEXT}], in the order of the rules.
+ * New. */
+json_t *lint_find(const struct policy *policy, int64_t now_ms);
+
+#endif

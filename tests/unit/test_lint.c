@@ -1,0 +1,191 @@
+/* What is odd about policies: each kind of warning, and what it spares. */
+#include "policy/lint.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "lib/alloc.h"
+#include "lib/buffer.h"
+#include "lib/cleanup.h"
+#include "lib/json.h"
+
+DEFINE_CLEANUP(struct policy, policy_free);
+#define auto_policy AUTO(policy_freep)
+
+/* 2026-01-02T03:04:05Z */
+#define NOW INT64_C(1767323045000)
+
+/* "RULE.MEMBER RULE.MEMBER" of the rules a, b and so on. */
+static char *
+find(const char *const *rules, size_t count)
+{
+	auto_buffer text = BUFFER_INIT(65536);
+	auto_buffer said = BUFFER_INIT(65536);
+	struct err err = {0};
+	size_t k;
+	const json_t *warning;
+
+	buffer_printf(&text, "{\"version\":1,\"rules\":[");
+	for (k = 0; k < count; k++)
+		buffer_printf(&text, "%s{\"id\":\"%c\",%s}", k > 0 ? "," : "",
+		    (int)('a' + k), rules[k]);
+	buffer_printf(&text, "]}");
+	auto_policy struct policy *policy =
+	    policy_parse("rules", text.data, text.len, &err);
+
+	if (policy == NULL)
+		fail_msg("%s: %s", text.data, err.detail);
+	auto_json *found = lint_find(policy, NOW);
+
+	json_array_foreach(found, k, warning)
+	    buffer_printf(&said, "%s%s.%s", k > 0 ? " " : "",
+		json_string_value(json_object_get(warning, "rule")),
+		json_string_value(json_object_get(warning, "member")));
+	return said.data != NULL ? buffer_take(&said) : alloc_string("");
+}
+
+static void
+expect(const char *wanted, const char *const *rules, size_t count)
+{
+	auto_free char *said = find(rules, count);
+
+	if (strcmp(said, wanted) != 0)
+		fail_msg("%s: %s", rules[count - 1], said);
+}
+
+#define BY "\"subjects\":[\"alice\"],"
+#define RULE(members) BY "\"image\":\"x\"" members
+#define IMAGE(image) BY "\"image\":\"" image "\""
+#define SUBJECT(subject) "\"subjects\":[" subject "],\"image\":\"x\""
+#define ARGS(args) RULE(",\"args\":[" args "]")
+#define REST(rest) "{\"rest\":{\"pattern\":\"" rest "\"}}"
+
+static void
+test_what_allows_much_is_named(void **state)
+{
+	static const struct {
+		const char *rule, *wanted;
+	} cases[] = {
+	    {RULE(""), ""},
+	    {RULE(",\"unsigned\":true"), "a.unsigned"},
+	    {RULE(",\"stdin\":\"stream\""), "a.stdin"},
+	    {RULE(",\"stdin\":\"inline\""), ""},
+	    {RULE(",\"user\":{\"uid\":0,\"gid\":0}"), "a.user"},
+	    {RULE(",\"user\":{\"uid\":5,\"gid\":0}"), "a.user"},
+	    {RULE(",\"user\":{\"uid\":5,\"gid\":5}"), ""},
+	    {SUBJECT("\"**\""), "a.subjects"},
+	    {SUBJECT("\"bob\",\"*\""), "a.subjects"},
+	    {SUBJECT("\"role:**\""), "a.subjects"},
+	    {SUBJECT("\"ci-*\""), ""},
+	    {IMAGE("**"), "a.image"},
+	    {IMAGE("**:*"), "a.image"},
+	    {IMAGE("sha256:*"), "a.image"},
+	    {IMAGE("demo/**:*"), ""},
+	    {ARGS(REST("**")), "a.args"},
+	    {ARGS(REST("*")), "a.args"},
+	    {ARGS("\"echo\"," REST("**")), ""},
+	    {ARGS(REST("[a-z]*")), ""},
+	};
+
+	(void)state;
+	for (size_t k = 0; k < COUNT(cases); k++)
+		expect(cases[k].wanted, &cases[k].rule, 1);
+}
+
+static void
+test_what_can_never_match_is_named(void **state)
+{
+	static const struct {
+		const char *rule, *wanted;
+	} cases[] = {
+	    {RULE(",\"expires\":\"2026-01-02T03:04:05Z\""), "a.expires"},
+	    {RULE(",\"expires\":\"2026-01-02T03:04:06Z\""), ""},
+	    {ARGS("\"x\",{\"rest\":{\"pattern\":\"[a-z]*\"},\"min\":1024}"),
+		"a.args"},
+	    {ARGS("{\"rest\":{\"pattern\":\"[a-z]*\"},\"min\":1024}"), ""},
+	};
+
+	(void)state;
+	for (size_t k = 0; k < COUNT(cases); k++)
+		expect(cases[k].wanted, &cases[k].rule, 1);
+}
+
+#define INTEGER(min, max) "{\"integer\":{\"min\":" min ",\"max\":" max "}}"
+
+static void
+test_a_rule_behind_one_that_allows_as_much_is_named(void **state)
+{
+	static const struct {
+		const char *first, *second;
+		bool covered;
+	} cases[] = {
+	    {RULE(""), RULE(""), true},
+	    {RULE(""), IMAGE("y"), false},
+	    {IMAGE("demo/*"), IMAGE("demo/x"), true},
+	    {IMAGE("demo/*"), IMAGE("demo/*"), true},
+	    {IMAGE("demo/x"), IMAGE("demo/*"), false},
+	    {IMAGE("demo/*"), IMAGE("demo/x:1"), false},
+	    {SUBJECT("\"a*\""), SUBJECT("\"alice\""), true},
+	    {SUBJECT("\"a*\""), SUBJECT("\"alice\",\"bob\""), false},
+	    {SUBJECT("\"alice\""), SUBJECT("\"a*\""), false},
+	    {SUBJECT("\"alice\""), SUBJECT("\"role:alice\""), false},
+	    {SUBJECT("\"bob\",\"role:x\""), SUBJECT("\"role:x\""), true},
+	    {ARGS("{\"enum\":[\"a\",\"b\"]}"), ARGS("\"a\""), true},
+	    {ARGS("\"a\""), ARGS("{\"enum\":[\"a\",\"b\"]}"), false},
+	    {ARGS(INTEGER("1", "9")), ARGS(INTEGER("2", "9")), true},
+	    {ARGS(INTEGER("1", "9")), ARGS(INTEGER("0", "9")), false},
+	    {ARGS("{\"pattern\":\"[0-9]\"}"), ARGS(INTEGER("0", "9")), true},
+	    {ARGS("{\"pattern\":\"[0-9]\"}"), ARGS(INTEGER("0", "10")), false},
+	    {ARGS(REST("[a-z]*")), ARGS("\"a\",\"b\""), true},
+	    {ARGS(REST("[a-z]*")), ARGS("\"a\",\"2\""), false},
+	    {ARGS("\"a\"," REST("[a-z]*")), ARGS("\"a\""), true},
+	    {ARGS("\"a\"," REST("[a-z]*")), ARGS(""), false},
+	    {ARGS("\"a\""), ARGS("\"a\"," REST("[a-z]*")), false},
+	    {RULE(",\"env\":{\"A\":{\"pattern\":\"**\"},\"B\":\"1\"}"),
+		RULE(",\"env\":{\"A\":{\"pattern\":\"x*\"}}"), true},
+	    {RULE(""), RULE(",\"env\":{\"A\":\"1\"}"), false},
+	    {RULE(",\"stdin\":\"inline\""), RULE(""), true},
+	    {RULE(""), RULE(",\"stdin\":\"inline\""), false},
+	    {RULE(""), RULE(",\"inputs\":1"), false},
+	    {RULE(""), RULE(",\"outputs\":1"), false},
+	    {RULE(",\"limits\":{\"pids\":{\"max\":100}}"), RULE(""), true},
+	    {RULE(""), RULE(",\"limits\":{\"pids\":{\"max\":100}}"), false},
+	    {RULE(",\"expires\":\"2027-01-01T00:00:00Z\""), RULE(""), false},
+	    {RULE(""), RULE(",\"expires\":\"2027-01-01T00:00:00Z\""), true},
+	    {RULE(",\"hours\":[{\"from\":\"08:00\",\"to\":\"18:00\"}]"),
+		RULE(""), false},
+	    {RULE(""),
+		RULE(",\"hours\":[{\"from\":\"08:00\",\"to\":\"18:00\"}]"),
+		true},
+	    {RULE(",\"mode\":\"shadow\""), RULE(""), false},
+	    {RULE(""), RULE(",\"mode\":\"shadow\""), false},
+	};
+
+	(void)state;
+	for (size_t k = 0; k < COUNT(cases); k++) {
+		const char *const rules[] = {cases[k].first, cases[k].second};
+		auto_free char *said = find(rules, 2);
+
+		if ((strstr(said, "b.id") != NULL) != cases[k].covered)
+			fail_msg("%s | %s: %s", rules[0], rules[1], said);
+		assert_null(strstr(said, "a.id"));
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_what_allows_much_is_named),
+	    cmocka_unit_test(test_what_can_never_match_is_named),
+	    cmocka_unit_test(
+		test_a_rule_behind_one_that_allows_as_much_is_named),
+	};
+
+	return cmocka_run_group_tests_name("lint", tests, NULL, NULL);
+}
