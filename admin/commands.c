@@ -320,6 +320,11 @@ static const struct command_spec commands[] = {
 	"(docs/policy.md). Says as well which rules allow none of the cases. "
 	"Exits 1 where a case comes out otherwise.",
 	NULL, 0, 2, 2, verb_policy_test},
+    {"policy diff", "OLD NEW", "Compare two policies, rule by rule",
+	"Says which rules were added, removed or changed, member by member, "
+	"and which stand in another order, since the first rule that allows "
+	"counts. Comments are passed over. Exits 1 where they differ.",
+	NULL, 0, 2, 2, verb_policy_diff},
     {"policy replay", "PATH", "Decide recorded requests by a policy",
 	"Says which of the calls that are on record, accepted or denied, the "
 	"policy of PATH would decide otherwise, by subject, image or named "

@@ -19,6 +19,7 @@ int verb_token_keys(struct invocation *invocation);
 int verb_token_rotate(struct invocation *invocation);
 int verb_token_drop(struct invocation *invocation);
 int verb_policy_check(struct invocation *invocation);
+int verb_policy_diff(struct invocation *invocation);
 int verb_policy_explain(struct invocation *invocation);
 int verb_policy_replay(struct invocation *invocation);
 int verb_policy_test(struct invocation *invocation);

@@ -151,6 +151,47 @@ class TestCases(Tools):
         self.assertIn(f"{cases}:2:14: cases[0].subject: ", done.stderr)
 
 
+class TestDiff(Tools):
+    def diff(self, rules, code=1):
+        path = self.write("new.json", {"version": 1, "rules": rules})
+        table = self.admin("policy", "diff", self.policy, path, code=code)
+        return self.json("policy", "diff", self.policy, path,
+                         code=code), table.stdout
+
+    def test_rules_are_compared_member_by_member(self):
+        resize, others, public = RULES["rules"]
+        added = {"id": "new", "subjects": ["eve"], "image": "tools/new"}
+        changed = {**resize, "description": "x", "env": {"//": "y"}}
+        del changed["limits"]
+        said, table = self.diff([changed, public, added])
+        self.assertCountEqual(said, [
+            {"change": "changed", "rule": "resize", "member": "env",
+             "old": {"LANG": "C"}, "new": {}},
+            {"change": "changed", "rule": "resize", "member": "limits",
+             "old": resize["limits"]},
+            {"change": "changed", "rule": "resize", "member": "description",
+             "new": "x"},
+            {"change": "removed", "rule": "others", "old": others},
+            {"change": "added", "rule": "new", "new": added}])
+        self.assertRegex(table, r'changed +resize +env +{"LANG":"C"} +{}')
+        self.assertRegex(table, r"removed +others +tools/resize")
+        self.assertRegex(table, r"added +new +tools/new")
+
+    def test_comments_make_no_difference(self):
+        said, table = self.diff([{**rule, "//": "why"} for rule in
+                                 RULES["rules"]], code=0)
+        self.assertEqual((said, table), ([], ""))
+
+    def test_the_fewest_rules_that_moved_are_named(self):
+        rules = [{"id": f"r{n}", "subjects": ["a"], "image": f"x{n}"}
+                 for n in range(9)]
+        self.policy = self.write("old.json", {"version": 1, "rules": rules})
+        said, _ = self.diff([*rules[1:5], rules[0], *rules[6:], rules[5]])
+        self.assertEqual(said, [
+            {"change": "moved", "rule": "r0", "old": 1, "new": 5},
+            {"change": "moved", "rule": "r5", "old": 6, "new": 9}])
+
+
 class TestPage(Tools):
     """Each example of docs/policy.md."""
 
