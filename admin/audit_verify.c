@@ -21,6 +21,8 @@
 static const struct column columns[] = {
     {"Log", "log"},
     {"Records", "records"},
+    {"Without text", "dropped"},
+    {"Redacted", "redacted"},
     {"Root", "root"},
     {"Checkpoint", "from"},
     {"Verdict", "verdict"},
@@ -108,6 +110,11 @@ describe(const struct subject *subject, const struct verify_report *report)
 	    good ? "all of it is what was signed"
 		 : "it is not what was signed");
 
+	/* As is on record: what is not is a finding. */
+	json_object_set_new(
+	    object, "dropped", json_integer((json_int_t)report->dropped));
+	json_object_set_new(
+	    object, "redacted", json_integer((json_int_t)report->redacted));
 	if (subject->log.question.from != NULL)
 		json_object_set_new(object, "from",
 		    json_integer((json_int_t)subject->from.size));

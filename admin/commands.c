@@ -208,6 +208,10 @@ static const struct option_spec audit_verify_options[] = {
     LOG_OPTIONS,
 };
 
+static const struct option_spec audit_redact_options[] = {
+    {"reason", 0, "TEXT", NULL, "Why: for the record; needed", false},
+};
+
 static const struct option_spec audit_checkpoint_options[] = {
     {"out", 0, "FILE", "TASKGATE_OUT", "Write it to FILE", false},
     LOG_OPTIONS,
@@ -418,6 +422,13 @@ static const struct command_spec commands[] = {
 	"A few lines to be kept off the machine, for audit verify --from.",
 	audit_checkpoint_options, COUNT(audit_checkpoint_options), 0, 0,
 	verb_audit_checkpoint},
+    {"audit redact", "SEQ", "Take out what a client wrote in a record",
+	"For good: arguments, image and whatever else stands beside the record "
+	"under untrusted. The record itself and the salted hash of that part "
+	"stay, so that the log still verifies, and who did it and why is on "
+	"record. Backups and live copies of the log are not touched.",
+	audit_redact_options, COUNT(audit_redact_options), 1, 1,
+	verb_audit_redact},
     {"audit rotate", NULL, "Make a new key for the audit log",
 	"The old public key stays in audit.pub, behind the new one.", NULL, 0,
 	0, 0, verb_audit_rotate},

@@ -41,6 +41,7 @@ int verb_audit_show(struct invocation *invocation);
 int verb_audit_summary(struct invocation *invocation);
 int verb_audit_verify(struct invocation *invocation);
 int verb_audit_checkpoint(struct invocation *invocation);
+int verb_audit_redact(struct invocation *invocation);
 int verb_audit_rotate(struct invocation *invocation);
 
 #endif

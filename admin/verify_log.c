@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "admin/verify_gone.h"
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
@@ -20,6 +21,7 @@ struct verification {
 	int64_t nodes; /* that there have to be */
 	int64_t seq; /* of the record at hand */
 	bool from_met;
+	struct verify_gone gone;
 };
 
 static void find(struct verification *verification, int64_t seq,
@@ -213,6 +215,10 @@ check_untrusted(
 
 	if (expected == NULL && text.data == NULL)
 		return;
+	if (expected != NULL && text.data == NULL && salt.data == NULL) {
+		verify_gone_untrusted(&verification->gone, verification->seq);
+		return;
+	}
 	if (expected == NULL || text.data == NULL || salt.data == NULL) {
 		find(verification, verification->seq,
 		    "what stands beside it is missing or was not there");
@@ -263,6 +269,58 @@ meet_from(struct verification *verification)
 		    "the records up to here are not those of the checkpoint");
 }
 
+/* Nothing is left of it that could be taken for its own. */
+static void
+check_dropped(struct verification *verification, sqlite3_stmt *row)
+{
+	bool empty = sqlite3_column_bytes(row, EVENT) == 0;
+
+	verify_gone_text(&verification->gone, verification->seq);
+	for (int column = TASK; column <= IMAGE; column++)
+		empty = empty &&
+		    (column == LEAF || sqlite3_column_bytes(row, column) == 0);
+	if (!empty)
+		find(verification, verification->seq,
+		    "its text is gone, and something of it is not");
+}
+
+static void
+check_text(
+    struct verification *verification, sqlite3_stmt *row, struct bytes text)
+{
+	auto_json *record = NULL;
+	struct err ignored;
+
+	if (text.data != NULL)
+		record = json_parse_strict(text.data, text.len, &ignored);
+	if (!json_is_object(record)) {
+		find(verification, verification->seq, "it is no record");
+		return;
+	}
+	check_columns(verification, row, record);
+	check_untrusted(verification, row, record);
+	verify_gone_hear(&verification->gone, verification->seq, record);
+}
+
+/* The hash that it has in the tree; of what is dropped there is no other. */
+static void
+check_leaf(struct verification *verification, sqlite3_stmt *row,
+    struct bytes text, uint8_t ret[SHA256_BYTES])
+{
+	struct bytes leaf = column_bytes(row, LEAF, SQLITE_BLOB);
+
+	if (text.data != NULL && text.len == 0 && leaf.len == SHA256_BYTES) {
+		memcpy(ret, leaf.data, SHA256_BYTES);
+		check_dropped(verification, row);
+		return;
+	}
+	merkle_hash_leaf(text.data != NULL ? text.data : "", text.len, ret);
+	if (!is_hash(leaf, ret))
+		find(verification, verification->seq,
+		    "its bytes are not those that were hashed");
+	check_text(verification, row, text);
+}
+
 static void
 check_record(struct verification *verification, sqlite3_stmt *row)
 {
@@ -270,7 +328,6 @@ check_record(struct verification *verification, sqlite3_stmt *row)
 	int64_t seq = sqlite3_column_int64(row, SEQ);
 	int64_t expected = (int64_t)verification->edge.size + 1;
 	uint8_t leaf[SHA256_BYTES];
-	auto_json *record = NULL;
 	struct err ignored;
 
 	verification->seq = seq;
@@ -280,18 +337,7 @@ check_record(struct verification *verification, sqlite3_stmt *row)
 		    "the record before it has another number than %" PRId64
 		    ": records are missing",
 		    seq - 1);
-	merkle_hash_leaf(text.data != NULL ? text.data : "", text.len, leaf);
-	if (!is_hash(column_bytes(row, LEAF, SQLITE_BLOB), leaf))
-		find(verification, seq,
-		    "its bytes are not those that were hashed");
-	if (text.data != NULL)
-		record = json_parse_strict(text.data, text.len, &ignored);
-	if (json_is_object(record)) {
-		check_columns(verification, row, record);
-		check_untrusted(verification, row, record);
-	} else {
-		find(verification, seq, "it is no record");
-	}
+	check_leaf(verification, row, text, leaf);
 	(void)merkle_append(
 	    &verification->edge, leaf, check_node, verification, &ignored);
 	meet_from(verification);
@@ -393,6 +439,22 @@ check_from(struct verification *verification)
 		    from->size, verification->edge.size);
 }
 
+static void
+check_gone(struct verification *verification)
+{
+	const struct verify_gone *gone = &verification->gone;
+
+	if (gone->last > gone->through)
+		find(verification, gone->last,
+		    "its text is gone, and no record says that it was dropped");
+	for (size_t i = 0; i < gone->count; i++)
+		find(verification, gone->missing[i],
+		    "what stands beside it is gone, and no record says that "
+		    "it was redacted");
+	verification->report->dropped = gone->dropped;
+	verification->report->redacted = gone->redacted;
+}
+
 int
 verify_log(sqlite3 *database, const struct verify_question *question,
     struct verify_report *ret, struct err *err)
@@ -412,6 +474,8 @@ verify_log(sqlite3 *database, const struct verify_question *question,
 	if (result == 0)
 		result = check_head(&verification, err);
 	check_from(&verification);
+	check_gone(&verification);
+	verify_gone_done(&verification.gone);
 	sqlite3_finalize(verification.node);
 	sqlite3_exec(database, "RELEASE verify", NULL, NULL, NULL);
 	return result;

@@ -26,6 +26,8 @@ struct verify_question {
 
 struct verify_report {
 	int64_t records;
+	int64_t dropped; /* of these, without their text, as is on record */
+	int64_t redacted; /* without what a client wrote, likewise */
 	uint8_t root[SHA256_BYTES]; /* of what is there */
 	struct checkpoint head; /* as signed; size 0: none that is good */
 	size_t nfindings; /* all of them */

@@ -4,6 +4,7 @@
  */
 #include "runner/audit.h"
 
+#include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -252,6 +253,19 @@ add_hex(struct buffer *lines, const char *name, const void *data, size_t len)
 	buffer_printf(lines, ",\"%s\":\"%s\"", name, hex);
 }
 
+/* Of one whose text was dropped; as lib/audit_rows.h has it. */
+static void
+write_dropped(
+    struct database *database, enum statement statement, struct buffer *lines)
+{
+	char when[CLOCK_TEXT];
+
+	clock_format(database_integer(database, statement, 5), when);
+	buffer_printf(lines,
+	    "{\"seq\":%" PRId64 ",\"time\":\"%s\",\"dropped\":true",
+	    database_integer(database, statement, 0), when);
+}
+
 /* The record is an object; what stands beside it goes in before its end. */
 static void
 write_line(
@@ -263,11 +277,16 @@ write_line(
 	const void *hash = database_blob(database, statement, 2, &hash_len);
 	const void *salt = database_blob(database, statement, 4, &salt_len);
 
-	buffer_append(lines, record, strlen(record) - 1);
+	if (*record != '\0')
+		buffer_append(lines, record, strlen(record) - 1);
+	else
+		write_dropped(database, statement, lines);
 	if (untrusted != NULL) {
 		buffer_printf(lines, ",\"untrusted\":");
 		buffer_append_string(lines, untrusted);
 		add_hex(lines, "untrusted_salt", salt, salt_len);
+	} else if (strstr(record, "\"untrusted_sha256\":") != NULL) {
+		buffer_append_string(lines, ",\"redacted\":true");
 	}
 	add_hex(lines, "leaf", hash, hash_len);
 	buffer_append_string(lines, "}\n");

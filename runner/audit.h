@@ -85,7 +85,8 @@ struct audit_query {
 };
 
 /* One record a line: its members, and beside them `untrusted`,
- * `untrusted_salt` and `leaf`, which are no part of what is hashed. */
+ * `untrusted_salt` and `leaf`, which are no part of what is hashed; or
+ * `dropped`, `redacted`, as lib/audit_rows.h has it. */
 int audit_select(struct database *database, const struct audit_query *query,
     struct buffer *lines, int64_t *ret_count, int64_t *ret_last,
     struct err *err);

@@ -29,7 +29,7 @@ struct raw {
 	int64_t warm_max;
 	json_t *memory_max;
 	json_t *blob_max, *blobs_per_subject, *blobs_max, *blobs_max_age;
-	json_t *retention_age, *retention_size;
+	json_t *retention_age, *retention_size, *audit_retention_age;
 	const char *log_format, *log_level;
 };
 
@@ -70,6 +70,7 @@ static const struct json_field fields[] = {
     QUANTITY(blobs_max_age),
     QUANTITY(retention_age),
     QUANTITY(retention_size),
+    QUANTITY(audit_retention_age),
     STRING(log_format, false),
     STRING(log_level, false),
 };
@@ -139,6 +140,8 @@ read_stored(const struct raw *raw, struct config *config, struct err *err)
 		&config->retention_age_s},
 	    {"retention_size", raw->retention_size, true, 0,
 		&config->retention_bytes},
+	    {"audit_retention_age", raw->audit_retention_age, false, 0,
+		&config->audit_retention_age_s},
 	};
 
 	config->blob_max_bytes = INT64_C(1) << 30;
@@ -147,6 +150,7 @@ read_stored(const struct raw *raw, struct config *config, struct err *err)
 	config->blobs_max_age_s = 24 * 3600;
 	config->retention_age_s = INT64_C(30) * 24 * 3600;
 	config->retention_bytes = INT64_C(10) << 30;
+	config->audit_retention_age_s = 0;
 	for (size_t i = 0; i < COUNT(quantities); i++) {
 		if (setting_read_quantity(quantities[i].json,
 			quantities[i].name, quantities[i].is_size,

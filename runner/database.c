@@ -23,15 +23,19 @@ static const char *const sqls[] = {
 #undef STATEMENT
 };
 
+/* How long another may hold it. */
+#define BUSY_MS 5000
+
 /* An operator may read along, or take a copy with sqlite3's .backup. */
 static const char settings[] = "PRAGMA journal_mode = WAL;"
-			       "PRAGMA busy_timeout = 5000;"
 			       "PRAGMA synchronous = FULL;"
 			       "PRAGMA foreign_keys = ON;"
 			       "PRAGMA trusted_schema = OFF;"
 			       "PRAGMA wal_autocheckpoint = 0;"
 			       /* It can open no file outside of the state. */
 			       "PRAGMA temp_store = MEMORY;"
+			       /* What is dropped or redacted is gone. */
+			       "PRAGMA secure_delete = ON;"
 			       /* What a large change made of the log. */
 			       "PRAGMA journal_size_limit = 16777216;";
 
@@ -204,6 +208,7 @@ open_file(const char *path, struct database *database, struct err *err)
 		return err_set(err, ERR_UNAVAILABLE, "open %s: %s", path,
 		    sqlite3_errmsg(database->handle));
 	sqlite3_extended_result_codes(database->handle, 1);
+	(void)sqlite3_busy_timeout(database->handle, BUSY_MS);
 	/* What is refused stays as it is: nothing of its log is moved. */
 	if (sqlite3_db_config(database->handle, SQLITE_DBCONFIG_DEFENSIVE, 1,
 		NULL) != SQLITE_OK ||
@@ -445,12 +450,30 @@ database_in_transaction(const struct database *database)
 	return sqlite3_get_autocommit(database->handle) == 0;
 }
 
+/* What was dropped is to be in no file any more. Who reads along may hold the
+ * log: then the next time. */
+static void
+purge(struct database *database)
+{
+	struct err err;
+
+	(void)sqlite3_busy_timeout(database->handle, 0);
+	if (sqlite3_wal_checkpoint_v2(database->handle, NULL,
+		SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL) == SQLITE_OK)
+		database->purging = false;
+	else if (sqlite3_errcode(database->handle) != SQLITE_BUSY)
+		(void)explain(database, "checkpoint", &err);
+	(void)sqlite3_busy_timeout(database->handle, BUSY_MS);
+}
+
 /* By hand, because SQLite's own passes over a failed fsync. */
 void
 database_checkpoint(struct database *database)
 {
 	struct err err;
 
+	if (database->purging)
+		purge(database);
 	if (database->log_pages < CHECKPOINT_PAGES)
 		return;
 	if (sqlite3_wal_checkpoint_v2(database->handle, NULL,

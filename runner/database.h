@@ -56,6 +56,7 @@ struct database {
 	int64_t migrated_from; /* an earlier version; 0: it was ours */
 	struct database_past past;
 	enum fault fault; /* the last; whoever looks takes it back */
+	bool purging; /* something was dropped that the log still holds */
 	bool damaged; /* nothing is written; database_recheck() */
 };
 

@@ -12,6 +12,7 @@
 #include "lib/alloc.h"
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "runner/audit_gone.h"
 #include "runner/garbage.h"
 #include "runner/task_store.h"
 
@@ -196,6 +197,35 @@ vacuum(struct retention *retention, struct database *database, struct err *err)
 	return result < 0 ? -1 : 0;
 }
 
+/* In steps: each is a record of its own. */
+static int64_t
+find_audit_cutoff(int64_t age_s, int64_t now_ms)
+{
+	int64_t step_s = age_s / 24;
+
+	if (step_s > 3600)
+		step_s = 3600;
+	if (step_s < 1)
+		step_s = 1;
+	return (now_ms / 1000 / step_s * step_s - age_s) * 1000;
+}
+
+static int
+drop_texts(
+    struct retention *retention, struct database *database, struct err *err)
+{
+	int64_t age_s = retention->bounds.audit_age_s;
+	int64_t now_ms = clock_wall_ms();
+	bool more = false;
+
+	if (age_s > 0 &&
+	    audit_drop_texts(database, find_audit_cutoff(age_s, now_ms), now_ms,
+		&more, err) != 0)
+		return -1;
+	retention->more |= more;
+	return 0;
+}
+
 static int
 run_portion(struct store_op *op, struct database *database, struct err *err)
 {
@@ -209,6 +239,7 @@ run_portion(struct store_op *op, struct database *database, struct err *err)
 	}
 	if (discard_bytes(retention, database, err) != 0 ||
 	    forget_old(retention, database, err) != 0 ||
+	    drop_texts(retention, database, err) != 0 ||
 	    vacuum(retention, database, err) != 0)
 		return -1;
 	return 0;

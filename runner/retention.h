@@ -1,6 +1,7 @@
 /*
  * How long finished tasks are kept. By age: the row, its key, its output and
- * files; by size, oldest end first: the bytes alone. Audit records stay.
+ * files; by size, oldest end first: the bytes alone. Audit records stay, but
+ * for their texts where an age is set.
  *
  * It goes in small portions, each a transaction of the store's beside others';
  * files are removed after it on a thread of libuv's.
@@ -19,6 +20,7 @@ struct retention;
 struct retention_bounds {
 	int64_t age_s; /* since the end; 0: for ever */
 	int64_t bytes; /* of output and files together; 0: no bound */
+	int64_t audit_age_s; /* of records' texts; 0: for ever */
 };
 
 /* All of it is borrowed until the loop has turned after retention_close(). */

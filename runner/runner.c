@@ -223,6 +223,7 @@ open_retention(struct runner *runner)
 	const struct retention_bounds bounds = {
 	    .age_s = runner->config.retention_age_s,
 	    .bytes = runner->config.retention_bytes,
+	    .audit_age_s = runner->config.audit_retention_age_s,
 	};
 
 	runner->retention = retention_open(&runner->loop, runner->store,

@@ -4,11 +4,12 @@ becomes of one that somebody changed."""
 import json
 import shutil
 import sqlite3
+import time
 
 from harness import IMAGE, Case, main, wait_until
 
 
-class TestVerify(Case):
+class VerifyCase(Case):
     def verify(self, *words):
         done = self.site.admin("audit", "verify", "--dir", self.site.etc,
                                "-o", "json", *words, check=False)
@@ -36,6 +37,8 @@ class TestVerify(Case):
         other.close()
         return path
 
+
+class TestVerify(VerifyCase):
     def test_a_log_that_is_written_is_verified_all_the_while(self):
         records = 0
         for n in range(10):
@@ -168,6 +171,64 @@ class TestTamperedWith(Case):
         self.site.runner.start()
         self.site.wait_ready()
         self.site.submit("true", wait=10)
+
+
+class TestGone(VerifyCase):
+    runner_settings = {"audit_retention_age": "1s"}
+
+    def redact(self, seq, *words):
+        return self.site.admin("audit", "redact", seq, *words, "--dir",
+                               self.site.etc, check=False)
+
+    def test_what_a_client_wrote_is_taken_out_of_a_record(self):
+        task = self.site.submit("echo", "a-secret-by-mistake", wait=10)["id"]
+        record = self.site.audit(task)[0]
+        self.assertIn("a-secret-by-mistake", json.dumps(record["untrusted"]))
+        done = self.redact(record["seq"])
+        self.assertNotEqual(done.returncode, 0)
+        self.assertIn("--reason", done.stderr)
+        done = self.redact(record["seq"], "--reason", "typed by mistake")
+        self.assertEqual(done.returncode, 0, done.stderr)
+        after = self.site.audit(task)[0]
+        self.assertEqual((after["untrusted_sha256"], after["leaf"]),
+                         (record["untrusted_sha256"], record["leaf"]))
+        self.assertIs(after["redacted"], True)
+        self.assertNotIn("untrusted", after)
+        said = [record for record in self.site.audit()
+                if record["event"] == "audit.redacted"][-1]
+        self.assertEqual(
+            (said["principal"]["uid"], said["object"]["seq"],
+             said["object"]["reason"], said["object"]["of_task"]),
+            (0, record["seq"], "typed by mistake", task))
+        report = self.verify()
+        self.assertEqual((report["good"], report["redacted"]), (True, 1),
+                         report)
+        # Neither twice, nor what is not there.
+        self.assertEqual(self.redact(record["seq"], "--reason", "x")
+                         .returncode, 6)
+        self.assertEqual(self.redact(999999, "--reason", "x").returncode, 3)
+        self.drop_all(report["records"])
+
+    def drop_all(self, records):
+        """What is older than a second goes, and says so."""
+        kept = self.checkpoint("kept.note")
+        after = time.time() + 2
+        wait_until(lambda: time.time() > after, what="records to be old")
+        # It looks at its start, and then every half minute.
+        self.site.restart(self.site.runner)
+        wait_until(lambda: self.verify()["dropped"] >= records,
+                   what="the texts to go")
+        report = self.verify("--from", kept)
+        self.assertTrue(report["good"], report)
+        self.assertEqual(self.site.admin(
+            "audit", "search", "--dir", self.site.etc, "--subject", "alice",
+            "-o", "jsonl").stdout, "")
+        records = self.site.audit()
+        self.assertIs(records[0]["dropped"], True)
+        self.assertIn("audit.dropped", [record.get("event")
+                                        for record in records])
+        self.assertEqual(self.site.submit("echo", "x", wait=10)["stdout"],
+                         "x\n")
 
 
 if __name__ == "__main__":

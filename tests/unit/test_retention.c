@@ -78,7 +78,7 @@ close_fixture(struct fixture *fixture)
 static void
 retain(struct fixture *fixture, int64_t age_s, int64_t bytes)
 {
-	const struct retention_bounds bounds = {age_s, bytes};
+	const struct retention_bounds bounds = {.age_s = age_s, .bytes = bytes};
 
 	fixture->retention = retention_open(&fixture->loop, fixture->store,
 	    &fixture->outputs, &fixture->files, &bounds);
