@@ -13,6 +13,7 @@
 #include "client/exit_code.h"
 #include "client/identity.h"
 #include "lib/alloc.h"
+#include "lib/audit_keys.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/json.h"
@@ -99,6 +100,31 @@ look_at_credentials(struct examination *examination)
 	else
 		doctor_judge_token(
 		    findings, &token, &certificate, examination->now_s, renew);
+}
+
+/* Without it everything but a proof can be had. */
+static void
+look_at_audit_key(struct examination *examination)
+{
+	const struct context *context = &examination->session.context;
+	AUTO(audit_keys_done) struct audit_keys keys = {0};
+	auto_free char *enroll = advice_enroll(context);
+	const char *pem = context->audit_key;
+	struct err err;
+
+	if (pem == NULL)
+		findings_add_take(&examination->findings, "audit key",
+		    FINDING_WARNING,
+		    alloc_string("there is none: receipts cannot be verified"),
+		    take(enroll));
+	else if (audit_keys_add(&keys, pem, strlen(pem), &err) != 0)
+		add_err(examination, "audit key", &err, enroll);
+	else
+		findings_add_take(&examination->findings, "audit key",
+		    FINDING_GOOD,
+		    alloc_printf("receipts can be verified (%zu %s)",
+			keys.count, keys.count == 1 ? "key" : "keys"),
+		    NULL);
 }
 
 static void
@@ -216,6 +242,7 @@ verb_doctor(struct invocation *invocation)
 	}
 	add_context(&examination);
 	look_at_credentials(&examination);
+	look_at_audit_key(&examination);
 	if (look_at_server(&examination))
 		look_at_access(&examination);
 	return report(&examination);

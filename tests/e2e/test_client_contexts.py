@@ -247,8 +247,8 @@ class TestCredentials(Case):
         found = self.findings(self.context(), 0)
         self.assertEqual({item["result"] for item in found.values()}, {"ok"})
         self.assertLessEqual({"context", "certificate", "CA", "token",
-                              "server", "clock", "service", "access"},
-                             set(found))
+                              "audit key", "server", "clock", "service",
+                              "access"}, set(found))
 
     def test_the_doctor_names_what_is_wrong_and_what_helps(self):
         now = int(time.time())
@@ -261,6 +261,10 @@ class TestCredentials(Case):
         self.assertIn("taskgate-admin token issue", found["token"]["help"])
         self.assertEqual(found["access"]["result"], "bad")
         self.assertEqual(found["server"]["result"], "ok")
+        folder = self.context()
+        self.write(folder, "audit.pub", "no key")
+        found = self.findings(folder, 1)
+        self.assertIn("no Ed25519 public key", found["audit key"]["detail"])
 
     def test_the_doctor_finds_an_open_key_and_an_open_folder(self):
         folder = self.context()

@@ -5,6 +5,7 @@ import base64
 import hashlib
 import json
 import os
+import subprocess
 
 from harness import IMAGE, Case, main, rule
 from harness_client import Liar, copy_context, run_client, through
@@ -83,6 +84,21 @@ class TestReceipt(Case):
             salt + canonical(receipt["untrusted"])).hex())
         root = base64.b64decode(receipt["checkpoint"].split("\n")[2])
         self.assertEqual(climb(receipt), root)
+        self.verify_note(receipt["checkpoint"])
+
+    def verify_note(self, note):
+        """C2SP signed-note, by openssl: its text, and behind the key's id the
+        signature."""
+        text, signature = note.split("\n\n")
+        self.write("note.text", text.encode() + b"\n")
+        signature = base64.b64decode(signature.split(" ")[2])[4:]
+        done = subprocess.run(
+            ["openssl", "pkeyutl", "-verify", "-rawin", "-pubin", "-inkey",
+             self.site.members["alice"].folder / "audit.pub", "-in",
+             self.make("note.text"), "-sigfile",
+             self.write("note.sig", signature)],
+            capture_output=True, check=False)
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
 
     def test_who_may_not_see_the_task_gets_none(self):
         task = self.site.submit("sleep", "60")["id"]
