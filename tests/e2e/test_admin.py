@@ -752,7 +752,7 @@ class Usage(AdminCase):
 
     def test_runner_that_is_not_there_is_told(self):
         self.init("--run", self.folder / "run")
-        for words in (("status",), ("audit", "tail"), ("audit", "show", "1")):
+        for words in (("status",), ("audit", "tail")):
             self.refused(*words, code=8,
                          saying="is taskgate-runner running?")
 
