@@ -8,10 +8,15 @@
 #include "policy/cover.h"
 #include "policy/policy_data.h"
 
+/* Pairs of rules that are compared: about a second. Only a policy with very
+ * many rules for one image has more. */
+#define COMPARISONS_MAX 5000000
+
 struct lint {
 	const struct policy *policy;
 	int64_t now_ms;
 	json_t *found;
+	uint32_t comparisons;
 };
 
 static void
@@ -128,9 +133,16 @@ find_too_many_args(struct lint *lint, const struct rule *rule)
 		    "it can never match: no request has so many arguments");
 }
 
+static bool
+compare(struct lint *lint, const struct rule *outer, const struct rule *inner)
+{
+	return lint->comparisons++ < COMPARISONS_MAX &&
+	    cover_rule(outer, inner);
+}
+
 /* One that comes before it, and allows all that it would. */
 static const struct rule *
-find_cover(const struct lint *lint, const struct rule *rule)
+find_cover(struct lint *lint, const struct rule *rule)
 {
 	const struct index *index = &lint->policy->index;
 	struct request request = {.image_kind = rule->image_kind};
@@ -142,7 +154,7 @@ find_cover(const struct lint *lint, const struct rule *rule)
 			other = &index->rules[index->patterns[k]];
 			if (other >= rule)
 				return NULL;
-			if (cover_rule(other, rule))
+			if (compare(lint, other, rule))
 				return other;
 		}
 		return NULL;
@@ -150,7 +162,7 @@ find_cover(const struct lint *lint, const struct rule *rule)
 	memcpy(request.reference, rule->image, sizeof(request.reference));
 	index_walk_init(&walk, index, &request);
 	while ((other = index_walk_next(&walk)) != NULL && other < rule) {
-		if (cover_rule(other, rule))
+		if (compare(lint, other, rule))
 			return other;
 	}
 	return NULL;
@@ -162,9 +174,14 @@ find_covered(struct lint *lint, const struct rule *rule)
 	const struct rule *other;
 	auto_free char *message = NULL;
 
-	if (rule->is_shadow || rule->task.name != NULL)
+	if (rule->is_shadow || rule->task.name != NULL ||
+	    lint->comparisons > COMPARISONS_MAX)
 		return;
 	other = find_cover(lint, rule);
+	if (lint->comparisons > COMPARISONS_MAX)
+		warn(lint, rule, "id",
+		    "from here on no rule is compared with those before it: "
+		    "there are too many for one image");
 	if (other == NULL)
 		return;
 	message = alloc_printf("it is never asked: rule %s before it allows "
@@ -180,7 +197,7 @@ lint_find(const struct policy *policy, int64_t now_ms)
 	    find_unsigned, find_stream, find_root, find_wide_subject,
 	    find_wide_image, find_wide_args, find_expired, find_too_many_args,
 	    find_covered};
-	struct lint lint = {policy, now_ms, json_array()};
+	struct lint lint = {policy, now_ms, json_array(), 0};
 
 	for (size_t k = 0; k < policy->nrules; k++) {
 		for (size_t i = 0; i < COUNT(finders); i++)

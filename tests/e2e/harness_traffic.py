@@ -31,6 +31,9 @@ def policy(width_max, subjects=("role:dev", "ci-*")):
              ["fit", {"integer": {"min": 1, "max": 64}}]),
         rule("report", "tools/report", ["**"],
              [{"rest": {"pattern": "[0-9]*"}, "max": 3}]),
+        rule("draw", "tools/resize", ["bob"], ["--width={width}"],
+             task="draw",
+             params={"width": {"integer": {"min": 1, "max": width_max}}}),
     ]}
 
 
@@ -40,6 +43,10 @@ def judge(call, width_max):
     args, env = request.get("args", []), request.get("env", {})
     if not call["signed"]:
         return None
+    if "task" in request:
+        return "draw" if (
+            request["task"] == "draw" and call["subject"] == "bob" and
+            1 <= request["params"]["width"] <= width_max) else None
     if request["image"] == "tools/resize":
         width = int(args[1]) if len(args) == 2 else -1
         if (("dev" in roles or call["subject"].startswith("ci-"))
@@ -67,8 +74,12 @@ def make(count, days, seed):
     for when in times:
         subject, roles = luck.choice(SUBJECTS)
         request = {"image": luck.choice(
-            ["tools/resize", "tools/resize", "tools/report", "other"])}
-        if request["image"] == "tools/resize":
+            ["tools/resize", "tools/resize", "tools/report", "other",
+             "task"])}
+        if request["image"] == "task":
+            request = {"task": luck.choice(["draw", "draw", "paint"]),
+                       "params": {"width": luck.randrange(1, 5000)}}
+        elif request["image"] == "tools/resize":
             request["args"] = [luck.choice(["fit", "fit", "crop", "rm"]),
                                str(luck.randrange(1, 5000))]
             if luck.random() < 0.3:

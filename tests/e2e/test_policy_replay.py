@@ -50,7 +50,7 @@ class TestReplay(unittest.TestCase):
         self.assertEqual(
             {change["verdict"] for change in report["changes"]}, {"unknown"})
         for change in report["changes"]:
-            env = self.calls[change["seq"] - 1]["request"]["env"]
+            env = self.calls[change["seq"] - 1]["request"].get("env", {})
             self.assertIn("SECRET", env)
 
     def test_exactly_the_calls_that_a_changed_rule_flips_are_named(self):
@@ -60,7 +60,7 @@ class TestReplay(unittest.TestCase):
                        if change["verdict"] == "unknown"}
             for seq in unknown:
                 self.assertIn("SECRET",
-                              self.calls[seq - 1]["request"]["env"])
+                              self.calls[seq - 1]["request"].get("env", {}))
             named = {change["seq"]: tuple(
                 change["rule" + when] if change["verdict" + when] == "allowed"
                 else None for when in ("_was", ""))

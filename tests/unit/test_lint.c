@@ -177,6 +177,32 @@ test_a_rule_behind_one_that_allows_as_much_is_named(void **state)
 	}
 }
 
+/* Every rule for another subject: each has to be compared with all before. */
+static void
+test_very_many_rules_for_one_image_are_not_all_compared(void **state)
+{
+	enum { MANY = 4000 };
+	auto_buffer text = BUFFER_INIT(8 * 1024 * 1024);
+	struct err err = {0};
+
+	(void)state;
+	buffer_printf(&text, "{\"version\":1,\"rules\":[");
+	for (int k = 0; k < MANY; k++)
+		buffer_printf(&text,
+		    "%s{\"id\":\"r%d\",\"subjects\":[\"u%d\"],"
+		    "\"image\":\"x\"}",
+		    k > 0 ? "," : "", k, k);
+	buffer_printf(&text, "]}");
+	auto_policy struct policy *policy =
+	    policy_parse("rules", text.data, text.len, &err);
+	auto_json *found = lint_find(policy, NOW);
+
+	assert_int_equal(json_array_size(found), 1);
+	assert_non_null(strstr(json_string_value(json_object_get(
+				   json_array_get(found, 0), "message")),
+	    "too many"));
+}
+
 int
 main(void)
 {
@@ -185,6 +211,8 @@ main(void)
 	    cmocka_unit_test(test_what_can_never_match_is_named),
 	    cmocka_unit_test(
 		test_a_rule_behind_one_that_allows_as_much_is_named),
+	    cmocka_unit_test(
+		test_very_many_rules_for_one_image_are_not_all_compared),
 	};
 
 	return cmocka_run_group_tests_name("lint", tests, NULL, NULL);
