@@ -225,6 +225,8 @@ allow_places(const struct landlock *landlock, const struct confine_list *list,
     struct err *err)
 {
 	for (size_t i = 0; i < list->nplaces; i++) {
+		if (list->places[i].path == NULL)
+			continue;
 		if (allow_place(landlock, &list->places[i], err) != 0)
 			return -1;
 	}

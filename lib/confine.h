@@ -25,7 +25,7 @@ enum confine_access {
 };
 
 struct confine_place {
-	const char *path;
+	const char *path; /* NULL: none */
 	enum confine_access access;
 };
 

@@ -30,6 +30,8 @@ struct raw {
 	json_t *memory_max;
 	json_t *blob_max, *blobs_per_subject, *blobs_max, *blobs_max_age;
 	json_t *retention_age, *retention_size, *audit_retention_age;
+	const char *audit_publish;
+	json_t *audit_publish_each;
 	const char *log_format, *log_level;
 };
 
@@ -71,6 +73,8 @@ static const struct json_field fields[] = {
     QUANTITY(retention_age),
     QUANTITY(retention_size),
     QUANTITY(audit_retention_age),
+    STRING(audit_publish, false),
+    QUANTITY(audit_publish_each),
     STRING(log_format, false),
     STRING(log_level, false),
 };
@@ -142,6 +146,8 @@ read_stored(const struct raw *raw, struct config *config, struct err *err)
 		&config->retention_bytes},
 	    {"audit_retention_age", raw->audit_retention_age, false, 0,
 		&config->audit_retention_age_s},
+	    {"audit_publish_each", raw->audit_publish_each, false, 1,
+		&config->audit_publish_each_s},
 	};
 
 	config->blob_max_bytes = INT64_C(1) << 30;
@@ -151,6 +157,7 @@ read_stored(const struct raw *raw, struct config *config, struct err *err)
 	config->retention_age_s = INT64_C(30) * 24 * 3600;
 	config->retention_bytes = INT64_C(10) << 30;
 	config->audit_retention_age_s = 0;
+	config->audit_publish_each_s = 60;
 	for (size_t i = 0; i < COUNT(quantities); i++) {
 		if (setting_read_quantity(quantities[i].json,
 			quantities[i].name, quantities[i].is_size,
@@ -232,6 +239,9 @@ read_paths(const struct raw *raw, const char *directory, struct config *config)
 	config->audit_key = setting_resolve(directory, raw->audit_key);
 	config->task_init = setting_resolve(directory, raw->task_init);
 	config->seccomp = setting_resolve(directory, raw->seccomp);
+	if (raw->audit_publish != NULL)
+		config->audit_publish =
+		    setting_resolve(directory, raw->audit_publish);
 	if (raw->secrets != NULL)
 		config->secrets = setting_resolve(directory, raw->secrets);
 }
@@ -275,6 +285,7 @@ config_done(struct config *config)
 	free(config->audit_key);
 	free(config->task_init);
 	free(config->seccomp);
+	free(config->audit_publish);
 	free(config->secrets);
 	*config = (struct config){0};
 }

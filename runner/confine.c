@@ -63,12 +63,13 @@ runner_confine(const struct config *config, int *ret_landlock, struct err *err)
 	    /* SQLite asks for it at any time. */
 	    {"/dev/urandom", CONFINE_READ},
 	    {engine, CONFINE_CONNECT_BESIDE},
-	    /* The last: where there is one. */
+	    /* Where there are any. */
 	    {config->secrets, CONFINE_READ},
+	    {config->audit_publish, CONFINE_WRITE},
 	};
 	const struct confine_list list = {
 	    .places = places,
-	    .nplaces = COUNT(places) - (config->secrets == NULL ? 1 : 0),
+	    .nplaces = COUNT(places),
 	    .calls = calls,
 	    .ncalls = COUNT(calls),
 	};

@@ -339,6 +339,10 @@ runner_open_take(struct runner *runner, struct config *config, struct err *err)
 	if (revoke_open(runner, err) != 0)
 		return -1;
 	open_retention(runner);
+	if (runner->config.audit_publish != NULL)
+		runner->publish = publish_open(&runner->loop, runner->store,
+		    runner->config.audit_publish,
+		    runner->config.audit_publish_each_s);
 	runner_look_at_room(runner);
 	runner_state_open(runner);
 	runner->reload = reload_new(runner);
@@ -368,6 +372,8 @@ runner_close(struct runner *runner)
 	tasks_record_take(&runner->tasks, entry);
 	runner_close_pool(runner);
 	retention_close(runner->retention);
+	if (runner->publish != NULL)
+		publish_close(take(runner->publish));
 	blobs_close(runner->blobs);
 	/* Before the tasks: what it still reports is theirs. */
 	store_close(runner->store);

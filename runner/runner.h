@@ -14,6 +14,7 @@
 #include "runner/config.h"
 #include "runner/in_force.h"
 #include "runner/mount_source.h"
+#include "runner/publish.h"
 #include "runner/reload.h"
 #include "runner/retention.h"
 #include "runner/revoke.h"
@@ -48,6 +49,7 @@ struct runner {
 	struct files_store files;
 	struct blobs *blobs;
 	struct retention *retention;
+	struct publish *publish; /* NULL: nowhere */
 	struct mount_guard guard; /* borrows from the configuration */
 	struct sandbox_factory *factory;
 	struct pool *pool; /* NULL: before the start, and while stopping */

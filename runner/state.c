@@ -94,6 +94,12 @@ render_counters(const struct runner *runner)
 		set_count(
 		    counters, name, store_faults(runner->store, (enum fault)i));
 	}
+	if (runner->publish != NULL) {
+		set_count(counters, "checkpoints_published",
+		    publish_counters(runner->publish)->written);
+		set_count(counters, "checkpoints_failed",
+		    publish_counters(runner->publish)->failed);
+	}
 	if (runner->pool != NULL)
 		add_pool(counters, pool_counters(runner->pool));
 	return counters;

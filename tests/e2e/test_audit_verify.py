@@ -2,6 +2,7 @@
 becomes of one that somebody changed."""
 
 import json
+import os
 import shutil
 import sqlite3
 import time
@@ -136,6 +137,45 @@ class TestVerify(VerifyCase):
         both = self.verify("--key", key, "--key",
                            self.site.etc / "audit.pub")
         self.assertTrue(both["good"], both)
+
+    def failures(self):
+        name = "taskgate_runner_checkpoints_failed_total "
+        for line in self.site.operations("/metrics").body.decode() \
+                .splitlines():
+            if line.startswith(name):
+                return int(line.removeprefix(name))
+        return 0
+
+    def test_checkpoints_are_published_to_another_place(self):
+        folder = self.site.folder / "elsewhere"
+        folder.mkdir(mode=0o755)
+        os.chown(folder, self.site.runner_uid, self.site.runner_uid)
+        self.site.edit("runner.json", {"audit_publish": str(folder),
+                                       "audit_publish_each": "1s"})
+        self.site.restart(self.site.runner)
+        path = folder / "checkpoint"
+        wait_until(path.exists, what="a checkpoint")
+        before = self.verify("--from", path)
+        self.assertTrue(before["good"], before)
+        first = self.copy("first.db")
+        self.site.submit("true", wait=10)
+        wait_until(lambda: self.verify("--from", path)["from"] >
+                   before["from"], what="a newer one")
+        # What was rolled back is found by it.
+        self.assertFalse(self.verify(
+            "--from", path, "--database", first)["good"])
+        # A place that cannot be written is counted, and holds up nobody.
+        os.chown(folder, 0, 0)
+        try:
+            kept = path.read_bytes()
+            self.site.submit("true", wait=10)
+            wait_until(lambda: self.failures() > 0, what="a failure")
+            self.assertEqual(path.read_bytes(), kept)
+        finally:
+            os.chown(folder, self.site.runner_uid, self.site.runner_uid)
+        wait_until(lambda: path.read_bytes() != kept, what="the next one")
+        self.assertEqual([entry.name for entry in folder.iterdir()],
+                         ["checkpoint"])
 
     def test_where_there_is_no_log(self):
         done = self.site.admin("audit", "verify", "--dir", self.site.etc,
