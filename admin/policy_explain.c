@@ -29,6 +29,7 @@ static const struct view view = {columns, COUNT(columns), "rule"};
 
 static const struct column candidate_columns[] = {
     {"RULE", "rule"},
+    {"MODE", "mode"},
     {"ALLOWS", "allows"},
     {"CONDITION", "condition"},
     {"WHY", "detail"},

@@ -91,6 +91,20 @@ add_candidates(
 	json_object_set_new(object, "candidates", list);
 }
 
+/* What takes no part in the verdict stands behind what does. */
+static void
+add_shadows(const struct policy_verdict *verdict, json_t *object)
+{
+	json_t *list = json_object_get(object, "candidates");
+
+	for (size_t i = 0; i < verdict->nshadows; i++) {
+		json_t *shadow = explanation_candidate(&verdict->shadows[i]);
+
+		set_text(shadow, "mode", "shadow");
+		json_array_append_new(list, shadow);
+	}
+}
+
 static json_t *
 explain(const struct explanation_question *question, bool all)
 {
@@ -106,6 +120,8 @@ explain(const struct explanation_question *question, bool all)
 	else
 		add_denial(&verdict, question->request, object);
 	add_candidates(question, all, object);
+	if (all)
+		add_shadows(&verdict, object);
 	return object;
 }
 

@@ -22,7 +22,8 @@ json_t *explanation_candidate(const struct policy_candidate *candidate);
 /* What the request would get, and why, as far as the caller may know: of rules
  * that do not name it there is no word. */
 json_t *explanation_for_caller(const struct explanation_question *question);
-/* The same of every candidate, also of those that are for others. */
+/* The same of every candidate, also of those that are for others, and of
+ * shadows ("mode"). */
 json_t *explanation_for_operator(const struct explanation_question *question);
 
 #endif

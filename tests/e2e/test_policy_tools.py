@@ -69,6 +69,19 @@ class TestExplain(Tools):
             [("resize", False, "args[1]"), ("others", False, "subjects")])
         self.assertIn("1 to 100", said["candidates"][0]["detail"])
 
+    def test_shadows_are_told_behind_the_others(self):
+        self.policy = self.write("policy.json", {"version": 1, "rules": [
+            {"id": "next", "mode": "shadow", "subjects": ["alice"],
+             "image": "tools/resize", "args": ["fit"]},
+            *RULES["rules"]]})
+        said = self.explain("--subject", "alice", "--image", "tools/resize",
+                            "--", "fit", code=1)
+        self.assertEqual(
+            [(one["rule"], one["allows"], one.get("mode"))
+             for one in said["candidates"]],
+            [("resize", False, None), ("others", False, None),
+             ("next", True, "shadow")])
+
     def explained(self, *words, args=("fit", "7"), code=0):
         return self.admin("policy", "explain", "--policy", self.policy,
                           "--subject", "alice", "--role", "ops", "--role",
