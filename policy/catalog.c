@@ -23,6 +23,7 @@ static const struct {
     {"description", true},
     {"subjects", false}, /* who else may is not the caller's business */
     {"image", true},
+    {"digest", true},
     {"digest_required", true},
     {"task", true},
     {"params", true},

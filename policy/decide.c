@@ -12,10 +12,16 @@
 static json_t *
 make_launch(const struct rule *rule, const struct request *request)
 {
-	if (rule->task.name == NULL)
+	bool is_task = rule->task.name != NULL;
+
+	if (!is_task && rule->pinned == NULL && rule->entrypoint == NULL)
 		return NULL;
-	return json_pack("{s:s, s:o}", "image", rule->image, "args",
-	    named_task_expand(&rule->task, request));
+	return json_pack("{s:s*, s:o*, s:o*}", "image",
+	    rule->pinned != NULL ? rule->pinned
+		: is_task        ? rule->image
+				 : NULL,
+	    "args", is_task ? named_task_expand(&rule->task, request) : NULL,
+	    "entrypoint", json_deep_copy(rule->entrypoint));
 }
 
 static void

@@ -196,6 +196,19 @@ image_read(
 	return NULL;
 }
 
+size_t
+image_name_len(const char *reference)
+{
+	const char *at = strchr(reference, '@');
+	const char *tag = find_tag(reference);
+
+	if (is_digest(reference))
+		return 0;
+	if (at == NULL)
+		at = tag;
+	return at != NULL ? (size_t)(at - reference) : strlen(reference);
+}
+
 enum image_kind
 image_pattern_kind(const char *pattern, bool *ret_add_latest)
 {

@@ -27,6 +27,9 @@ enum image_kind { IMAGE_TAG, IMAGE_DIGEST, IMAGE_ID };
 const char *image_read(
     const char *text, char ret[IMAGE_REFERENCE], enum image_kind *ret_kind);
 
+/* Of a reference: bytes of the name without tag or digest; 0 of an id. */
+size_t image_name_len(const char *reference);
+
 /* What kind of name a pattern is for, and whether ":latest" belongs behind
  * it: the same rules, read off the pattern's text. */
 enum image_kind image_pattern_kind(const char *pattern, bool *ret_add_latest);

@@ -15,12 +15,12 @@
 /* FNV-1a: what is in the table is the policy's, so that a client cannot choose
  * what collides. */
 static uint32_t
-hash(const struct index *index, const char *text)
+hash(const struct index *index, const char *text, size_t len)
 {
 	uint64_t h = UINT64_C(0xcbf29ce484222325);
 
-	for (; *text != '\0'; text++)
-		h = (h ^ (unsigned char)*text) * UINT64_C(0x100000001b3);
+	for (size_t k = 0; k < len; k++)
+		h = (h ^ (unsigned char)text[k]) * UINT64_C(0x100000001b3);
 	return (uint32_t)(h ^ h >> 32) & index->mask;
 }
 
@@ -51,11 +51,12 @@ index_init(
 		if (rules[k].is_shadow != shadows ||
 		    rules[k].image_pattern != NULL)
 			continue;
-		uint32_t *head =
-		    &index->heads[hash(index, rule_key(&rules[k]))];
+		const char *key = rule_key(&rules[k]);
+		uint32_t *head = &index->heads[hash(index, key, strlen(key))];
 
 		index->next[k] = *head;
 		*head = k;
+		index->has_names |= rules[k].digest_required;
 	}
 }
 
@@ -72,12 +73,22 @@ void
 index_walk_init(struct index_walk *walk, const struct index *index,
     const struct request *request)
 {
+	const char *key =
+	    request->task != NULL ? request->task : request->reference;
+	size_t name_len =
+	    index->has_names && request->task == NULL ? image_name_len(key) : 0;
+
 	*walk = (struct index_walk){
 	    .index = index,
 	    .request = request,
-	    .exact = index->heads[hash(index,
-		request->task != NULL ? request->task : request->reference)],
+	    .exact = index->heads[hash(index, key, strlen(key))],
+	    .name = NONE,
 	};
+	if (name_len > 0)
+		walk->name = index->heads[hash(index, key, name_len)];
+	/* Both in one chain. */
+	if (walk->name == walk->exact)
+		walk->name = NONE;
 }
 
 /* Number of the next rule of either kind, in the order of the file. */
@@ -85,14 +96,15 @@ static uint32_t
 step(struct index_walk *walk)
 {
 	const struct index *index = walk->index;
-	uint32_t exact = walk->exact;
+	uint32_t *chain = walk->exact < walk->name ? &walk->exact : &walk->name;
+	uint32_t number = *chain;
 	uint32_t pattern = walk->pattern < index->npatterns
 	    ? index->patterns[walk->pattern]
 	    : NONE;
 
-	if (exact < pattern) {
-		walk->exact = index->next[exact];
-		return exact;
+	if (number < pattern) {
+		*chain = index->next[number];
+		return number;
 	}
 	if (pattern != NONE)
 		walk->pattern++;

@@ -15,6 +15,7 @@ struct index {
 	uint32_t *heads; /* of chains of rules with an exact image or a task */
 	uint32_t *next; /* by rule */
 	uint32_t mask;
+	bool has_names; /* some chains are of names without tag or digest */
 	uint32_t *patterns; /* the rules whose image is a pattern */
 	size_t npatterns;
 };
@@ -29,6 +30,7 @@ struct index_walk {
 	const struct index *index;
 	const struct request *request;
 	uint32_t exact; /* next of the chain */
+	uint32_t name; /* next of the chain of the image's name alone */
 	size_t pattern; /* next of the patterns */
 };
 

@@ -435,7 +435,7 @@ policy_warm_get(const struct policy *policy, size_t i, struct policy_warm *ret)
 
 	*ret = (struct policy_warm){
 	    .rule = rule->id,
-	    .reference = rule->image,
+	    .reference = rule->pinned != NULL ? rule->pinned : rule->image,
 	    .uid = rule->uid,
 	    .gid = rule->gid,
 	    .mounts = rule->mounts,

@@ -35,12 +35,28 @@ rule_key(const struct rule *rule)
 	return rule->task.name != NULL ? rule->task.name : rule->image;
 }
 
+/* Also of a tag, so that its caller is told. */
+static bool
+names_repository(const struct rule *rule, const struct request *request)
+{
+	size_t len = image_name_len(request->reference);
+
+	if (rule->image_pattern != NULL)
+		return len > 0 &&
+		    pattern_is_match(
+			rule->image_pattern, request->reference, len);
+	return strlen(rule->image) == len &&
+	    memcmp(rule->image, request->reference, len) == 0;
+}
+
 bool
 rule_is_candidate(const struct rule *rule, const struct request *request)
 {
 	if (rule->task.name != NULL || request->task != NULL)
 		return rule->task.name != NULL && request->task != NULL &&
 		    strcmp(rule->task.name, request->task) == 0;
+	if (rule->digest_required)
+		return names_repository(rule, request);
 	if (rule->image_kind != request->image_kind)
 		return false;
 	if (rule->image_pattern == NULL)
@@ -105,6 +121,21 @@ check_time(
 		return true;
 	hours_explain(&rule->hours, now_ms, &detail);
 	return fail(ret, alloc_string("hours"), &detail);
+}
+
+static bool
+check_digest(const struct rule *rule, const struct request *request,
+    struct policy_candidate *ret)
+{
+	auto_buffer detail = BUFFER_INIT(DETAIL_MAX);
+	int len = (int)image_name_len(request->reference);
+
+	if (!rule->digest_required || request->image_kind != IMAGE_TAG)
+		return true;
+	buffer_printf(&detail,
+	    "%s is a tag, which moves: ask for %.*s@sha256:DIGEST",
+	    request->reference, len, request->reference);
+	return fail(ret, alloc_string("digest_required"), &detail);
 }
 
 static bool
@@ -338,6 +369,7 @@ rule_allows(const struct rule *rule, const struct request *request,
     int64_t now_ms, struct policy_candidate *ret)
 {
 	return check_time(rule, now_ms, ret) &&
+	    check_digest(rule, request, ret) &&
 	    check_params(rule, request, ret) &&
 	    check_args(rule, request, ret) && check_env(rule, request, ret) &&
 	    check_stdin(rule, request, ret) &&

@@ -15,6 +15,7 @@
 
 #define RULE_SUBJECTS_MAX 1024
 #define RULE_DESCRIPTION_MAX 1024
+#define RULE_ENTRYPOINT_MAX 32
 #define RULE_UID_MAX INT32_MAX /* as container runtimes take it */
 
 /* "alice", "ci-*", "role:dev" */
@@ -51,6 +52,11 @@ struct rule {
 	enum image_kind image_kind;
 	struct pattern *image_pattern; /* NULL: exactly `image` */
 	char image[IMAGE_REFERENCE];
+	const char *image_text; /* as it was written */
+	char *pinned; /* owned; what runs whatever the tag means; NULL */
+	/* `image` is a name without tag, and a request says a digest of it. */
+	bool digest_required;
+	const json_t *entrypoint; /* array of strings; NULL: the image's */
 	struct rule_subject *subjects;
 	size_t nsubjects;
 	struct named_task task; /* of the rule, if it is for one */
@@ -87,6 +93,12 @@ int rule_id_read(
 int rule_for_read(
     const json_t *json, const char *path, struct rule *rule, struct err *err);
 int rule_image_read(
+    const json_t *json, const char *path, struct rule *rule, struct err *err);
+int rule_digest_read(
+    const json_t *json, const char *path, struct rule *rule, struct err *err);
+int rule_digest_required_read(
+    const json_t *json, const char *path, struct rule *rule, struct err *err);
+int rule_entrypoint_read(
     const json_t *json, const char *path, struct rule *rule, struct err *err);
 int rule_task_read(
     const json_t *json, const char *path, struct rule *rule, struct err *err);
@@ -126,6 +138,10 @@ int rule_mode_read(
 /* What members say together, after all of them: `json` is the rule. */
 int rule_task_check(const struct rule *rule, const json_t *json,
     const char *path, struct err *err);
+int
+rule_image_check(const struct rule *rule, const char *path, struct err *err);
+int rule_entrypoint_check(
+    const struct rule *rule, const char *path, struct err *err);
 
 /* What they share. */
 #define RULE_NAME_BYTES "abcdefghijklmnopqrstuvwxyz0123456789._-"
@@ -145,8 +161,9 @@ bool rule_text_is_pattern(const char *text);
 int rule_subjects_read(const json_t *subjects, const char *path,
     struct rule_subject **ret, size_t *ret_count, struct err *err);
 
-/* What its candidates are found by: the task's name, which has no colon, or
- * the image's reference, which has one. Not of a pattern. */
+/* What it is found by: the task's name, which has no colon, or the image's
+ * reference, which has one, or its name alone where the digest is the
+ * caller's to say. Not of a pattern. */
 const char *rule_key(const struct rule *rule);
 /* Whether the rule is about this image or task. */
 bool rule_is_candidate(const struct rule *rule, const struct request *request);

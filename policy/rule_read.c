@@ -184,7 +184,9 @@ rule_read(
 		    members[k].read(value, path, &rule, err) != 0)
 			return -1;
 	}
-	if (rule_task_check(&rule, json, path, err) != 0)
+	if (rule_task_check(&rule, json, path, err) != 0 ||
+	    rule_image_check(&rule, path, err) != 0 ||
+	    rule_entrypoint_check(&rule, path, err) != 0)
 		return -1;
 	*ret = rule;
 	half = NULL;
@@ -205,6 +207,7 @@ rule_done(struct rule *rule)
 	hours_done(&rule->hours);
 	pattern_free(rule->image_pattern);
 	free(rule->subjects);
+	free(rule->pinned);
 	free(rule->args);
 	free(rule->env);
 	free(rule->mounts);

@@ -124,6 +124,8 @@ append_image(const struct rule *rule, struct buffer *out)
 	buffer_append_string(out,
 	    rule->image_pattern != NULL ? pattern_text(rule->image_pattern)
 					: rule->image);
+	if (rule->digest_required)
+		buffer_append_string(out, "@sha256:DIGEST");
 	append_args(rule, out);
 }
 

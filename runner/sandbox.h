@@ -92,6 +92,9 @@ struct sandbox_input {
 
 /* What runs in it: borrowed during the call only. */
 struct sandbox_command {
+	/* Replaces the image's ENTRYPOINT and CMD; NULL: the image's. */
+	const char *const *entrypoint;
+	size_t nentrypoint;
 	const char *const *args; /* replace the image's CMD; none: the CMD */
 	size_t nargs;
 	const struct request_env *env; /* added to the image's */

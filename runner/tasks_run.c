@@ -67,7 +67,12 @@ task_give_order(struct task *task)
 	const json_t *launch = task->data->launch;
 	size_t nargs;
 	auto_free const char **args = launch_args(launch, request, &nargs);
+	size_t nentrypoint;
+	auto_free const char **entrypoint =
+	    launch_entrypoint(launch, &nentrypoint);
 	const struct sandbox_command command = {
+	    .entrypoint = entrypoint,
+	    .nentrypoint = nentrypoint,
 	    .args = args,
 	    .nargs = nargs,
 	    .env = request->env,

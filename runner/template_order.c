@@ -102,17 +102,28 @@ append_strings(const json_t *array, struct buffer *buffer)
 	return json_array_size(array);
 }
 
+static void
+append_list(const char *const *list, size_t count, struct buffer *buffer)
+{
+	for (size_t i = 0; i < count; i++)
+		buffer_append(buffer, list[i], strlen(list[i]) + 1);
+}
+
 static size_t
 append_args(const struct template_image *image,
     const struct sandbox_command *command, struct buffer *buffer)
 {
-	size_t count = append_strings(image->entrypoint, buffer);
+	size_t count;
 
+	if (command->entrypoint != NULL) {
+		append_list(command->entrypoint, command->nentrypoint, buffer);
+		append_list(command->args, command->nargs, buffer);
+		return command->nentrypoint + command->nargs;
+	}
+	count = append_strings(image->entrypoint, buffer);
 	if (command->nargs == 0)
 		return count + append_strings(image->command, buffer);
-	for (size_t i = 0; i < command->nargs; i++)
-		buffer_append(
-		    buffer, command->args[i], strlen(command->args[i]) + 1);
+	append_list(command->args, command->nargs, buffer);
 	return count + command->nargs;
 }
 
@@ -182,6 +193,10 @@ template_order_program(
 {
 	const json_t *first = json_array_get(image->entrypoint, 0);
 
+	if (command->entrypoint != NULL && command->nentrypoint > 0)
+		return command->entrypoint[0];
+	if (command->entrypoint != NULL)
+		return command->nargs > 0 ? command->args[0] : "";
 	if (first == NULL && command->nargs > 0)
 		return command->args[0];
 	if (first == NULL)

@@ -11,6 +11,7 @@
 #include "lib/alloc.h"
 #include "lib/buffer.h"
 #include "lib/cleanup.h"
+#include "policy/launch.h"
 #include "policy/policy.h"
 
 DEFINE_CLEANUP(struct policy, policy_free);
@@ -464,6 +465,84 @@ test_explanation_goes_on_behind_the_rule_that_decides(void **state)
 }
 
 static void
+test_digest_required_takes_any_digest_and_no_tag(void **state)
+{
+	static const struct question questions[] = {
+	    {"alice", NULL, IMAGE("x/one@sha256:" HEX), "allowed one"},
+	    {"alice", NULL, IMAGE("x/one"),
+		"rule one: digest_required: x/one:latest is a tag, which "
+		"moves: ask for x/one@sha256:DIGEST"},
+	    {"alice", NULL, IMAGE("x/one:2"),
+		"rule one: digest_required: x/one:2 is a tag, which moves: "
+		"ask for x/one@sha256:DIGEST"},
+	    {"alice", NULL, IMAGE("x/one:3"), "allowed three"},
+	    {"alice", NULL, IMAGE("x/oner@sha256:" HEX),
+		"no rule lets you run the image x/oner@sha256:" HEX},
+	    {"alice", NULL, IMAGE("one@sha256:" HEX),
+		"no rule lets you run the image one@sha256:" HEX},
+	    {"alice", NULL, IMAGE("sha256:" HEX),
+		"no rule lets you run the image sha256:" HEX},
+	    {"alice", NULL, IMAGE("r:5000/y/z@sha256:" HEX), "allowed many"},
+	    {"alice", NULL, IMAGE("r:5000/y/z:1"),
+		"rule many: digest_required: r:5000/y/z:1 is a tag, which "
+		"moves: ask for r:5000/y/z@sha256:DIGEST"},
+	    {"alice", NULL, IMAGE("r:5000/y/z/a@sha256:" HEX),
+		"no rule lets you run the image r:5000/y/z/a@sha256:" HEX},
+	    {"alice", NULL, "{\"task\":\"one\"}",
+		"no rule lets you run the task one"},
+	};
+	auto_policy struct policy *policy =
+	    parse("{\"version\": 1, \"rules\": ["
+		  "{\"id\": \"one\", \"subjects\": [\"*\"],"
+		  " \"image\": \"x/one\", \"digest_required\": true},"
+		  "{\"id\": \"three\", \"subjects\": [\"*\"],"
+		  " \"image\": \"x/one:3\"},"
+		  "{\"id\": \"many\", \"subjects\": [\"*\"],"
+		  " \"image\": \"r:5000/y/*\", \"digest_required\": true},"
+		  "{\"id\": \"name\", \"subjects\": [\"*\"],"
+		  " \"image\": \"two\", \"digest_required\": true}]}");
+
+	(void)state;
+	for (size_t k = 0; k < COUNT(questions); k++)
+		check(policy, &questions[k]);
+}
+
+static void
+test_a_pinned_tag_runs_its_digest(void **state)
+{
+	auto_policy struct policy *policy =
+	    parse("{\"version\": 1, \"rules\": ["
+		  "{\"id\": \"pinned\", \"subjects\": [\"*\"],"
+		  " \"image\": \"r:5000/x/one:2\", \"warm\": {\"min\": 1},"
+		  " \"digest\": \"sha256:" HEX "\"},"
+		  "{\"id\": \"entry\", \"subjects\": [\"*\"],"
+		  " \"image\": \"x/two\", \"entrypoint\": [\"/a\", \"b\"]},"
+		  "{\"id\": \"plain\", \"subjects\": [\"*\"],"
+		  " \"image\": \"x/three\"}]}");
+	auto_request request = {0}, two = {0}, three = {0};
+	auto_verdict verdict = {0}, entry = {0}, plain = {0};
+	struct policy_warm warm;
+	size_t count = 0;
+
+	(void)state;
+	ask(policy, "alice", NULL, IMAGE("r:5000/x/one:2"), &request, &verdict);
+	assert_string_equal(
+	    launch_image(verdict.launch, &request), "r:5000/x/one@sha256:" HEX);
+	policy_warm_get(policy, 0, &warm);
+	assert_string_equal(warm.reference, "r:5000/x/one@sha256:" HEX);
+	ask(policy, "alice", NULL, IMAGE("x/two"), &two, &entry);
+	assert_string_equal(launch_image(entry.launch, &two), "x/two:latest");
+	auto_free const char **list = launch_entrypoint(entry.launch, &count);
+
+	assert_int_equal(count, 2);
+	assert_string_equal(list[0], "/a");
+	assert_string_equal(list[1], "b");
+	ask(policy, "alice", NULL, IMAGE("x/three"), &three, &plain);
+	assert_null(plain.launch);
+	assert_null(launch_entrypoint(plain.launch, &count));
+}
+
+static void
 test_shadows_decide_nothing_and_say_what_they_would_have(void **state)
 {
 	auto_policy struct policy *policy =
@@ -755,6 +834,8 @@ main(void)
 	    cmocka_unit_test(test_every_candidate_says_what_failed),
 	    cmocka_unit_test(
 		test_explanation_goes_on_behind_the_rule_that_decides),
+	    cmocka_unit_test(test_digest_required_takes_any_digest_and_no_tag),
+	    cmocka_unit_test(test_a_pinned_tag_runs_its_digest),
 	    cmocka_unit_test(
 		test_shadows_decide_nothing_and_say_what_they_would_have),
 	    cmocka_unit_test(

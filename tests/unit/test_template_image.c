@@ -236,6 +236,37 @@ test_args_replace_the_command_behind_the_entrypoint(void **state)
 }
 
 static void
+test_entrypoint_of_the_rule_replaces_entrypoint_and_command(void **state)
+{
+	static const char config[] =
+	    "{\"Entrypoint\":[\"/e\",\"1\"],\"Cmd\":[\"c\"]}";
+	static const char *const entrypoint[] = {"/r", "x"};
+	static const char *const args[] = {"a"};
+	struct sandbox_command both = {.entrypoint = entrypoint,
+	    .nentrypoint = 2,
+	    .args = args,
+	    .nargs = 1};
+	struct sandbox_command alone = {
+	    .entrypoint = entrypoint, .nentrypoint = 2};
+	struct sandbox_command none = {
+	    .entrypoint = entrypoint, .args = args, .nargs = 1};
+	auto_buffer buffer = BUFFER_INIT(0);
+	struct control_order order;
+
+	(void)state;
+	make_order(config, &both, &buffer, &order);
+	assert_int_equal(order.nargs, 3);
+	assert_string_equal(order.args[0], "/r");
+	assert_string_equal(order.args[2], "a");
+	make_order(config, &alone, &buffer, &order);
+	assert_int_equal(order.nargs, 2);
+	assert_string_equal(order.args[1], "x");
+	make_order(config, &none, &buffer, &order);
+	assert_int_equal(order.nargs, 1);
+	assert_string_equal(order.args[0], "a");
+}
+
+static void
 test_of_one_variable_the_strongest_value_holds(void **state)
 {
 	static const char config[] =
@@ -304,6 +335,8 @@ main(void)
 	    cmocka_unit_test(test_more_volumes_than_the_maximum_are_refused),
 	    cmocka_unit_test(
 		test_args_replace_the_command_behind_the_entrypoint),
+	    cmocka_unit_test(
+		test_entrypoint_of_the_rule_replaces_entrypoint_and_command),
 	    cmocka_unit_test(test_of_one_variable_the_strongest_value_holds),
 	    cmocka_unit_test(test_no_command_or_too_much_of_it_is_refused),
 	};
