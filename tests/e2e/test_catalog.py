@@ -31,6 +31,8 @@ RULES = [
      "hours": [{"from": "00:00", "to": "00:01", "days": [
          ("mon", "tue", "wed", "thu", "fri", "sat", "sun")[
              (time.gmtime().tm_wday + 3) % 7]]}]},
+    {"id": "exact", "subjects": ["bob"], "image": "taskgate-test/exact",
+     "digest_required": True},
     {"id": "shadow", "subjects": ["bob"], "task": "late", "image": IMAGE,
      "mode": "shadow"},
     {"id": "third", "subjects": ["role:dev"], "image": "demo/*"},
@@ -83,7 +85,7 @@ class TestCatalog(Case):
 
     def test_the_catalog_lists_the_rules_that_name_the_caller(self):
         for who, expected in (("alice", ["greet", "second", "named"]),
-                              ("bob", ["others", "never"]), ("carol", ["third"])):
+                              ("bob", ["others", "never", "exact"]), ("carol", ["third"])):
             self.assertEqual(self.names(self.catalog(who=who)), expected)
         text = self.catalog().body.decode()
         for hidden in ("not for callers", "subjects", "bob", "others"):
@@ -226,11 +228,13 @@ class TestCatalog(Case):
         done = self.call("run", "greeting", "--param", "word=bye")
         self.assertEqual(done.stdout, "bye 2\n")
 
-    def test_run_and_can_i_of_a_rule_whose_time_it_is_not(self):
-        for task, name, condition, passing in (
-                ("old", "over", "expires", "2020-01-01"),
-                ("late", "never", "hours", "00:00")):
-            words = ("run", "--task", task)
+    def test_run_and_can_i_of_a_rule_whose_time_or_image_it_is_not(self):
+        for words, name, condition, passing in (
+                (["--task", "old"], "over", "expires", "2020-01-01"),
+                (["--task", "late"], "never", "hours", "00:00"),
+                (["taskgate-test/exact:1"], "exact", "digest_required",
+                 "@sha256:")):
+            words = ("run", *words)
             done = self.call(*words, who="bob", code=125)
             no = self.call("can-i", *words, who="bob", code=1)
             for text in (done.stderr, no.stdout):

@@ -141,7 +141,26 @@ class Generator:
                 rule[name] = make()
         if self.chance(0.25):
             self.make_task(rule)
+        elif self.chance(0.15):
+            rule.update(digest_required=self.chance(0.9), image=self.pick(
+                (*NAMES[:4], "demo/*", "*/*", "**", "tools/**", "host:5000/*/y",
+                 "demo/[bt]*")))
+        if rule.get("digest_required") is None and self.chance(0.15):
+            rule.update(image=self.tagged(), digest=self.pick(DIGESTS))
+        if self.chance(0.15):
+            self.add_entrypoint(rule)
         return rule
+
+    def tagged(self):
+        return self.pick(NAMES[:4]) + self.pick(("", ":latest", ":1.36", ":v1"))
+
+    def add_entrypoint(self, rule):
+        """An empty one wants an argument."""
+        args = rule.get("args", ())
+        words = [["/bin/x"], ["sh", "-c", ""]]
+        if args and "rest" not in args[0]:
+            words.append([])
+        rule["entrypoint"] = self.pick(words)
 
     # ---- times
 
@@ -282,10 +301,10 @@ class Generator:
 
     def image_for(self, rule):
         name = self.oracle.fill_in(rule["image"])
-        if not self.oracle.is_pattern(name):
+        if not self.oracle.is_pattern(name) and "digest_required" not in rule:
             return name
         images = [image for image in (self.image() for _ in range(20))
-                  if self.oracle.names_image(rule, image)]
+                  if self.oracle.is_candidate(rule, {"image": image})]
         return self.pick(images or [self.image()])
 
     def limits(self, rule):

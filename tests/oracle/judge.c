@@ -38,6 +38,19 @@ list_args(const struct policy_verdict *verdict, const struct request *request)
 }
 
 static json_t *
+list_entrypoint(const struct policy_verdict *verdict)
+{
+	size_t count = 0;
+	auto_free const char **words =
+	    launch_entrypoint(verdict->launch, &count);
+	json_t *list = words != NULL ? json_array() : json_null();
+
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(list, json_string(words[i]));
+	return list;
+}
+
+static json_t *
 describe_grant(
     const struct policy_verdict *verdict, const struct request *request)
 {
@@ -46,12 +59,12 @@ describe_grant(
 	for (int i = 0; i < LIMIT_COUNT; i++)
 		json_object_set_new(limits, limit_name((enum limit)i),
 		    json_integer(verdict->limits[i]));
-	return json_pack("{s:b, s:s, s:s, s:o, s:b, s:o, s:I, s:I}", "allowed",
-	    1, "rule", verdict->rule, "image",
+	return json_pack("{s:b, s:s, s:s, s:o, s:o, s:b, s:o, s:I, s:I}",
+	    "allowed", 1, "rule", verdict->rule, "image",
 	    launch_image(verdict->launch, request), "args",
-	    list_args(verdict, request), "unsigned", verdict->is_unsigned,
-	    "limits", limits, "uid", (json_int_t)verdict->uid, "gid",
-	    (json_int_t)verdict->gid);
+	    list_args(verdict, request), "entrypoint", list_entrypoint(verdict),
+	    "unsigned", verdict->is_unsigned, "limits", limits, "uid",
+	    (json_int_t)verdict->uid, "gid", (json_int_t)verdict->gid);
 }
 
 static json_t *

@@ -145,7 +145,26 @@ def is_candidate(rule, request):
     """"Of a request for a named task, those whose task is the request's"."""
     if "task" in request:
         return rule.get("task") == request["task"]
-    return "task" not in rule and names_image(rule, request["image"])
+    if "task" in rule:
+        return False
+    if rule.get("digest_required"):
+        return names_bare_image(rule, request["image"])
+    return names_image(rule, request["image"])
+
+
+def bare(name):
+    """Without tag or digest."""
+    folder, slash, last = name.split("@")[0].rpartition("/")
+    return folder + slash + last.split(":")[0]
+
+
+def names_bare_image(rule, image):
+    """"With any tag or any digest (not for image ids)"."""
+    if image_kind(image) == "id":
+        return False
+    if is_pattern(rule["image"]):
+        return is_match(rule["image"], bare(image))
+    return rule["image"] == bare(image)
 
 
 def names_image(rule, image):
@@ -212,6 +231,12 @@ def given_params(request):
             for name, value in request.get("params", {}).items()}
 
 
+def check_digest(rule, request):
+    if rule.get("digest_required") and \
+            image_kind(request["image"]) != "digest":
+        yield "digest_required"
+
+
 def check_params(rule, request):
     params, given = params_of(rule), given_params(request)
     for name in sorted(given):
@@ -242,15 +267,21 @@ def fill_placeholders(template, values):
     return out
 
 
+def pinned(rule, image):
+    """"Gets tools/resize@sha256:…, whatever the tag means by now"."""
+    return f"{bare(image)}@{rule['digest']}" if "digest" in rule else image
+
+
 def what_runs(rule, request):
     """(image, args): a rule with `task` fixes both itself."""
     if "task" not in rule:
-        return fill_in(request["image"]), request.get("args", [])
+        return (pinned(rule, fill_in(request["image"])),
+                request.get("args", []))
     given = given_params(request)
     values = {name: given.get(name, str(param.get("default")))
               for name, param in params_of(rule).items()}
-    return fill_in(rule["image"]), [fill_placeholders(arg, values)
-                                    for arg in rule.get("args", [])]
+    return (pinned(rule, fill_in(rule["image"])),
+            [fill_placeholders(arg, values) for arg in rule.get("args", [])])
 
 
 # ---- times
@@ -379,7 +410,8 @@ def check_limits(rule, request):
             yield f"limits.{name}"
 
 
-CONDITIONS = (check_params, check_args, check_env, check_stdin, check_files, check_limits)
+CONDITIONS = (check_digest, check_params, check_args, check_env, check_stdin,
+              check_files, check_limits)
 
 
 def first_failure(rule, request, now_ms):
@@ -402,6 +434,7 @@ def grant(rule, request):
     user = rule.get("user", {"uid": -1, "gid": -1})
     image, args = what_runs(rule, request)
     return {"allowed": True, "rule": rule["id"], "image": image, "args": args,
+            "entrypoint": rule.get("entrypoint"),
             "unsigned": rule.get("unsigned", False),
             "limits": {name: granted(rule, request, name)
                        for name in LIMITS},

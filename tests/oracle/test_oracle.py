@@ -83,8 +83,8 @@ class TestOracle(unittest.TestCase):
         print(dict(self.seen))
         # A comparison is worth something where verdicts vary.
         self.assertGreater(self.seen["allowed"], total // 5)
-        for name in ("None", "expires", "hours", "params", "args", "env",
-                     "stdin", "inputs", "outputs", "limits"):
+        for name in ("None", "expires", "hours", "digest_required", "params",
+                     "args", "env", "stdin", "inputs", "outputs", "limits"):
             self.assertGreater(self.seen[name], total // 500, name)
 
 
