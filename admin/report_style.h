@@ -79,7 +79,8 @@ static const char *const report_style[] = {
     ".cards{grid-template-columns:1fr 1fr;gap:.5rem}"
     ".cards li:last-child:nth-child(odd){grid-column:1/-1}"
     ".events li{grid-template-columns:1fr auto}"
-    ".events span{grid-column:1/-1}th,td{padding:.3rem .3rem}}\n",
+    ".events span{grid-column:1/-1}table{font-size:.82rem}"
+    "th,td{padding:.3rem .2rem}thead th{font-size:.72rem}}\n",
     /* On paper. */
     "@media print{:root{color-scheme:light;--ink:#000;--soft:#444;"
     "--paper:#fff;--ground:#fff;--line:#bbb;--task:#2f6fb7;"

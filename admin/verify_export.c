@@ -240,8 +240,13 @@ compare_head(struct reading *reading)
 		    "the checkpoint has %" PRIu64 " records: it is of none "
 		    "of the moments that are in the export",
 		    from->size);
-	if (reading->first == 0)
+	if (reading->first == 0) {
+		if (report->records > 0)
+			find(reading, 0,
+			    "there were to be no records: nothing says that "
+			    "these were signed");
 		return;
+	}
 	if ((int64_t)reading->edge.size != reading->last)
 		find(reading, 0,
 		    "record %" PRId64 " was to be the last, and %" PRIu64 " is",

@@ -36,7 +36,7 @@ static const struct {
 static void
 write_members(struct buffer *table, const char *members)
 {
-	for (const char *p = members; *p != '\0';) {
+	for (const char *p = members; p != NULL && *p != '\0';) {
 		size_t len = strcspn(p, " ");
 
 		buffer_printf(
