@@ -48,7 +48,8 @@ def review(bench):
     with tempfile.TemporaryDirectory() as large, \
             tempfile.TemporaryDirectory() as small:
         make(large, days, tasks)
-        make(small, 8, 100)
+        # Enough to fill what SQLite keeps in memory.
+        make(small, *bench.count((35, 900), (8, 100)))
         count = records(large)
         for name, words in SEARCHES:
             run = timed(functools.partial(admin, large, "search", *words))
