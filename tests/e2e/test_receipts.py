@@ -234,6 +234,19 @@ class TestReceipt(Case):
             self.assertNotEqual(done.returncode, 0)
         self.assertFalse(self.make("none").exists())
 
+    def test_it_holds_when_what_a_client_wrote_was_taken_out(self):
+        task = self.site.call("POST", "/v1/tasks?wait=30", {
+            "image": IMAGE, "args": ["true"], "outputs": ["secret"]}).json
+        before = self.receipt_of(task["id"])
+        self.site.admin("audit", "redact", before.json["record"]["seq"],
+                        "--reason", "a name", "--dir", self.site.etc)
+        after = self.receipt_of(task["id"])
+        self.assertNotIn(b"secret", after.body)
+        self.assertEqual(after.json["record"], before.json["record"])
+        self.assertIn("(its name was taken out)", self.verify(
+            self.write("redacted", after.body)).stdout)
+        self.verify(self.write("kept", before.body))
+
     def test_a_gateway_that_lies_is_found(self):
         """It has the server's key, and the client believes it until it has
         the receipt."""

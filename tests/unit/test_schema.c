@@ -526,9 +526,10 @@ reads_all(struct database *database, const char *sql)
 	while (sqlite3_step(plan) == SQLITE_ROW) {
 		const char *step = (const char *)sqlite3_column_text(plan, 3);
 
-		/* Rows of a subquery are not a table's; a partial index
-		 * holds those alone that are asked for. */
+		/* Rows of a subquery, or of no table, are not a table's; a
+		 * partial index holds those alone that are asked for. */
 		scans |= strncmp(step, "SCAN ", 5) == 0 &&
+		    strcmp(step, "SCAN CONSTANT ROW") != 0 &&
 		    strstr(step, "task_open") == NULL &&
 		    strstr(step, "task_kept") == NULL;
 		scans |= strstr(step, "TEMP B-TREE") != NULL;
