@@ -30,7 +30,8 @@ struct raw {
 	json_t *memory_max;
 	json_t *blob_max, *blobs_per_subject, *blobs_max, *blobs_max_age;
 	json_t *retention_age, *retention_size, *audit_retention_age;
-	const char *audit_publish;
+	const char *audit_publish, *audit_copy;
+	bool audit_stdout;
 	json_t *audit_publish_each;
 	const char *log_format, *log_level;
 };
@@ -74,6 +75,9 @@ static const struct json_field fields[] = {
     QUANTITY(retention_size),
     QUANTITY(audit_retention_age),
     STRING(audit_publish, false),
+    STRING(audit_copy, false),
+    JSON_FIELD(struct raw, audit_stdout, "audit_stdout", JSON_KIND_BOOLEAN,
+	false, 0, 0),
     QUANTITY(audit_publish_each),
     STRING(log_format, false),
     STRING(log_level, false),
@@ -239,6 +243,10 @@ read_paths(const struct raw *raw, const char *directory, struct config *config)
 	config->audit_key = setting_resolve(directory, raw->audit_key);
 	config->task_init = setting_resolve(directory, raw->task_init);
 	config->seccomp = setting_resolve(directory, raw->seccomp);
+	config->audit_stdout = raw->audit_stdout;
+	if (raw->audit_copy != NULL)
+		config->audit_copy =
+		    setting_resolve(directory, raw->audit_copy);
 	if (raw->audit_publish != NULL)
 		config->audit_publish =
 		    setting_resolve(directory, raw->audit_publish);
@@ -286,6 +294,7 @@ config_done(struct config *config)
 	free(config->task_init);
 	free(config->seccomp);
 	free(config->audit_publish);
+	free(config->audit_copy);
 	free(config->secrets);
 	*config = (struct config){0};
 }

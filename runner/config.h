@@ -33,6 +33,8 @@ struct config {
 	int64_t blob_max_bytes, blobs_per_subject_bytes, blobs_max_bytes;
 	int64_t blobs_max_age_s; /* since it was last used */
 	int64_t retention_age_s; /* 0: finished tasks are kept for ever */
+	char *audit_copy; /* folder; NULL: none */
+	bool audit_stdout;
 	char *audit_publish; /* folder; NULL: none */
 	int64_t audit_publish_each_s;
 	int64_t audit_retention_age_s; /* 0: texts are kept for ever */

@@ -66,6 +66,7 @@ runner_confine(const struct config *config, int *ret_landlock, struct err *err)
 	    /* Where there are any. */
 	    {config->secrets, CONFINE_READ},
 	    {config->audit_publish, CONFINE_WRITE},
+	    {config->audit_copy, CONFINE_WRITE},
 	};
 	const struct confine_list list = {
 	    .places = places,

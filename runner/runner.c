@@ -339,6 +339,12 @@ runner_open_take(struct runner *runner, struct config *config, struct err *err)
 	if (revoke_open(runner, err) != 0)
 		return -1;
 	open_retention(runner);
+	if (runner->config.audit_copy != NULL)
+		runner->copy = copy_open(
+		    &runner->loop, runner->store, runner->config.audit_copy);
+	if (runner->config.audit_stdout)
+		runner->copy_stdout =
+		    copy_open(&runner->loop, runner->store, NULL);
 	if (runner->config.audit_publish != NULL)
 		runner->publish = publish_open(&runner->loop, runner->store,
 		    runner->config.audit_publish,
@@ -372,6 +378,10 @@ runner_close(struct runner *runner)
 	tasks_record_take(&runner->tasks, entry);
 	runner_close_pool(runner);
 	retention_close(runner->retention);
+	if (runner->copy != NULL)
+		copy_close(take(runner->copy));
+	if (runner->copy_stdout != NULL)
+		copy_close(take(runner->copy_stdout));
 	if (runner->publish != NULL)
 		publish_close(take(runner->publish));
 	blobs_close(runner->blobs);

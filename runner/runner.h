@@ -12,6 +12,7 @@
 #include "runner/audit_readers.h"
 #include "runner/audit_view.h"
 #include "runner/config.h"
+#include "runner/copy.h"
 #include "runner/in_force.h"
 #include "runner/mount_source.h"
 #include "runner/publish.h"
@@ -50,6 +51,7 @@ struct runner {
 	struct blobs *blobs;
 	struct retention *retention;
 	struct publish *publish; /* NULL: nowhere */
+	struct copy *copy, *copy_stdout; /* NULL: none */
 	struct mount_guard guard; /* borrows from the configuration */
 	struct sandbox_factory *factory;
 	struct pool *pool; /* NULL: before the start, and while stopping */

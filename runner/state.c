@@ -65,6 +65,18 @@ add_pool(json_t *counters, const struct pool_counters *pool)
 	}
 }
 
+static void
+add_copy(json_t *counters, const char *kind, const struct copy *copy)
+{
+	auto_free char *records = alloc_printf("audit_copied_%s", kind);
+	auto_free char *stalled = alloc_printf("audit_copy_stalled_%s", kind);
+
+	if (copy == NULL)
+		return;
+	set_count(counters, records, copy_counters(copy)->records);
+	set_count(counters, stalled, copy_counters(copy)->stalled);
+}
+
 static json_t *
 render_counters(const struct runner *runner)
 {
@@ -94,6 +106,8 @@ render_counters(const struct runner *runner)
 		set_count(
 		    counters, name, store_faults(runner->store, (enum fault)i));
 	}
+	add_copy(counters, "file", runner->copy);
+	add_copy(counters, "stdout", runner->copy_stdout);
 	if (runner->publish != NULL) {
 		set_count(counters, "checkpoints_published",
 		    publish_counters(runner->publish)->written);
