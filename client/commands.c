@@ -38,7 +38,8 @@ static const struct option_spec submit_options[] = {ORDER_OPTIONS};
 static const struct option_spec ps_options[] = {
     {"all", 'a', NULL, "TASKGATE_ALL", "Those that have ended, too", false},
     {"state", 0, "STATE", "TASKGATE_TASK_STATE",
-	"Only those: queued, starting, running or finished", false},
+	"Only those: waiting_approval, queued, starting, running or finished",
+	false},
     {"subject", 0, "NAME", "TASKGATE_TASK_SUBJECT",
 	"Another's tasks; needs the scope tasks:read:all", false},
     {"limit", 'n', "N", "TASKGATE_LIMIT", "The newest N, at most 200 (50)",
@@ -113,6 +114,19 @@ static const struct option_spec audit_checkpoint_options[] = {
     KEY_OPTION,
 };
 
+#define REASON_OPTION                                                 \
+	{                                                             \
+		"reason", 0, "TEXT", "TASKGATE_REASON",               \
+		    "Why, for the task's owner and the record", false \
+	}
+
+static const struct option_spec approve_options[] = {
+    {"yes", 'y', NULL, "TASKGATE_YES", "Do not ask", false},
+    REASON_OPTION,
+};
+
+static const struct option_spec deny_options[] = {REASON_OPTION};
+
 static const struct option_spec import_options[] = {
     {"name", 'n', "NAME", "TASKGATE_CONTEXT_NAME",
 	"What to call it here (the subject's name)", false},
@@ -147,8 +161,10 @@ static const struct command_spec commands[] = {
 	"\"taskgate wait --output NAME=FILE ID\" fetches what --output has "
 	"it keep.",
 	submit_options, COUNT(submit_options), 1, -1, verb_submit},
-    {"ps", NULL, "List tasks that have not ended", NULL, ps_options,
-	COUNT(ps_options), 0, 0, verb_ps},
+    {"ps", NULL, "List tasks that have not ended",
+	"Among them, with the scope tasks:approve, what waits for you to "
+	"approve it.",
+	ps_options, COUNT(ps_options), 0, 0, verb_ps},
     {"status", "[ID]", "Show one task, or how the server is",
 	"Without an id it exits 1 where the server is not ready.", NULL, 0, 0,
 	1, verb_status},
@@ -164,6 +180,15 @@ static const struct command_spec commands[] = {
 	"A queued task is dropped; one that runs gets TERM, and KILL after "
 	"the grace.",
 	cancel_options, COUNT(cancel_options), 1, -1, verb_cancel},
+    {"approve", "ID", "Let another's task run that waits for it",
+	"Shows what the task is and asks; what was shown is signed along with "
+	"the answer. Needs the scope tasks:approve, and tasks:read to see it; "
+	"\"taskgate ps --state waiting_approval\" lists what waits. Nobody "
+	"approves a task of their own.",
+	approve_options, COUNT(approve_options), 1, 1, verb_approve},
+    {"deny", "ID", "End another's task that waits for approval",
+	"It never runs: its outcome is rejected.", deny_options,
+	COUNT(deny_options), 1, 1, verb_deny},
     {"signal", "ID SIGNAL", "Send a signal to a task",
 	"HUP INT QUIT KILL USR1 USR2 TERM CONT STOP TSTP or WINCH.", NULL, 0, 2,
 	2, verb_signal},

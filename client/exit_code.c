@@ -73,6 +73,7 @@ static const struct {
     {"out_of_memory", 128 + SIGKILL, NULL},
     {"cancelled", EXIT_INTERRUPTED, NULL},
     {"revoked", EXIT_OURS, NULL},
+    {"rejected", EXIT_OURS, NULL},
     {"not_started", 0, of_start},
     {"lost", EXIT_OURS, NULL},
 };

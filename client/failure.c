@@ -4,7 +4,8 @@
  *
  * Slugs of our own, beside those of lib/errors.def: "context" (nothing usable
  * to authenticate with), "unreachable", "waited" (a time limit of the
- * user's), "interrupted", "no-reader", "usage", "reply" (not what the API
+ * user's), "interrupted", "no-reader", "usage", "declined" (by who was
+ * asked), "reply" (not what the API
  * promises), "not-proved" (by the audit log), "local".
  */
 #include "client/failure.h"

@@ -229,6 +229,19 @@ show_outputs(const json_t *document)
 	}
 }
 
+static void
+show_approval(const json_t *document)
+{
+	const json_t *approval = json_object_get(document, "approval");
+
+	show_member("approval", approval, "decision");
+	show_member("  by", approval, "decided_by");
+	show_member("  at", approval, "decided_at");
+	show_member("  reason", approval, "reason");
+	if (json_object_get(approval, "decision") == NULL)
+		show_member("lapses", approval, "expires_at");
+}
+
 void
 show_task(const json_t *document, const struct task *task)
 {
@@ -249,6 +262,7 @@ show_task(const json_t *document, const struct task *task)
 	show_fact("command", args);
 	show_list("environment", document, "env");
 	show_fact("rule", task->rule);
+	show_approval(document);
 	show_limits(document);
 	show_fact("created", task->created_at);
 	show_fact("started", task->started_at);

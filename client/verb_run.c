@@ -154,6 +154,9 @@ run_task(const struct invocation *invocation, struct run *run,
 
 	if (make_task(invocation, run, &task, failure) != 0)
 		return -1;
+	if (strcmp(task.state, "waiting_approval") == 0)
+		session_note(&run->session,
+		    "task %s waits until somebody else approves it", task.id);
 	follow_begin(&run->follow, task.id);
 	if (run->streams) {
 		feed_begin(&run->feed, &run->session, task.id, STDIN_FILENO);

@@ -102,7 +102,7 @@ list_tasks(const struct invocation *invocation, struct session *session,
 {
 	/* The newest first in each, and what is youngest waits. */
 	static const char *const unfinished[] = {
-	    "queued", "starting", "running"};
+	    "waiting_approval", "queued", "starting", "running"};
 	const char *state = option_value(invocation, "state");
 	const char *subject = option_value(invocation, "subject");
 	long long limit;

@@ -17,6 +17,8 @@ int verb_status(struct invocation *invocation);
 int verb_logs(struct invocation *invocation);
 int verb_wait(struct invocation *invocation);
 int verb_cancel(struct invocation *invocation);
+int verb_approve(struct invocation *invocation);
+int verb_deny(struct invocation *invocation);
 int verb_signal(struct invocation *invocation);
 int verb_can_i(struct invocation *invocation);
 int verb_catalog(struct invocation *invocation);

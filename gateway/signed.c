@@ -8,6 +8,8 @@
 #include "gateway/conn.h"
 #include "gateway/exchange.h"
 
+#define KEY_MAX 64
+
 static int
 check_digest(const struct exchange *x, const uint8_t body_sha256[SHA256_BYTES],
     struct err *err)
@@ -49,6 +51,23 @@ verify(const struct exchange *x, const char *key,
 	    signature, &signer, clock_wall_ms() / 1000, err);
 }
 
+/* docs/api.md: 1 to 64 bytes of [A-Za-z0-9_-]. */
+int
+signed_check_key(const char *key, struct err *err)
+{
+	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "abcdefghijklmnopqrstuvwxyz"
+				      "0123456789_-";
+	size_t len = key == NULL ? 0 : strlen(key);
+
+	if (key == NULL ||
+	    (len > 0 && len <= KEY_MAX && strspn(key, allowed) == len))
+		return 0;
+	return err_set(err, ERR_MALFORMED,
+	    "the Idempotency-Key is not 1 to %d bytes of A-Z a-z 0-9 _ -",
+	    KEY_MAX);
+}
+
 int
 signed_read(const struct exchange *x, const char *key, struct signature *ret,
     struct err *err)
@@ -63,4 +82,19 @@ signed_read(const struct exchange *x, const char *key, struct signature *ret,
 		return -1;
 	*ret = signature;
 	return 0;
+}
+
+void
+signed_add_members(
+    const char *key, const struct signature *signature, json_t *members)
+{
+	if (key != NULL)
+		json_object_set_new(
+		    members, "idempotency_key", json_string(key));
+	if (!signature_is_there(signature))
+		return;
+	json_object_set_new(
+	    members, "signature_input", json_string(signature->input));
+	json_object_set_new(
+	    members, "signature", json_string(signature->value));
 }

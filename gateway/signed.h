@@ -6,6 +6,8 @@
 #ifndef GATEWAY_SIGNED_H
 #define GATEWAY_SIGNED_H
 
+#include <jansson.h>
+
 #include "certs/signature.h"
 
 struct exchange;
@@ -15,5 +17,11 @@ struct exchange;
  * there are none. ERR_UNAUTHENTICATED. */
 int signed_read(const struct exchange *x, const char *key,
     struct signature *ret, struct err *err);
+
+/* An Idempotency-Key; NULL: none, which may be. ERR_MALFORMED. */
+int signed_check_key(const char *key, struct err *err);
+/* Both, as far as they are there, to what the runner is asked. */
+void signed_add_members(
+    const char *key, const struct signature *signature, json_t *members);
 
 #endif

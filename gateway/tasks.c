@@ -23,10 +23,9 @@
 #define LIST_DEFAULT 50
 /* What the runner may take beside the waiting that was asked for. */
 #define REPLY_S 30
-#define KEY_MAX 64
 
 static const char *const states[] = {
-    "queued", "starting", "running", "finished", NULL};
+    "waiting_approval", "queued", "starting", "running", "finished", NULL};
 
 /* The task, as the runner describes it. */
 static void
@@ -122,23 +121,6 @@ check_request(struct exchange *x, bool is_signed)
 	return judge(x, &request, is_signed);
 }
 
-/* docs/api.md: 1 to 64 bytes of [A-Za-z0-9_-]. */
-static int
-check_key(const char *key, struct err *err)
-{
-	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				      "abcdefghijklmnopqrstuvwxyz"
-				      "0123456789_-";
-	size_t len = key == NULL ? 0 : strlen(key);
-
-	if (key == NULL ||
-	    (len > 0 && len <= KEY_MAX && strspn(key, allowed) == len))
-		return 0;
-	return err_set(err, ERR_MALFORMED,
-	    "the Idempotency-Key is not 1 to %d bytes of A-Z a-z 0-9 _ -",
-	    KEY_MAX);
-}
-
 static void
 submit(struct exchange *x, int64_t wait_s, const char *key,
     const struct signature *signature)
@@ -152,15 +134,7 @@ submit(struct exchange *x, int64_t wait_s, const char *key,
 		return;
 	}
 	members = json_pack("{s:I}", "wait", (json_int_t)wait_s);
-	if (key != NULL)
-		json_object_set_new(
-		    members, "idempotency_key", json_string(key));
-	if (signature_is_there(signature)) {
-		json_object_set_new(
-		    members, "signature_input", json_string(signature->input));
-		json_object_set_new(
-		    members, "signature", json_string(signature->value));
-	}
+	signed_add_members(key, signature, members);
 	x->waits = wait_s > 0;
 	exchange_ask_take(x,
 	    &(struct link_question){.type = MESSAGE_submit,
@@ -182,7 +156,7 @@ handle_task_create(struct exchange *x)
 
 	if (query_read(x, &(struct query_table){specs, wait, COUNT(specs)},
 		&err) < 0 ||
-	    check_key(key, &err) < 0 ||
+	    signed_check_key(key, &err) < 0 ||
 	    signed_read(x, key, &signature, &err) < 0)
 		exchange_refuse_err(x, &err);
 	else if (check_request(x, signature_is_there(&signature)))

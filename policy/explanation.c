@@ -6,6 +6,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/json.h"
+#include "policy/allowances.h"
 
 static void
 set_text(json_t *object, const char *name, const char *text)
@@ -38,14 +39,20 @@ describe_limits(const struct policy_verdict *verdict)
 }
 
 static void
-add_grant(const struct policy_verdict *verdict, json_t *object)
+add_grant(const struct policy *policy, const struct policy_verdict *verdict,
+    json_t *object)
 {
+	struct allowances allowances;
+
+	allowances_find(policy, verdict->rule, &allowances);
 	set_text(object, "rule", verdict->rule);
 	/* What it is of a named task: "image", "args". */
 	if (verdict->launch != NULL)
 		json_object_update_missing(object, verdict->launch);
 	json_object_set_new(
 	    object, "unsigned", json_boolean(verdict->is_unsigned));
+	json_object_set_new(
+	    object, "approval", json_boolean(allowances.approval));
 	json_object_set_new(object, "limits", describe_limits(verdict));
 	set_text(object, "network",
 	    verdict->network != NULL ? verdict->network : "none");
@@ -116,7 +123,7 @@ explain(const struct explanation_question *question, bool all)
 	object = json_pack("{s:b, s:s}", "allowed", verdict.allowed,
 	    "policy_sha256", policy_sha256(question->policy));
 	if (verdict.allowed)
-		add_grant(&verdict, object);
+		add_grant(question->policy, &verdict, object);
 	else
 		add_denial(&verdict, question->request, object);
 	add_candidates(question, all, object);

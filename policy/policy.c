@@ -182,12 +182,12 @@ refuse_twin(const struct policy *policy, const struct sources *sources,
 }
 
 static int
-check_ids(
-    const struct policy *policy, const struct sources *sources, struct err *err)
+sort_ids(struct policy *policy, const struct sources *sources, struct err *err)
 {
-	auto_free const struct rule **sorted =
+	const struct rule **sorted =
 	    alloc_zero(policy->nrules + 1, sizeof(*sorted));
 
+	policy->by_id = sorted;
 	for (size_t k = 0; k < policy->nrules; k++)
 		sorted[k] = &policy->rules[k];
 	qsort(sorted, policy->nrules, sizeof(*sorted), compare_ids);
@@ -231,7 +231,7 @@ read_sources(struct sources *sources, struct err *err)
 		if (read_source(policy, &sources->items[k], err) != 0)
 			return NULL;
 	}
-	if (check_ids(policy, sources, err) != 0)
+	if (sort_ids(policy, sources, err) != 0)
 		return NULL;
 	list_warm(policy);
 	hash_sources(sources, policy->sha256);
@@ -346,6 +346,7 @@ policy_free(struct policy *policy)
 		json_decref(policy->files[k]);
 	index_done(&policy->index);
 	index_done(&policy->shadows);
+	free(policy->by_id);
 	free(policy->warm);
 	free(policy->rules);
 	free(policy->files);

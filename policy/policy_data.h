@@ -12,6 +12,7 @@ struct policy {
 	size_t nrules;
 	size_t *warm; /* the numbers of the rules that want sandboxes ready */
 	size_t nwarm;
+	const struct rule **by_id; /* sorted */
 	struct index index; /* of those that take part */
 	struct index shadows; /* of the others */
 	size_t nshadows;

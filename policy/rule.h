@@ -7,6 +7,7 @@
 
 #include <jansson.h>
 
+#include "policy/allowances.h"
 #include "policy/hours.h"
 #include "policy/image.h"
 #include "policy/named_task.h"
@@ -73,6 +74,10 @@ struct rule {
 	struct rule_warm warm;
 	char *mounts; /* owned; as policy/mount.h writes them; NULL: none */
 	char *secrets; /* owned; as policy/secret.h writes them; NULL: none */
+	struct allowances allowances;
+	/* Who may approve; none: whoever has the scope. */
+	struct rule_subject *approvers;
+	size_t napprovers;
 	int64_t uid, gid; /* -1: the runner's default pair */
 	bool is_unsigned; /* requests need no signature */
 	struct hours hours;
@@ -122,6 +127,8 @@ int rule_mounts_read(
     const json_t *json, const char *path, struct rule *rule, struct err *err);
 int rule_secrets_read(
     const json_t *json, const char *path, struct rule *rule, struct err *err);
+int rule_approval_read(
+    const json_t *json, const char *path, struct rule *rule, struct err *err);
 int rule_network_read(
     const json_t *json, const char *path, struct rule *rule, struct err *err);
 int rule_user_read(
@@ -165,6 +172,10 @@ int rule_subjects_read(const json_t *subjects, const char *path,
  * reference, which has one, or its name alone where the digest is the
  * caller's to say. Not of a pattern. */
 const char *rule_key(const struct rule *rule);
+/* Whether one of them is the principal, or a role of it. */
+bool rule_subjects_name(const struct rule_subject *subjects, size_t count,
+    const struct policy_principal *principal);
+
 /* Whether the rule is about this image or task. */
 bool rule_is_candidate(const struct rule *rule, const struct request *request);
 /* Whether one of them is the principal, or a role of it. */

@@ -168,7 +168,13 @@ int
 rule_read(
     const json_t *json, const char *path, struct rule *ret, struct err *err)
 {
-	struct rule rule = {.uid = -1, .gid = -1, .expires_ms = INT64_MAX};
+	struct rule rule = {
+	    .uid = -1,
+	    .gid = -1,
+	    .allowances = {.running_per_subject = INT64_MAX,
+		.running_total = INT64_MAX},
+	    .expires_ms = INT64_MAX,
+	};
 	AUTO(rule_donep) struct rule *half = &rule;
 
 	for (size_t k = 0; k < LIMIT_COUNT; k++)
@@ -198,6 +204,8 @@ rule_done(struct rule *rule)
 {
 	for (size_t k = 0; k < rule->nsubjects; k++)
 		pattern_free(rule->subjects[k].pattern);
+	for (size_t k = 0; k < rule->napprovers; k++)
+		pattern_free(rule->approvers[k].pattern);
 	for (size_t k = 0; k < rule->nargs; k++)
 		template_done(&rule->args[k]);
 	for (size_t k = 0; k < rule->nenv; k++)
@@ -208,6 +216,7 @@ rule_done(struct rule *rule)
 	pattern_free(rule->image_pattern);
 	free(rule->subjects);
 	free(rule->pinned);
+	free(rule->approvers);
 	free(rule->args);
 	free(rule->env);
 	free(rule->mounts);

@@ -23,7 +23,7 @@
 	"oom_killed, sandbox, init_pid, warm, container_age_ms, queued_us, " \
 	"starting_us, running_us, stdin_received, stdin_ended, "             \
 	"stdin_taken, stdin_closed, stdout_sha256, stderr_sha256, files, "   \
-	"cancelled, deadline_ms, discarded, secrets, launch, mounts"
+	"cancelled, deadline_ms, discarded, secrets, launch, mounts, approval"
 
 enum statement {
 #define STATEMENT(name, sql) STATEMENT_##name,

@@ -91,6 +91,13 @@ gate_open(struct peer *peer, const struct envelope *envelope, enum scope scope,
 void
 gate_refuse(struct question *question, const struct err *err)
 {
+	gate_refuse_about(question, NULL, err);
+}
+
+void
+gate_refuse_about(
+    struct question *question, const char *task, const struct err *err)
+{
 	const struct certificate *certificate =
 	    &question->principal.certificate;
 	bool known = certificate->subject[0] != '\0';
@@ -103,6 +110,7 @@ gate_refuse(struct question *question, const struct err *err)
 	    .subject = known ? certificate->subject : NULL,
 	    .thumbprint = known ? certificate->thumbprint : NULL,
 	    .token_id = known ? question->principal.token.id : NULL,
+	    .task = task,
 	    .untrusted = untrusted,
 	};
 
@@ -123,6 +131,50 @@ gate_principal(const struct question *question)
 	    "address", audit_text(question->address));
 }
 
+void
+gate_owner(const struct question *question, struct task_owner *ret)
+{
+	const struct principal *principal = &question->principal;
+
+	*ret = (struct task_owner){0};
+	memcpy(
+	    ret->subject, principal->certificate.subject, sizeof(ret->subject));
+	memcpy(ret->thumbprint, principal->certificate.thumbprint,
+	    sizeof(ret->thumbprint));
+	memcpy(ret->token_id, principal->token.id, sizeof(ret->token_id));
+	ret->address = alloc_string(question->address);
+	memcpy(ret->roles, principal->token.roles, sizeof(ret->roles));
+	ret->nroles = principal->token.nroles;
+}
+
+bool
+gate_may_approve(const struct question *question, const char *rule)
+{
+	const struct token_claims *token = &question->principal.token;
+	const char *roles[TOKEN_ROLES_MAX];
+	const struct policy_principal asker = {
+	    .subject = question->principal.certificate.subject,
+	    .roles = roles,
+	    .nroles = token->nroles,
+	};
+
+	for (size_t i = 0; i < token->nroles; i++)
+		roles[i] = token->roles[i];
+	return (token->scopes & SCOPE_TASKS_APPROVE) != 0 &&
+	    allowances_name_approver(question->runner->policy, rule, &asker);
+}
+
+bool
+gate_is_key(const char *text)
+{
+	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				       "abcdefghijklmnopqrstuvwxyz"
+				       "0123456789_-";
+	size_t len = strlen(text);
+
+	return len > 0 && len <= TASK_KEY_MAX && strspn(text, alphabet) == len;
+}
+
 bool
 gate_may_see(const struct question *question, const char *subject)
 {
@@ -136,7 +188,7 @@ struct search {
 	struct store_op op;
 	struct question *question;
 	char task[UUID_TEXT];
-	bool own;
+	bool own, shown, decides;
 	gate_found *found;
 	void *arg;
 	struct task_data data;
@@ -160,12 +212,30 @@ record_reading(const struct question *question, const struct task_data *data)
 }
 
 static void
-tell_missing(struct question *question)
+tell_missing(const struct search *search)
 {
 	struct err err;
 
 	err_set(&err, ERR_NOT_FOUND, "there is no such task of yours");
-	question_fail(question, &err);
+	if (search->decides)
+		gate_refuse_about(search->question, search->task, &err);
+	else
+		question_fail(search->question, &err);
+}
+
+static bool
+may_find(const struct search *search, const struct task_data *data)
+{
+	const struct question *question = search->question;
+
+	if (strcmp(question->principal.certificate.subject,
+		data->owner.subject) == 0)
+		return true;
+	if (search->own)
+		return false;
+	return gate_may_see(question, data->owner.subject) ||
+	    (search->shown && data->approval != NULL &&
+		gate_may_approve(question, data->rule));
 }
 
 static void
@@ -173,16 +243,14 @@ give_found(
     const struct search *search, struct task *live, struct task_data *data)
 {
 	struct question *question = search->question;
-	const char *subject = question->principal.certificate.subject;
-	bool is_own = strcmp(subject, data->owner.subject) == 0;
 
-	if (!is_own &&
-	    (search->own || !gate_may_see(question, data->owner.subject))) {
+	if (!may_find(search, data)) {
 		free(search->arg);
-		tell_missing(question);
+		tell_missing(search);
 		return;
 	}
-	record_reading(question, data);
+	if (!search->decides)
+		record_reading(question, data);
 	search->found(question, search->arg, live, data);
 }
 
@@ -215,7 +283,7 @@ search_done(struct store_op *op, const struct err *err)
 		if (err != NULL)
 			gate_refuse(question, err);
 		else
-			tell_missing(question);
+			tell_missing(search);
 	}
 	free(search);
 }
@@ -227,6 +295,7 @@ begin_search(struct search *found, const char *task)
 	struct task *live = tasks_find(&runner->tasks, task);
 	struct search *search;
 
+	snprintf(found->task, sizeof(found->task), "%s", task);
 	if (live != NULL) {
 		give_found(found, live, live->data);
 		return;
@@ -235,7 +304,6 @@ begin_search(struct search *found, const char *task)
 	*search = *found;
 	search->op = (struct store_op){
 	    .reads = true, .run = run_search, .done = search_done};
-	snprintf(search->task, sizeof(search->task), "%s", task);
 	store_submit(runner->store, &search->op);
 }
 
@@ -255,6 +323,18 @@ gate_find_own_take(
 	begin_search(
 	    &(struct search){
 		.question = question, .own = true, .found = found, .arg = arg},
+	    task);
+}
+
+void
+gate_find_shown_take(struct question *question, const char *task, bool decides,
+    gate_found *found, void *arg)
+{
+	begin_search(&(struct search){.question = question,
+			 .shown = true,
+			 .decides = decides,
+			 .found = found,
+			 .arg = arg},
 	    task);
 }
 

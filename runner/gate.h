@@ -49,9 +49,19 @@ int gate_check_revocations(
     const struct question *question, const char *image, struct err *err);
 /* Answers, and has it on record. */
 void gate_refuse(struct question *question, const struct err *err);
+/* The same for what was to be decided about a task. */
+void gate_refuse_about(
+    struct question *question, const char *task, const struct err *err);
 
 /* The asker as records show it. */
 json_t *gate_principal(const struct question *question);
+/* The asker as whom a task belongs to, or who decides about one; its address is
+ * the caller's to free. */
+void gate_owner(const struct question *question, struct task_owner *ret);
+/* Whether the asker may approve what this rule lets others run. */
+bool gate_may_approve(const struct question *question, const char *rule);
+/* 1 to 64 bytes of [A-Za-z0-9_-]. */
+bool gate_is_key(const char *text);
 /* Whether the asker may see a task of this subject. */
 bool gate_may_see(const struct question *question, const char *subject);
 
@@ -69,6 +79,10 @@ void gate_find_take(
 /* The same, but another's task is none, whatever the asker may see. */
 void gate_find_own_take(
     struct question *question, const char *task, gate_found *found, void *arg);
+/* The same, also what somebody else may approve, or was to. Who `decides` has
+ * it on record as that, and also that there is no such task. */
+void gate_find_shown_take(struct question *question, const char *task,
+    bool decides, gate_found *found, void *arg);
 /* ERR_MALFORMED: not an id. */
 int gate_check_task(const char *task, struct err *err);
 /* A copy for gate_find_take(); its strings are not valid for longer than the

@@ -134,9 +134,17 @@ list_stored(struct question *question, const struct task_query *query)
 
 /* -- from memory */
 
+static bool
+may_list(const struct question *question, const struct task *task)
+{
+	return strcmp(question->principal.certificate.subject,
+		   task->data->owner.subject) == 0 ||
+	    gate_may_approve(question, task->data->rule);
+}
+
 static void
 list_live(struct question *question, const struct task_query *query,
-    enum task_state state)
+    enum task_state state, bool as_approver)
 {
 	struct task *task = question->runner->tasks.newest;
 	const struct task *last = NULL;
@@ -151,7 +159,8 @@ list_live(struct question *question, const struct task_query *query,
 		    (query->before[0] != '\0' &&
 			strcmp(task->id, query->before) >= 0) ||
 		    (query->subject[0] != '\0' &&
-			strcmp(task_subject(task), query->subject) != 0))
+			strcmp(task_subject(task), query->subject) != 0) ||
+		    (as_approver && !may_list(question, task)))
 			continue;
 		more = (int64_t)json_array_size(list) == query->limit ||
 		    bytes > PAGE_BYTES_MAX;
@@ -203,20 +212,40 @@ choose_subject(const struct question *question, const struct list *list,
 	return 0;
 }
 
+/* What waits for approval is also for those to see who may give it. */
+static bool
+sees_as_approver(
+    const struct question *question, const struct list *list, bool awaiting)
+{
+	const struct token_claims *token = &question->principal.token;
+
+	return awaiting && (token->scopes & SCOPE_TASKS_APPROVE) != 0 &&
+	    (token->scopes & SCOPE_TASKS_READ_ALL) == 0 &&
+	    (list->subject == NULL ||
+		strcmp(list->subject,
+		    question->principal.certificate.subject) != 0);
+}
+
 static void
 serve_list(struct question *question, const struct list *list)
 {
 	struct task_query query = {.limit = list->limit};
 	enum task_state state = TASK_FINISHED;
+	bool as_approver;
 	struct err err;
 
-	if (choose_subject(question, list, &query, &err) != 0) {
+	if (list->state != NULL && !task_state_parse(list->state, &state)) {
+		err_set(&err, ERR_UNPROCESSABLE,
+		    "state: must be waiting_approval, queued, starting, "
+		    "running or finished");
 		gate_refuse(question, &err);
 		return;
 	}
-	if (list->state != NULL && !task_state_parse(list->state, &state)) {
-		err_set(&err, ERR_UNPROCESSABLE,
-		    "state: must be queued, starting, running or finished");
+	as_approver =
+	    sees_as_approver(question, list, state == TASK_WAITING_APPROVAL);
+	if (as_approver && list->subject != NULL)
+		memcpy(query.subject, list->subject, strlen(list->subject) + 1);
+	if (!as_approver && choose_subject(question, list, &query, &err) != 0) {
 		gate_refuse(question, &err);
 		return;
 	}
@@ -227,7 +256,7 @@ serve_list(struct question *question, const struct list *list)
 	if (state == TASK_FINISHED)
 		list_stored(question, &query);
 	else
-		list_live(question, &query, state);
+		list_live(question, &query, state, as_approver);
 }
 
 int

@@ -47,17 +47,6 @@ refuse(struct proposal *proposal, const struct err *err)
 	free_proposal(proposal);
 }
 
-static bool
-is_key(const char *text)
-{
-	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				       "abcdefghijklmnopqrstuvwxyz"
-				       "0123456789_-";
-	size_t len = strlen(text);
-
-	return len > 0 && len <= TASK_KEY_MAX && strspn(text, alphabet) == len;
-}
-
 /* -- the key stands for a task that is there */
 
 static void
@@ -170,9 +159,17 @@ static void
 grant(struct task_data *data, const struct policy *policy,
     const struct policy_verdict *verdict)
 {
+	struct allowances allowances;
+
 	data->rule = alloc_string(verdict->rule);
 	memcpy(data->policy_sha256, policy_sha256(policy), SHA256_HEX);
 	memcpy(data->limits, verdict->limits, sizeof(data->limits));
+	allowances_find(policy, verdict->rule, &allowances);
+	if (allowances.approval) {
+		data->facts.state = TASK_WAITING_APPROVAL;
+		data->approval = task_approval_new(
+		    data->created_ms + 1000 * allowances.approval_ttl_s);
+	}
 	data->uid = verdict->uid;
 	data->gid = verdict->gid;
 	if (verdict->network != NULL)
@@ -189,17 +186,11 @@ static void
 judge(const struct proposal *proposal, struct policy_verdict *ret,
     json_t **ret_recorded)
 {
-	const struct task_owner *owner = &proposal->data.owner;
 	const struct policy *policy = proposal->question->runner->policy;
 	const char *roles[TOKEN_ROLES_MAX];
-	const struct policy_principal principal = {
-	    .subject = owner->subject,
-	    .roles = roles,
-	    .nroles = owner->nroles,
-	};
+	struct policy_principal principal;
 
-	for (size_t i = 0; i < owner->nroles; i++)
-		roles[i] = owner->roles[i];
+	task_owner_principal(&proposal->data.owner, roles, &principal);
 	policy_decide(policy, &principal, &proposal->data.request,
 	    proposal->data.created_ms, ret);
 	if (ret_recorded != NULL)
@@ -311,21 +302,6 @@ lookup_done(struct store_op *op, const struct err *err)
 
 /* -- the message */
 
-static void
-fill_owner(const struct question *question, struct task_owner *owner)
-{
-	const struct principal *principal = &question->principal;
-
-	memcpy(owner->subject, principal->certificate.subject,
-	    sizeof(owner->subject));
-	memcpy(owner->thumbprint, principal->certificate.thumbprint,
-	    sizeof(owner->thumbprint));
-	memcpy(owner->token_id, principal->token.id, sizeof(owner->token_id));
-	owner->address = alloc_string(question->address);
-	memcpy(owner->roles, principal->token.roles, sizeof(owner->roles));
-	owner->nroles = principal->token.nroles;
-}
-
 static struct proposal *
 new_proposal(struct question *question, const struct submit *submit,
     const uint8_t sha256[SHA256_BYTES])
@@ -336,7 +312,7 @@ new_proposal(struct question *question, const struct submit *submit,
 	proposal->wait_ms = 1000 * submit->wait;
 	task_data_init(&proposal->data);
 	proposal->data.created_ms = clock_wall_ms();
-	fill_owner(question, &proposal->data.owner);
+	gate_owner(question, &proposal->data.owner);
 	hex_encode(sha256, SHA256_BYTES, proposal->data.request_sha256);
 	proposal->is_signed = submit->envelope.claim != NULL;
 	if (submit->idempotency_key != NULL)
@@ -388,7 +364,7 @@ read_submit(const struct message *message, struct submit *ret, struct err *err)
 	if (json_read_fields(message->members, "", fields, COUNT(fields), false,
 		ret, err) != 0)
 		return -1;
-	if (ret->idempotency_key != NULL && !is_key(ret->idempotency_key))
+	if (ret->idempotency_key != NULL && !gate_is_key(ret->idempotency_key))
 		return err_set(err, ERR_MALFORMED, "idempotency_key: not one");
 	if (message->nfds != 1)
 		return err_set(err, ERR_MALFORMED,

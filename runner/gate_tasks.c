@@ -55,7 +55,7 @@ peer_handle_get(struct peer *peer, struct message *message, struct err *err)
 	result =
 	    gate_open(peer, &get.envelope, SCOPE_TASKS_READ, &question, err);
 	if (result > 0)
-		gate_find_take(question, get.task, get_found,
+		gate_find_shown_take(question, get.task, false, get_found,
 		    gate_keep(&get, sizeof(get)));
 	return result < 0 ? -1 : 0;
 }

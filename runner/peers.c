@@ -186,6 +186,7 @@ on_message(void *arg, struct message *message, struct err *err)
 		return err_set(err, ERR_MALFORMED, "%s comes at the wrong time",
 		    message_name(message->type));
 	if (message->nfds > 0 && message->type != MESSAGE_submit &&
+	    message->type != MESSAGE_approval &&
 	    message->type != MESSAGE_explain)
 		return err_set(err, ERR_MALFORMED,
 		    "%s comes with %zu descriptors",

@@ -73,6 +73,8 @@ render_object(const struct refusal *refusal)
 	set(object, "request_sha256", refusal->request_sha256);
 	if (refusal->shadows != NULL)
 		json_object_set(object, "shadows", refusal->shadows);
+	if (refusal->count == 1)
+		set(object, "task", refusal->task);
 	if (refusal->of_task)
 		json_object_set_new(
 		    object, "signed", json_boolean(refusal->is_signed));
@@ -83,7 +85,8 @@ struct audit_entry *
 refusals_entry(
     const struct refusal *refusal, int64_t wall_ms, const char *policy_sha256)
 {
-	bool denied = refusal->code == ERR_DENIED;
+	/* By the policy: not who may decide about it. */
+	bool denied = refusal->code == ERR_DENIED && refusal->task == NULL;
 	struct audit_entry *entry =
 	    audit_entry_new(denied ? EVENT_TASK_DENIED : EVENT_REQUEST_REFUSED,
 		wall_ms, policy_sha256);

@@ -20,6 +20,7 @@ struct refusal {
 	const char *rule; /* NULL */
 	const char *condition; /* NULL */
 	const char *request_sha256; /* NULL */
+	const char *task; /* what was to be decided about it; NULL */
 	/* Of a task that the policy denied; the request is in `untrusted`. */
 	bool of_task;
 	bool is_signed;

@@ -181,9 +181,14 @@ static const char version_7[] =
     "ALTER TABLE task ADD COLUMN launch TEXT;" /* JSON: policy/launch.h */
     "UPDATE meta SET value = 7 WHERE key = 'version';";
 
+static const char version_8[] =
+    /* JSON: that somebody else has to agree, and what became of it. */
+    "ALTER TABLE task ADD COLUMN approval TEXT;"
+    "UPDATE meta SET value = 8 WHERE key = 'version';";
+
 /* steps[n] leads from version n to n + 1. */
 static const char *const steps[SCHEMA_VERSION] = {version_1, version_2,
-    version_3, version_4, version_5, version_6, version_7};
+    version_3, version_4, version_5, version_6, version_7, version_8};
 
 int
 schema_version(struct database *database, int64_t *ret_version, struct err *err)

@@ -24,6 +24,13 @@ static const char *const outcomes[] = {
 #undef OUTCOME
 };
 
+static const char *const decisions[] = {
+    [DECISION_NONE] = "none",
+#define DECISION(name, text) [DECISION_##name] = text,
+#include "runner/tasks.def"
+#undef DECISION
+};
+
 /* The state that follows, and 1 more, so that 0 is "refused". */
 static const unsigned char steps[TASK_STATE_COUNT][TASK_EVENT_COUNT] = {
 #define STEP(from, event, to) [TASK_##from][TASK_EVENT_##event] = TASK_##to + 1,
@@ -55,6 +62,24 @@ task_outcome_text(enum task_outcome outcome)
 	return outcomes[outcome];
 }
 
+const char *
+task_decision_text(enum task_decision decision)
+{
+	return decisions[decision];
+}
+
+bool
+task_decision_parse(const char *text, enum task_decision *ret)
+{
+	for (size_t i = DECISION_NONE + 1; i < COUNT(decisions); i++) {
+		if (strcmp(decisions[i], text) != 0)
+			continue;
+		*ret = (enum task_decision)i;
+		return true;
+	}
+	return false;
+}
+
 bool
 task_step(enum task_state from, enum task_event event, enum task_state *ret_to)
 {
@@ -64,6 +89,37 @@ task_step(enum task_state from, enum task_event event, enum task_state *ret_to)
 		return false;
 	*ret_to = (enum task_state)(to - 1);
 	return true;
+}
+
+void
+task_owner_principal(const struct task_owner *owner,
+    const char *roles[TOKEN_ROLES_MAX], struct policy_principal *ret)
+{
+	for (size_t i = 0; i < owner->nroles; i++)
+		roles[i] = owner->roles[i];
+	*ret = (struct policy_principal){
+	    .subject = owner->subject,
+	    .roles = roles,
+	    .nroles = owner->nroles,
+	};
+}
+
+struct task_approval *
+task_approval_new(int64_t until_ms)
+{
+	struct task_approval *approval = alloc_zero(1, sizeof(*approval));
+
+	approval->until_ms = until_ms;
+	approval->decided_ms = TASK_UNKNOWN;
+	return approval;
+}
+
+void
+task_approval_free(struct task_approval *approval)
+{
+	if (approval != NULL)
+		free(approval->by.address);
+	free(approval);
 }
 
 void
@@ -100,6 +156,7 @@ task_data_done(struct task_data *data)
 	free(data->mounts);
 	free(data->secrets);
 	json_decref(data->launch);
+	task_approval_free(data->approval);
 	json_decref(data->facts.files);
 	*data = (struct task_data){0};
 }
@@ -150,6 +207,7 @@ static enum task_outcome
 outcome_of_order(const struct task_end_context *context)
 {
 	return context->revoked  ? OUTCOME_REVOKED
+	    : context->rejected  ? OUTCOME_REJECTED
 	    : context->cancelled ? OUTCOME_CANCELLED
 				 : OUTCOME_NONE;
 }

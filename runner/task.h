@@ -12,6 +12,7 @@
 #include "certs/principal.h"
 #include "lib/clock.h"
 #include "lib/digest.h"
+#include "policy/approval.h"
 #include "policy/policy.h"
 #include "policy/request.h"
 #include "runner/sandbox.h"
@@ -31,7 +32,16 @@ enum task_outcome {
 	OUTCOME_COUNT
 };
 
+enum task_decision {
+	DECISION_NONE, /* it is waited for */
+#define DECISION(name, text) DECISION_##name,
+#include "runner/tasks.def"
+#undef DECISION
+	DECISION_COUNT
+};
+
 enum task_event {
+	TASK_EVENT_APPROVED,
 	TASK_EVENT_DISPATCHED,
 	TASK_EVENT_RETURNED, /* not started after all: back to the queue */
 	TASK_EVENT_STARTED,
@@ -43,6 +53,8 @@ enum task_event {
 const char *task_state_text(enum task_state state);
 bool task_state_parse(const char *text, enum task_state *ret);
 const char *task_outcome_text(enum task_outcome outcome);
+const char *task_decision_text(enum task_decision decision);
+bool task_decision_parse(const char *text, enum task_decision *ret);
 /* False: this cannot happen in this state. */
 bool
 task_step(enum task_state from, enum task_event event, enum task_state *ret_to);
@@ -55,6 +67,19 @@ struct task_owner {
 	char *address;
 	char roles[TOKEN_ROLES_MAX][TOKEN_ROLE_MAX + 1];
 	size_t nroles;
+};
+
+/* As the policy asks for it; `roles` is the room, and both are borrowed. */
+void task_owner_principal(const struct task_owner *owner,
+    const char *roles[TOKEN_ROLES_MAX], struct policy_principal *ret);
+
+/* That somebody else has to agree, and what became of it. */
+struct task_approval {
+	int64_t until_ms; /* wall clock: it lapses */
+	enum task_decision decision;
+	int64_t decided_ms;
+	struct task_owner by; /* empty where it lapsed */
+	char reason[APPROVAL_REASON_MAX + 1]; /* "": none was given */
 };
 
 #define TASK_IMAGE_ID_MAX 80
@@ -118,11 +143,14 @@ struct task_data {
 	json_t *launch; /* policy/launch.h; NULL: all is in the request */
 	int64_t created_ms;
 	/* what becomes of it: */
+	struct task_approval *approval; /* owned; NULL: it needs none */
 	struct task_facts facts;
 };
 
 void task_data_init(struct task_data *data);
 void task_data_done(struct task_data *data);
+struct task_approval *task_approval_new(int64_t until_ms);
+void task_approval_free(struct task_approval *approval);
 
 /* ERR_NOT_FOUND: its output and files were discarded. */
 int task_check_kept(const struct task_data *data, struct err *err);
@@ -131,6 +159,7 @@ int task_check_kept(const struct task_data *data, struct err *err);
 struct task_end_context {
 	bool cancelled; /* someone asked for its end */
 	bool revoked; /* who it belongs to, or its image, was */
+	bool rejected; /* nobody agreed */
 	bool timed_out; /* its deadline did */
 	/* Its deadline had passed before it was heard of again, and KILL is
 	 * what ends a task then. */
@@ -151,12 +180,18 @@ struct task_standing {
 json_t *
 task_render(const struct task_data *data, const struct task_standing *standing);
 
+/* What somebody who approves is shown, and repeats: equal means the same. */
+json_t *task_render_request(const struct task_data *data);
+
 /* JSON for the store and the records. */
 json_t *task_limits_write(const int64_t limits[LIMIT_COUNT]);
 bool task_limits_read(const json_t *json, int64_t ret[LIMIT_COUNT]);
 json_t *task_roles_write(const struct task_owner *owner);
 json_t *task_owner_write(const struct task_owner *owner);
 bool task_owner_read(const json_t *json, struct task_owner *ret);
+json_t *task_approval_write(const struct task_approval *approval);
+/* NULL: it is damaged. */
+struct task_approval *task_approval_read(const json_t *json);
 
 /* The request without values of the environment and without its standard
  * input. The caller frees. */

@@ -133,6 +133,58 @@ task_owner_read(const json_t *json, struct task_owner *ret)
 	return true;
 }
 
+json_t *
+task_approval_write(const struct task_approval *approval)
+{
+	json_t *object = json_object();
+
+	set(object, "until_ms", json_integer((json_int_t)approval->until_ms));
+	if (approval->decision == DECISION_NONE)
+		return object;
+	set(object, "decision",
+	    json_string(task_decision_text(approval->decision)));
+	set(object, "decided_ms",
+	    json_integer((json_int_t)approval->decided_ms));
+	if (approval->by.subject[0] != '\0')
+		set(object, "by", task_owner_write(&approval->by));
+	set_string(object, "reason", approval->reason);
+	return object;
+}
+
+static bool
+read_decision(const json_t *json, struct task_approval *ret)
+{
+	const json_t *decision = json_object_get(json, "decision");
+	const json_t *by = json_object_get(json, "by");
+
+	if (decision == NULL)
+		return true;
+	ret->decided_ms =
+	    json_integer_value(json_object_get(json, "decided_ms"));
+	if (json_object_get(json, "reason") != NULL &&
+	    !copy_member(json, "reason", ret->reason, sizeof(ret->reason)))
+		return false;
+	return json_is_string(decision) &&
+	    task_decision_parse(json_string_value(decision), &ret->decision) &&
+	    (by == NULL ? ret->decision == DECISION_LAPSED
+			: task_owner_read(by, &ret->by));
+}
+
+struct task_approval *
+task_approval_read(const json_t *json)
+{
+	const json_t *until = json_object_get(json, "until_ms");
+	struct task_approval *approval;
+
+	if (!json_is_integer(until))
+		return NULL;
+	approval = task_approval_new(json_integer_value(until));
+	if (read_decision(json, approval))
+		return approval;
+	task_approval_free(approval);
+	return NULL;
+}
+
 static json_t *
 render_names(const char *const *names, size_t count)
 {
@@ -292,6 +344,74 @@ render_stdin(const struct task_data *data, json_t *task)
 		(json_int_t)input->taken, "closed", input->closed));
 }
 
+static json_t *
+render_inputs(const struct request *request)
+{
+	json_t *inputs = json_array();
+
+	for (size_t i = 0; i < request->ninputs; i++)
+		json_array_append_new(inputs,
+		    json_pack("{s:s, s:s}", "name", request->inputs[i].name,
+			"sha256", request->inputs[i].sha256));
+	return inputs;
+}
+
+static json_t *
+render_stdin_hash(const struct request *request)
+{
+	char sha256[SHA256_HEX];
+
+	digest_sha256_hex(request->stdin_data, request->stdin_len, sha256);
+	return json_pack("{s:I, s:s}", "bytes", (json_int_t)request->stdin_len,
+	    "sha256", sha256);
+}
+
+json_t *
+task_render_request(const struct task_data *data)
+{
+	const struct request *request = &data->request;
+	json_t *shown = json_object();
+
+	set_string(shown, "subject", data->owner.subject);
+	set_string(shown, "rule", data->rule);
+	render_launch(data, shown);
+	set(shown, "args", render_args(request, data->launch));
+	set_string(shown, "network", data->network);
+	set_string(shown, "secrets", data->secrets);
+	set(shown, "env", render_env_names(request));
+	if (request->stdin_mode == REQUEST_STDIN_INLINE)
+		set(shown, "stdin", render_stdin_hash(request));
+	set(shown, "inputs", render_inputs(request));
+	set(shown, "outputs",
+	    render_names(request->outputs, request->noutputs));
+	set(shown, "limits", task_limits_write(data->limits));
+	set_string(shown, "sha256", data->request_sha256);
+	return shown;
+}
+
+static void
+render_approval(const struct task_data *data, json_t *task)
+{
+	const struct task_approval *approval = data->approval;
+	json_t *shown;
+
+	if (approval == NULL)
+		return;
+	shown = json_object();
+	set_time(shown, "expires_at", approval->until_ms);
+	if (data->facts.state == TASK_WAITING_APPROVAL)
+		set(shown, "request", task_render_request(data));
+	if (approval->decision != DECISION_NONE) {
+		set_string(
+		    shown, "decision", task_decision_text(approval->decision));
+		set_string(shown, "decided_by", approval->by.subject);
+		set_time(shown, "decided_at", approval->decided_ms);
+	}
+	if (approval->reason[0] != '\0')
+		set(shown, "reason", audit_text(approval->reason));
+	set(task, "approval", shown);
+}
+
 json_t *
 task_render(const struct task_data *data, const struct task_standing *standing)
 {
@@ -312,6 +432,7 @@ task_render(const struct task_data *data, const struct task_standing *standing)
 		set(task, "inputs", render_input_names(&data->request));
 	set_string(task, "rule", data->rule);
 	set(task, "limits", task_limits_write(data->limits));
+	render_approval(data, task);
 	render_standing(standing, task);
 	set_time(task, "created_at", data->created_ms);
 	set_time(task, "started_at", facts->started_ms);

@@ -15,12 +15,15 @@
 
 /* Nothing has become of it yet. */
 static bool
-is_fresh(const struct task_facts *facts)
+is_fresh(const struct task_data *data)
 {
-	return facts->state == TASK_QUEUED && !facts->cancelled &&
-	    facts->detail[0] == '\0' && facts->sandbox[0] == '\0' &&
-	    facts->started_ms == TASK_UNKNOWN && !facts->input.ended &&
-	    facts->input.received <= 0 && facts->files == NULL;
+	const struct task_facts *facts = &data->facts;
+
+	return data->approval == NULL && facts->state == TASK_QUEUED &&
+	    !facts->cancelled && facts->detail[0] == '\0' &&
+	    facts->sandbox[0] == '\0' && facts->started_ms == TASK_UNKNOWN &&
+	    !facts->input.ended && facts->input.received <= 0 &&
+	    facts->files == NULL;
 }
 
 static void
@@ -74,7 +77,7 @@ task_pack_take(struct task_data *data)
 	auto_free char *request = NULL;
 	struct task_pack *pack;
 
-	if (!is_fresh(&data->facts) ||
+	if (!is_fresh(data) ||
 	    !hex_decode(data->request_sha256, strlen(data->request_sha256),
 		head.request_sha256, SHA256_BYTES) ||
 	    !hex_decode(data->policy_sha256, strlen(data->policy_sha256),

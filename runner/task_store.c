@@ -65,7 +65,8 @@ enum column {
 	COLUMN_DISCARDED,
 	COLUMN_SECRETS,
 	COLUMN_LAUNCH,
-	COLUMN_MOUNTS
+	COLUMN_MOUNTS,
+	COLUMN_APPROVAL
 };
 
 static const char *
@@ -101,6 +102,14 @@ let_inputs_go(
 	return database_run(database, STATEMENT_INPUT_DELETE, err, "s", id);
 }
 
+static char *
+encode_approval(const struct task_approval *approval)
+{
+	auto_json *json = task_approval_write(approval);
+
+	return json_encode_canonical(json, NULL);
+}
+
 int
 task_store_insert(
     struct database *database, const struct task_data *data, struct err *err)
@@ -114,6 +123,11 @@ task_store_insert(
 	auto_free char *launch = data->launch != NULL
 	    ? json_encode_canonical(data->launch, NULL)
 	    : NULL;
+	/* Its turn may have come already; that is for task_store_start(). */
+	enum task_state state =
+	    data->approval != NULL ? TASK_WAITING_APPROVAL : TASK_QUEUED;
+	auto_free char *approval =
+	    data->approval != NULL ? encode_approval(data->approval) : NULL;
 
 	for (size_t i = 0; i < data->request.ninputs; i++) {
 		if (keep_input(database, data, &data->request.inputs[i], err) !=
@@ -121,11 +135,11 @@ task_store_insert(
 			return -1;
 	}
 	return database_run(database, STATEMENT_TASK_INSERT, err,
-	    "ssssssssiississs", data->id, data->owner.subject, owner_text,
+	    "ssssssssiississss", data->id, data->owner.subject, owner_text,
 	    request, data->request_sha256, data->rule, data->policy_sha256,
 	    limits_text, data->uid, data->gid, data->network,
-	    task_state_text(TASK_QUEUED), data->created_ms, data->secrets,
-	    launch, data->mounts);
+	    task_state_text(state), data->created_ms, data->secrets, launch,
+	    data->mounts, approval);
 }
 
 int
@@ -145,6 +159,17 @@ task_store_return(struct database *database, const char *id, struct err *err)
 {
 	return database_run(database, STATEMENT_TASK_RETURN, err, "ss", id,
 	    task_state_text(TASK_QUEUED));
+}
+
+int
+task_store_decide(struct database *database, const char *id,
+    enum task_state state, const struct task_approval *approval,
+    struct err *err)
+{
+	auto_free char *text = encode_approval(approval);
+
+	return database_run(database, STATEMENT_TASK_DECIDE, err, "sss", id,
+	    task_state_text(state), text);
 }
 
 int
@@ -336,6 +361,17 @@ read_launch(const char *text, json_t **ret)
 }
 
 static bool
+read_approval(const char *text, struct task_approval **ret)
+{
+	auto_json *json = parse(text);
+
+	if (text == NULL)
+		return true;
+	*ret = json != NULL ? task_approval_read(json) : NULL;
+	return *ret != NULL;
+}
+
+static bool
 read_members(
     struct database *database, enum statement row, struct task_data *data)
 {
@@ -351,6 +387,7 @@ read_members(
 	    limits == NULL || !task_limits_read(limits, data->limits) ||
 	    !read_request(TEXT(COLUMN_REQUEST), &data->request) ||
 	    !read_launch(TEXT(COLUMN_LAUNCH), &data->launch) ||
+	    !read_approval(TEXT(COLUMN_APPROVAL), &data->approval) ||
 	    TEXT(COLUMN_RULE) == NULL)
 		return false;
 	data->rule = alloc_string(TEXT(COLUMN_RULE));

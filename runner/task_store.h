@@ -21,6 +21,10 @@ int task_store_start(struct database *database, const char *id,
 /* The order never reached anybody: the task waits again. */
 int
 task_store_return(struct database *database, const char *id, struct err *err);
+/* Somebody, or nobody in time, has decided about it. */
+int task_store_decide(struct database *database, const char *id,
+    enum task_state state, const struct task_approval *approval,
+    struct err *err);
 /* Its end was asked for; `detail` (NULL) is the facts' then. */
 int task_store_cancel(struct database *database, const char *id,
     const char *detail, struct err *err);

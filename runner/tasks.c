@@ -36,6 +36,8 @@ tasks_open(struct tasks *tasks, const struct queue_bounds *bounds)
 	tasks->tired = NULL;
 	tasks->count = 0;
 	tasks->starting_cold = 0;
+	tasks->awaiting = 0;
+	tasks->lapse_ms = INT64_MAX;
 	tasks->revoking = 0;
 	tasks->recovered = true;
 	tasks->recovering = false;
@@ -250,6 +252,11 @@ tasks_submit_take(struct tasks *tasks, struct task_data *data,
 	struct task *task;
 
 	*data = (struct task_data){0};
+	if (own.approval != NULL && tasks->awaiting >= TASKS_AWAITING_MAX) {
+		tasks->counters.refused++;
+		return err_set(err, ERR_BUSY,
+		    "%d tasks wait for approval already", TASKS_AWAITING_MAX);
+	}
 	if (queue_admit(&tasks->queue, own.owner.subject, own.rule, &entry,
 		clock_boot_ms(), err) != 0) {
 		tasks->counters.refused++;
@@ -259,7 +266,7 @@ tasks_submit_take(struct tasks *tasks, struct task_data *data,
 	task->entry = entry;
 	task->accepting = true;
 	task->accepted_us = clock_boot_us();
-	if (note_key(task, submission->key))
+	if (note_key(task, submission->key) && task->data->approval == NULL)
 		task_turn_at_once(task);
 	tasks_change_accept(task, submission);
 	return 0;
@@ -305,6 +312,8 @@ take_in(struct task *task)
 	task_link(task);
 	if (task->entry.standing == QUEUE_RUNNING)
 		task_open_output(task);
+	else if (task->data->approval != NULL)
+		task_await(task);
 	else
 		task_wait(task);
 	/* It may have been revoked while that was written. */
@@ -438,6 +447,7 @@ on_again(uv_timer_t *again)
 		if (task->held)
 			task_write_end(task);
 	}
+	tasks_lapse(tasks);
 	tasks_dispatch(tasks);
 	tasks_rest(tasks);
 }
@@ -445,7 +455,7 @@ on_again(uv_timer_t *again)
 size_t
 tasks_busy(const struct tasks *tasks)
 {
-	return tasks->count - tasks->queue.length;
+	return tasks->count - tasks->queue.length - tasks->awaiting;
 }
 
 size_t

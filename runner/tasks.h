@@ -9,6 +9,7 @@
 #include <uv.h>
 
 #include "certs/revocations.h"
+#include "policy/allowances.h"
 #include "policy/policy.h"
 #include "runner/arrears.h"
 #include "runner/audit.h"
@@ -24,6 +25,8 @@
 #include "runner/task_pack.h"
 #include "runner/task_store.h"
 
+/* Tasks that wait for an approval: they are not packed away. */
+#define TASKS_AWAITING_MAX 10000
 /* Requests that wait in memory, all together. */
 #define TASKS_BYTES_MAX (INT64_C(256) * 1024 * 1024)
 
@@ -64,6 +67,8 @@ struct task {
 	bool was_held; /* the log has it already */
 	int digesting; /* what is still to be hashed before the end */
 	struct task_facts *end; /* NULL: not known yet */
+	bool deciding; /* that it was approved is being written */
+	bool rejected; /* and ends, or has ended, for that */
 	bool revoked; /* and ends, or has ended, for that */
 	bool revoking; /* its container has been told to end */
 	bool timed_out;
@@ -112,6 +117,8 @@ struct tasks {
 	struct task *oldest, *newest;
 	struct task *tired; /* wait, and do not rest yet */
 	size_t count;
+	size_t awaiting; /* of these, those that wait for an approval */
+	int64_t lapse_ms; /* wall clock: no sooner does one of those lapse */
 	size_t revoking; /* of these, revoked ones that still run */
 	size_t held; /* of these, ends that the store refused */
 	uv_timer_t again; /* held ends, and a recovery that failed */
@@ -178,6 +185,26 @@ struct task_submission {
 /* Takes *data over in every case. -1: not admitted, done() is not called. */
 int tasks_submit_take(struct tasks *tasks, struct task_data *data,
     const struct task_submission *submission, struct err *err);
+
+/*
+ * Whether the policy in force lets a task that waits for approval run, and this
+ * principal approve it. ERR_DENIED; where it is the task that is not let any
+ * more, it ends.
+ */
+int tasks_may_approve(struct task *task,
+    const struct policy_principal *approver, struct err *err);
+
+/* What somebody else decides about a task that waits for it; all borrowed. */
+struct tasks_decision {
+	bool approves;
+	const char *reason; /* NULL: none is given */
+	const struct task_owner *by;
+};
+/* An approval counts when it is durable, a denial at once. done() then, or
+ * where that could not be written; ERR_CONFLICT: it does not wait for it (any
+ * more). The task may be gone by then. */
+void tasks_decide(struct task *task, const struct tasks_decision *decision,
+    void (*done)(void *arg, const struct err *err), void *arg);
 
 /* TERM, and KILL after the grace; asked again, the shorter grace counts. Who
  * asks goes into the record (borrowed). done() when that it was asked for is

@@ -24,6 +24,8 @@ struct change {
 	void (*done)(void *arg, const struct err *err);
 	void *arg;
 	struct audit_entry *started; /* of an acceptance with its start */
+	struct audit_entry *asked; /* of one that needs an approval */
+	struct task_approval *approval; /* of a decision */
 	/* of an acceptance: */
 	struct task_submission submission;
 	char *key;
@@ -36,6 +38,8 @@ free_change(struct change *change)
 {
 	audit_entry_free(change->entry);
 	audit_entry_free(change->started);
+	audit_entry_free(change->asked);
+	task_approval_free(change->approval);
 	free(change->request);
 	free(change->key);
 	free(change);
@@ -64,6 +68,8 @@ run_accept(struct store_op *op, struct database *database, struct err *err)
 		return -1;
 	if (audit_append(database, change->entry, err) != 0)
 		return -1;
+	if (change->asked != NULL)
+		return audit_append(database, change->asked, err);
 	if (change->started == NULL)
 		return 0;
 	if (task_store_start(database, data->id, &change->facts, err) != 0)
@@ -90,6 +96,17 @@ run_return(struct store_op *op, struct database *database, struct err *err)
 	struct change *change = (struct change *)op;
 
 	if (task_store_return(database, change->task->data->id, err) != 0)
+		return -1;
+	return audit_append(database, change->entry, err);
+}
+
+static int
+run_decide(struct store_op *op, struct database *database, struct err *err)
+{
+	struct change *change = (struct change *)op;
+
+	if (task_store_decide(database, change->task->data->id,
+		change->facts.state, change->approval, err) != 0)
 		return -1;
 	return audit_append(database, change->entry, err);
 }
@@ -278,6 +295,19 @@ new_start_entry(const struct task *task)
 	return entry;
 }
 
+static struct audit_entry *
+new_asked_entry(const struct task *task)
+{
+	struct audit_entry *entry = new_entry(task, EVENT_APPROVAL_ASKED);
+
+	audit_set_message(entry,
+	    "A task of %s waits for somebody else to approve it",
+	    task->data->owner.subject);
+	json_set_time(
+	    entry->object, "expires_at", task->data->approval->until_ms / 1000);
+	return entry;
+}
+
 /* What the store is to know of the start. Should we not live to see more of it,
  * it ran. */
 static void
@@ -328,6 +358,8 @@ tasks_change_accept(struct task *task, const struct task_submission *submission)
 	change->submission = *submission;
 	if (submission->key != NULL)
 		change->key = alloc_string(submission->key);
+	if (task->data->approval != NULL)
+		change->asked = new_asked_entry(task);
 	if (task->recorded) {
 		change->started = new_start_entry(task);
 		note_start(change, change->started->wall_ms);
@@ -359,6 +391,31 @@ tasks_change_return(struct task *task, task_changed *done)
 	json_object_set_new(entry->object, "container",
 	    audit_text(task->data->facts.container));
 	change->changed = done;
+	store_submit(task->tasks->store, &change->op);
+}
+
+struct audit_entry *
+tasks_change_entry(const struct task *task, enum event event)
+{
+	return new_entry(task, event);
+}
+
+void
+tasks_change_decide(struct task *task, enum task_state state,
+    const struct task_approval *approval, struct audit_entry *entry,
+    void (*done)(void *arg, const struct err *err), void *arg)
+{
+	struct change *change =
+	    new_change(task, entry, run_decide, cancel_done);
+
+	change->facts.state = state;
+	change->approval = alloc_zero(1, sizeof(*change->approval));
+	*change->approval = *approval;
+	if (approval->by.address != NULL)
+		change->approval->by.address =
+		    alloc_string(approval->by.address);
+	change->done = done;
+	change->arg = arg;
 	store_submit(task->tasks->store, &change->op);
 }
 
@@ -402,7 +459,8 @@ render_end(const struct task *task)
 	/* In the record's other members, or, where the client wrote it, in the
 	 * record of the acceptance. All that a receipt is to say is here. */
 	static const char *const elsewhere[] = {"id", "state", "outcome",
-	    "subject", "image", "args", "env", "inputs", "rule", "detail"};
+	    "subject", "image", "args", "env", "inputs", "rule", "approval",
+	    "detail"};
 
 	for (size_t i = 0; i < COUNT(elsewhere); i++)
 		json_object_del(object, elsewhere[i]);

@@ -25,6 +25,15 @@ void tasks_change_return(struct task *task, task_changed *done);
  * also when the task is gone. */
 void tasks_change_cancel(struct task *task, struct audit_entry *entry,
     void (*done)(void *arg, const struct err *err), void *arg);
+/* Somebody has decided, or nobody in time: the task as task->data->approval
+ * says, in this state, and the record. Takes the entry; `approval` is copied.
+ * `done` is called also when the task is gone. */
+void tasks_change_decide(struct task *task, enum task_state state,
+    const struct task_approval *approval, struct audit_entry *entry,
+    void (*done)(void *arg, const struct err *err), void *arg);
+/* An entry about a task: on whose behalf, by which rule. */
+struct audit_entry *
+tasks_change_entry(const struct task *task, enum event event);
 /* Ended as task->end says. */
 void tasks_change_end(struct task *task, task_changed *done);
 
@@ -54,7 +63,19 @@ void task_stay_awake(struct task *task);
 /* Those that may, and nobody works on. */
 void tasks_rest(struct tasks *tasks);
 
+/* tasks_approval.c */
+/* Counted from its acceptance on, until it waits no more. */
+void task_await(struct task *task);
+bool task_awaits(const struct task *task);
+/* It waits no more, however that came. */
+void task_stop_awaiting(struct task *task);
+/* Those whose time is up end. */
+void tasks_lapse(struct tasks *tasks);
+
 /* tasks_turn.c */
+/* Of the policy in force; the caller frees. NULL: *ret_rule (borrowed from it)
+ * lets it run. */
+char *task_find_denial(const struct task *task, const char **ret_rule);
 bool tasks_may_start(const struct tasks *tasks);
 /* Before it is accepted: has its turn where nobody else waits, and then takes
  * a sandbox that is ready for it. */

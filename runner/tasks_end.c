@@ -67,6 +67,8 @@ task_leave_place(struct task *task)
 		queue_ended(queue, &task->entry, clock_boot_ms());
 	else if (task->entry.standing == QUEUE_WAITING)
 		queue_remove(queue, &task->entry);
+	else if (task->entry.standing == QUEUE_ADMITTED)
+		queue_dismiss(queue, &task->entry);
 }
 
 /* -- what it leaves */
@@ -136,6 +138,7 @@ decide(struct task *task, const struct sandbox_end *end)
 	const struct task_end_context context = {
 	    .cancelled = task->data->facts.cancelled,
 	    .revoked = task->revoked,
+	    .rejected = task->rejected,
 	    .timed_out = task->timed_out,
 	    .overdue = task->overdue,
 	    .detail = *why != '\0' ? why : NULL,
@@ -166,6 +169,7 @@ task_end(struct task *task, const struct sandbox_end *end)
 		return;
 	if (!task->exited)
 		task_note_exit(task);
+	task_stop_awaiting(task);
 	task->ending = true;
 	if (task->revoking)
 		tasks->revoking--;

@@ -209,6 +209,25 @@ wait_again(struct task *task, const char *subject, const char *rule)
 }
 
 static void
+await_again(struct task *task)
+{
+	queue_readmit(&task->tasks->queue, task->data->owner.subject,
+	    task->data->rule, &task->entry);
+	task_await(task);
+}
+
+/* Since when it has waited for its turn. */
+static int64_t
+approved_ms(const struct task_data *data)
+{
+	const struct task_approval *approval = data->approval;
+
+	return approval != NULL && approval->decision == DECISION_APPROVED
+	    ? approval->decided_ms
+	    : data->created_ms;
+}
+
+static void
 take_up_packed(struct tasks *tasks, const char *id, struct task_pack *pack)
 {
 	struct task *task = task_new_packed_take(tasks, id, pack);
@@ -226,8 +245,10 @@ take_up(struct tasks *tasks, struct task_data *data)
 	int64_t bytes = body != NULL ? (int64_t)strlen(body) : 0;
 	struct task *task = task_new_take(tasks, data, bytes);
 
-	link_again(task, task->data->created_ms);
-	if (task->data->facts.state == TASK_QUEUED)
+	link_again(task, approved_ms(task->data));
+	if (task->data->facts.state == TASK_WAITING_APPROVAL)
+		await_again(task);
+	else if (task->data->facts.state == TASK_QUEUED)
 		wait_again(task, task->data->owner.subject, task->data->rule);
 	else if (task->data->facts.sandbox[0] == '\0')
 		call_lost(task);

@@ -28,6 +28,27 @@ check(const struct task *task, int64_t now_ms, struct err *err)
 	return revocations_check(task->tasks->revocations, &found, now_ms, err);
 }
 
+/* Whoever approved it: that counts until it has started. */
+static int
+check_approver(const struct task *task, int64_t now_ms, struct err *err)
+{
+	const struct task_approval *approval = task->data->approval;
+	struct revocable approver;
+
+	if (approval == NULL || approval->decision != DECISION_APPROVED ||
+	    task->ordered)
+		return 0;
+	approver = (struct revocable){
+	    .subject = approval->by.subject,
+	    .thumbprint = approval->by.thumbprint,
+	    .token_id = approval->by.token_id,
+	};
+	if (revocations_check(
+		task->tasks->revocations, &approver, now_ms, err) == 0)
+		return 0;
+	return err_prefix(err, "who approved it");
+}
+
 static void
 kill_soon(struct task *task)
 {
@@ -56,7 +77,10 @@ task_ask_revocations(struct task *task)
 {
 	struct err why;
 
-	if (check(task, clock_wall_ms(), &why) == 0)
+	int64_t now_ms = clock_wall_ms();
+
+	if (check(task, now_ms, &why) == 0 &&
+	    check_approver(task, now_ms, &why) == 0)
 		return true;
 	withdraw(task, why.detail);
 	return false;
@@ -104,7 +128,8 @@ tasks_revoke(struct tasks *tasks, struct tasks_revoked *ret)
 	/* Once, behind all of them. */
 	tasks->dispatching = true;
 	for (struct task *task = tasks->oldest; task != NULL; task = newer) {
-		bool waits = task->entry.standing == QUEUE_WAITING;
+		bool waits =
+		    task->entry.standing == QUEUE_WAITING || task_awaits(task);
 
 		newer = task->newer;
 		if (is_over(task) ||

@@ -207,34 +207,51 @@ is_within(const struct task_data *data, const struct policy_verdict *now)
 	    is_same_launch(data->launch, now->launch);
 }
 
-/* NULL, or why not; the caller frees. */
-static char *
-find_denial(const struct task *task)
+/* Whether whoever has to agree by this rule has, or is being waited for. */
+static bool
+is_agreed(const struct task *task, const char *rule)
 {
-	const struct task_owner *owner = &task->data->owner;
+	const struct policy *policy = task->tasks->policy;
+	const struct task_approval *approval = task->data->approval;
 	const char *roles[TOKEN_ROLES_MAX];
-	struct policy_principal principal = {
-	    .subject = owner->subject,
-	    .roles = roles,
-	    .nroles = owner->nroles,
-	};
+	struct policy_principal approver;
+	struct allowances allowances;
+
+	allowances_find(policy, rule, &allowances);
+	if (!allowances.approval || task_awaits(task))
+		return true;
+	if (approval == NULL || approval->decision != DECISION_APPROVED)
+		return false;
+	task_owner_principal(&approval->by, roles, &approver);
+	return allowances_name_approver(policy, rule, &approver);
+}
+
+char *
+task_find_denial(const struct task *task, const char **ret_rule)
+{
+	const char *roles[TOKEN_ROLES_MAX];
+	struct policy_principal principal;
 	AUTO(policy_verdict_done) struct policy_verdict verdict = {0};
 	const char *rule, *condition;
 	struct err err;
 
-	for (size_t i = 0; i < owner->nroles; i++)
-		roles[i] = owner->roles[i];
+	task_owner_principal(&task->data->owner, roles, &principal);
 	policy_decide(task->tasks->policy, &principal, &task->data->request,
 	    clock_wall_ms(), &verdict);
-	if (verdict.allowed)
-		return is_within(task->data, &verdict)
-		    ? NULL
-		    : alloc_printf("rule %s does not give it what it was "
-				   "accepted with",
-			  verdict.rule);
-	policy_explain_to_caller(
-	    &verdict, &task->data->request, &rule, &condition, &err);
-	return alloc_string(err.detail);
+	if (!verdict.allowed) {
+		policy_explain_to_caller(
+		    &verdict, &task->data->request, &rule, &condition, &err);
+		return alloc_string(err.detail);
+	}
+	*ret_rule = verdict.rule;
+	if (!is_within(task->data, &verdict))
+		return alloc_printf(
+		    "rule %s does not give it what it was accepted with",
+		    verdict.rule);
+	return is_agreed(task, verdict.rule)
+	    ? NULL
+	    : alloc_printf("rule %s: approval: nobody who may has approved it",
+		  verdict.rule);
 }
 
 bool
@@ -243,10 +260,11 @@ task_ask_policy(struct task *task)
 	static const struct sandbox_end refused = {.how = SANDBOX_NOT_STARTED};
 	auto_free char *denial = NULL;
 	auto_free char *why = NULL;
+	const char *rule;
 
 	if (!task_ask_revocations(task))
 		return false;
-	denial = find_denial(task);
+	denial = task_find_denial(task, &rule);
 	if (denial == NULL)
 		return true;
 	why = alloc_printf(

@@ -99,6 +99,15 @@ class FalseGateway:
         finally:
             os.close(made)
 
+    def ask_approval(self, task, data, *, who="carol", **members):
+        """The same for what somebody decides about a task."""
+        made = memfd(data)
+        try:
+            return self.ask("approval", made, who=who, task=task,
+                            **members)[0]
+        finally:
+            os.close(made)
+
     def submit(self, *args, who="alice", **members):
         """A task, as its client would have signed it."""
         data = body(*args)

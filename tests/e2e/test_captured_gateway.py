@@ -6,6 +6,7 @@ it tries is on record. What it can do is in SECURITY.md."""
 import concurrent.futures
 import contextlib
 import dataclasses
+import json
 import os
 import socket
 import ssl
@@ -13,7 +14,7 @@ import time
 import uuid
 
 import harness_forge as forge
-from harness import Case, main, rule, wait_until
+from harness import ALL_SCOPES, Case, main, rule, wait_until
 from harness_gateway import FalseGateway, body
 from harness_sign import Signer
 
@@ -30,7 +31,9 @@ class Seen:
 
 class Captured(Case):
     policy = {"version": 1, "rules": [rule("test", ["alice", "bob"],
-                                           stdin="stream")]}
+                                           stdin="stream"),
+                                      rule("careful", ["erin"], approval={
+                                          "by": ["carol"]})]}
 
     def setUp(self):
         self.gate = self.enterContext(FalseGateway(self.site))
@@ -234,6 +237,143 @@ class TestForgeries(Captured):
             answer = self.submit(data, self.signed(
                 data, created=created, lifetime=lifetime))
             self.assertEqual(answer["type"], "reply", answer)
+
+
+class TestApprovals(Captured):
+    """Nothing that it has, sees or makes approves a task; what carol signed
+    approves the one that she was shown, once."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.site.enroll("erin")
+        cls.site.enroll("carol", scopes=(*ALL_SCOPES, "tasks:approve"))
+
+    def setUp(self):
+        super().setUp()
+        self.task, self.other = self.waiting("true"), self.waiting("false")
+        self.addCleanup(self.end, self.task, self.other)
+
+    def waiting(self, *args):
+        task = self.site.submit(*args, who="erin")
+        self.assertEqual(task["state"], "waiting_approval")
+        return task["id"]
+
+    def end(self, *tasks):
+        for task in tasks:
+            self.site.call("DELETE", f"/v1/tasks/{task}", who="erin")
+            self.site.finish(task, who="erin")
+
+    def shown(self, task):
+        """What carol sees of it, as the body that approves it."""
+        approval = self.site.task(task, who="carol")["approval"]
+        return json.dumps({"decision": "approve",
+                           "request": approval["request"]}).encode()
+
+    def words(self, task, data, who="carol", path=None, **changes):
+        """What somebody would have signed so."""
+        return {**self.signed(
+            data, who, path=path or f"/v1/tasks/{task}/approval", **changes)}
+
+    def decided(self):
+        return [record["object"]["task"] for record in self.site.audit()
+                if record["event"] in ("approval.given", "approval.denied")]
+
+    def refused(self, name, data, members, error="unauthenticated",
+                task=None):
+        _, before = self.events()
+        decided = self.decided()
+        answer = self.gate.ask_approval(task or self.task, data, **{
+            member: value for member, value in members.items()
+            if value is not None})
+        self.assertEqual((answer["type"], answer.get("error")),
+                         ("failure", error), (name, answer))
+        wait_until(lambda: self.events()[1] > before,
+                   what=f"a record of {name}")
+        self.assertEqual(self.decided(), decided, name)
+        for waits in (self.task, self.other):
+            self.assertEqual(self.site.task(waits, who="erin")["state"],
+                             "waiting_approval", name)
+
+    def test_what_was_signed_for_another_task_or_another_thing(self):
+        data = self.shown(self.task)
+        for name, changes in (
+                ("the other task", {"path":
+                                    f"/v1/tasks/{self.other}/approval"}),
+                ("a submission", {"path": "/v1/tasks"}),
+                ("a cancellation", {"method": "DELETE",
+                                    "path": f"/v1/tasks/{self.task}"}),
+                ("another method", {"method": "PUT"}),
+                ("long ago, and withheld", {"created":
+                                            int(time.time()) - 500}),
+                ("half an hour", {"lifetime": 1800})):
+            self.refused(f"signed for {name}", data,
+                         self.words(self.task, data, **changes))
+
+    def test_what_was_rewritten_on_its_way(self):
+        data, denial = self.shown(self.task), b'{"decision":"deny"}'
+        members = self.words(self.task, data)
+        self.refused("a denial made an approval", data,
+                     self.words(self.task, denial))
+        for name, changes in (
+                ("no signature", {"signature": None}),
+                ("no input", {"signature_input": None}),
+                ("neither", {"signature": None, "signature_input": None}),
+                ("nothing", {"signature": None, "signature_input": None,
+                             "idempotency_key": None}),
+                ("another key", {"idempotency_key": uuid.uuid4().hex}),
+                ("of zeros", {"signature":
+                              "taskgate=:" + "A" * 86 + "==:"})):
+            self.refused(name, data, {**members, **changes})
+        self.refused("one byte longer", data + b" ", members)
+
+    def test_what_another_has_signed(self):
+        data = self.shown(self.task)
+        for who, error in (("erin", "insufficient-scope"),
+                           ("alice", "insufficient-scope")):
+            self.refused(f"signed by {who}", data,
+                         self.words(self.task, data, who), error)
+            carols = self.words(self.task, data)
+            self.refused(f"carol's certificate, signed by {who}", data, {
+                **self.words(self.task, data, who),
+                "certificate": carols["certificate"],
+                "token": carols["token"]})
+            self.refused(f"signed by carol, as {who}", data, {
+                **carols, "token": self.site.members[who].token,
+                "certificate": self.gate.envelope(who)["certificate"]})
+
+    def test_what_was_shown_in_place_of_another(self):
+        """The gateway showed carol the one, and sends what she signed of it
+        for the other."""
+        data = self.shown(self.other)
+        self.refused("another task's request", data,
+                     self.words(self.task, data), "conflict")
+        changed = json.loads(self.shown(self.task))
+        changed["request"]["args"] = ["true", "harmless"]
+        data = json.dumps(changed).encode()
+        self.refused("other arguments", data,
+                     self.words(self.task, data), "conflict")
+
+    def test_one_that_holds_counts_once_and_for_one_task(self):
+        data = self.shown(self.task)
+        members = self.words(self.task, data)
+        self.refused("for the other task", data, members, task=self.other)
+        for _ in range(3):
+            answer = self.gate.ask_approval(self.task, data, **members)
+            self.assertEqual(answer["type"], "reply", answer)
+        self.assertEqual(self.site.finish(self.task, who="erin")["outcome"],
+                         "succeeded")
+        self.site.restart(self.site.runner)
+        with FalseGateway(self.site) as gate:
+            answer = gate.ask_approval(self.task, data, **members)
+            self.assertEqual(answer["body"]["state"], "finished")
+            self.assertEqual(gate.ask_approval(
+                self.other, data, **members)["error"], "unauthenticated")
+        self.assertEqual(self.decided().count(self.task), 1)
+        self.assertEqual(
+            [record["event"] for record in self.site.audit(self.task)].count(
+                "task.started"), 1)
+        self.assertNotIn(self.other, self.decided())
 
 
 class TestReplay(Captured):

@@ -34,7 +34,11 @@
 	"\"unsigned\":true,"                                               \
 	"\"args\":[{\"rest\":{\"pattern\":\"**\"}}],\"env\":{\"SECRET\":{" \
 	"\"pattern\":\"**\"}}},{\"id\":\"signed\",\"subjects\":[\"**\"],"  \
-	"\"image\":\"" SITE_SIGNED_IMAGE "\"}]}"
+	"\"image\":\"" SITE_SIGNED_IMAGE "\"},"                            \
+	"{\"id\":\"approved\",\"subjects\":[\"**\"],\"unsigned\":true,"    \
+	"\"image\":\"" SITE_APPROVAL_IMAGE "\",\"args\":[{\"rest\":"       \
+	"{\"pattern\":\"**\"}}],\"approval\":{\"by\":[\"carol\",\"dave\"," \
+	"\"alice\"],\"ttl\":\"1h\"}}]}"
 
 static void
 write_file(const char *folder, const char *name, const char *text, mode_t mode)
@@ -287,10 +291,17 @@ void
 runner_site_sign(struct runner_site *site, json_t *members, const char *key,
     const char *body)
 {
+	runner_site_sign_for(site, members, "/v1/tasks", key, body);
+}
+
+void
+runner_site_sign_for(struct runner_site *site, json_t *members,
+    const char *path, const char *key, const char *body)
+{
 	uint8_t sha256[SHA256_BYTES];
 	const struct signed_request request = {
 	    .method = "POST",
-	    .path = "/v1/tasks",
+	    .path = path,
 	    .token = json_string_value(json_object_get(members, "token")),
 	    .body_sha256 = sha256,
 	    .idempotency_key = key,

@@ -16,6 +16,8 @@
 #define SITE_SUBJECT "alice"
 #define SITE_IMAGE "demo/busybox" /* may be asked for unsigned */
 #define SITE_SIGNED_IMAGE "demo/signed"
+/* May be asked for unsigned; alice, carol or dave has to approve it. */
+#define SITE_APPROVAL_IMAGE "demo/approved"
 
 struct runner_site {
 	const char *folder;
@@ -44,6 +46,9 @@ json_t *runner_site_envelope(
 /* Signs a `submit` with the key of the last envelope, which is this one. */
 void runner_site_sign(struct runner_site *site, json_t *members,
     const char *key, const char *body);
+/* The same for another path than that of tasks. */
+void runner_site_sign_for(struct runner_site *site, json_t *members,
+    const char *path, const char *key, const char *body);
 /* Bytes as they are; fd: -1 or one that goes along. */
 void runner_site_send_raw(int sock, const char *data, size_t len, int fd);
 /* `members` is taken. */

@@ -27,7 +27,8 @@ static const char rules[] =
     "{\"id\": \"wide\", \"subjects\": [\"al*\"], \"image\": \"x/y\","
     " \"args\": [{\"integer\": {\"min\": 1, \"max\": 9}}],"
     " \"limits\": {\"memory\": {\"default\": \"8MiB\", \"max\": \"1GiB\"}},"
-    " \"user\": {\"uid\": 5, \"gid\": 6}, \"unsigned\": true},"
+    " \"user\": {\"uid\": 5, \"gid\": 6}, \"unsigned\": true,"
+    " \"approval\": {}},"
     "{\"id\": \"named\", \"subjects\": [\"alice\"], \"task\": \"t\","
     " \"image\": \"x/z:1\", \"args\": [\"-n{n}\"],"
     " \"params\": {\"n\": {\"integer\": {\"min\": 1, \"max\": 9}}}}]}";
@@ -94,7 +95,8 @@ test_a_grant_says_by_which_rule_and_what_would_be_granted(void **state)
 	assert_told("alice",
 	    "{\"image\": \"x/y\", \"args\": [\"7\"], "
 	    "\"limits\": {\"memory\": \"1GiB\"}}",
-	    "{\"allowed\":true,\"rule\":\"wide\",\"unsigned\":true,\"limits\":"
+	    "{\"allowed\":true,\"rule\":\"wide\",\"unsigned\":true,"
+	    "\"approval\":true,\"limits\":"
 	    "{\"memory\":1073741824,\"cpus\":\"1\",\"pids\":64,\"timeout\":60,"
 	    "\"output\":10485760,\"tmp\":16777216,\"stdin\":10485760},"
 	    "\"network\":\"none\",\"user\":{\"uid\":5,\"gid\":6},"
@@ -109,7 +111,8 @@ test_of_a_named_task_it_is_told_what_would_run(void **state)
 	(void)state;
 	assert_told("alice", "{\"task\": \"t\", \"params\": {\"n\": 7}}",
 	    "{\"allowed\":true,\"rule\":\"named\",\"image\":\"x/z:1\","
-	    "\"args\":[\"-n7\"],\"unsigned\":false,\"limits\":{\"memory\":"
+	    "\"args\":[\"-n7\"],\"unsigned\":false,"
+	    "\"approval\":false,\"limits\":{\"memory\":"
 	    "67108864,\"cpus\":\"1\",\"pids\":64,\"timeout\":60,\"output\":"
 	    "10485760,\"tmp\":16777216,\"stdin\":10485760},\"network\":"
 	    "\"none\",\"candidates\":[{\"rule\":\"named\",\"allows\":true}]}");

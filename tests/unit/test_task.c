@@ -26,11 +26,13 @@ static void
 test_only_listed_steps_are_possible(void **state)
 {
 	static const int next[TASK_STATE_COUNT][TASK_EVENT_COUNT] = {
-	    [TASK_QUEUED] = {TASK_STARTING, -1, -1, -1, TASK_FINISHED},
-	    [TASK_STARTING] = {-1, TASK_QUEUED, TASK_RUNNING, -1,
+	    [TASK_WAITING_APPROVAL] = {TASK_QUEUED, -1, -1, -1, -1,
 		TASK_FINISHED},
-	    [TASK_RUNNING] = {-1, -1, -1, TASK_RUNNING, TASK_FINISHED},
-	    [TASK_FINISHED] = {-1, -1, -1, -1, -1},
+	    [TASK_QUEUED] = {-1, TASK_STARTING, -1, -1, -1, TASK_FINISHED},
+	    [TASK_STARTING] = {-1, -1, TASK_QUEUED, TASK_RUNNING, -1,
+		TASK_FINISHED},
+	    [TASK_RUNNING] = {-1, -1, -1, -1, TASK_RUNNING, TASK_FINISHED},
+	    [TASK_FINISHED] = {-1, -1, -1, -1, -1, -1},
 	};
 
 	(void)state;

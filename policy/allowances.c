@@ -1,0 +1,53 @@
+/*
+ * A rule's allowances, found by its id.
+ */
+#include "policy/allowances.h"
+
+#include <string.h>
+
+#include "policy/policy_data.h"
+
+static const struct rule *
+find_rule(const struct policy *policy, const char *id)
+{
+	size_t low = 0, high = policy != NULL ? policy->nrules : 0;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		const struct rule *rule = policy->by_id[middle];
+		int order = strcmp(id, rule->id);
+
+		if (order == 0)
+			return rule;
+		if (order < 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return NULL;
+}
+
+void
+allowances_find(
+    const struct policy *policy, const char *rule, struct allowances *ret)
+{
+	const struct rule *found = find_rule(policy, rule);
+
+	*ret = found != NULL ? found->allowances
+			     : (struct allowances){
+				   .running_per_subject = INT64_MAX,
+				   .running_total = INT64_MAX,
+			       };
+}
+
+bool
+allowances_name_approver(const struct policy *policy, const char *rule,
+    const struct policy_principal *approver)
+{
+	const struct rule *found = find_rule(policy, rule);
+
+	if (found == NULL)
+		return false;
+	return found->napprovers == 0 ||
+	    rule_subjects_name(found->approvers, found->napprovers, approver);
+}
