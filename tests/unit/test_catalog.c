@@ -247,6 +247,19 @@ test_what_is_over_or_a_shadow_is_not_listed(void **state)
 	}
 }
 
+static void
+test_of_an_approval_it_is_not_told_whose(void **state)
+{
+	auto_json *entry = only_entry(
+	    "{\"id\": \"r\", \"subjects\": [\"alice\"], \"image\": \"x/y\", "
+	    "\"approval\": {\"by\": [\"carol\"], \"ttl\": \"1h\"}}");
+	auto_free char *text =
+	    json_encode(json_object_get(entry, "approval"), NULL);
+
+	(void)state;
+	assert_string_equal(text, "{\"ttl\":\"1h\"}");
+}
+
 /* Whoever gives rules a new member says here what callers see of it, and gives
  * it to the schema. */
 static void
@@ -289,6 +302,7 @@ main(void)
 	    cmocka_unit_test(
 		test_rules_that_name_the_caller_and_no_others_are_paged),
 	    cmocka_unit_test(test_what_is_over_or_a_shadow_is_not_listed),
+	    cmocka_unit_test(test_of_an_approval_it_is_not_told_whose),
 	    cmocka_unit_test(
 		test_every_member_of_a_rule_is_in_schema_and_catalog),
 	};
