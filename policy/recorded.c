@@ -247,6 +247,30 @@ hide(struct request *request, const json_t *recorded)
 	}
 }
 
+/* 1.0 is written as 1, which a request may hold, but has no canonical form,
+ * which a record must have. */
+static bool
+has_real(json_t *json)
+{
+	const char *name = NULL;
+	json_t *value = NULL;
+	size_t k;
+
+	if (json_is_real(json))
+		return true;
+	json_object_foreach(json, name, value)
+	{
+		if (has_real(value))
+			return true;
+	}
+	json_array_foreach(json, k, value)
+	{
+		if (has_real(value))
+			return true;
+	}
+	return false;
+}
+
 int
 recorded_read(const json_t *json, struct request *ret, struct err *err)
 {
@@ -257,6 +281,9 @@ recorded_read(const json_t *json, struct request *ret, struct err *err)
 
 	if (!json_is_object(json))
 		return err_set(err, ERR_UNPROCESSABLE, "must be an object");
+	if (has_real(body))
+		return err_set(err, ERR_UNPROCESSABLE,
+		    "no number in it may be a real one");
 	if (open_env(body, err) != 0 || open_stdin(body, &bytes, err) != 0)
 		return -1;
 	text = json_encode(body, &len);

@@ -130,6 +130,9 @@ test_a_bad_message_drops_the_peer_that_sent_it(void **state)
 	    REFUSAL "{\"request_sha256\":\"" ZEROS "\",\"roles\":[],"
 		    "\"signed\":true,\"request\":{\"image\":\"x\","
 		    "\"env\":{\"A\":1.5}}}}",
+	    REFUSAL "{\"request_sha256\":\"" ZEROS "\",\"roles\":[],"
+		    "\"signed\":true,\"request\":{\"image\":\"x\","
+		    "\"limits\":{\"cpus\":1.0}}}}",
 	};
 	struct runner_site site;
 
