@@ -232,6 +232,7 @@ class TestPage(Tools):
     def test_its_members_and_templates_are_accepted(self):
         seen = set()
         for code in re.findall(r"`([^`\n]+)`", PAGE):
+            code = code.replace("sha256:…", "sha256:" + 64 * "0")
             if re.match(r'\{"(enum|integer|pattern|rest)":', code):
                 self.check_rule(code, args=[
                     json.loads(code.replace("TEMPLATE", '"x"'))])
