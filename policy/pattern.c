@@ -290,6 +290,8 @@ pattern_is_match(const struct pattern *pattern, const char *value, size_t len)
 
 	if (pattern->matches_all)
 		return true;
+	if (len > PATTERN_VALUE_MAX)
+		return false;
 	pass_stars(pattern, places);
 	for (size_t k = 0; k < len; k++) {
 		if (!take_byte(pattern, (unsigned char)value[k], places))

@@ -15,6 +15,8 @@
 #include <stddef.h>
 
 #define PATTERN_MAX 1024 /* bytes */
+/* A longer value matches ** alone, so that none takes a millisecond. */
+#define PATTERN_VALUE_MAX 8192
 
 struct pattern;
 

@@ -179,6 +179,7 @@ class Bench:
             "idle": bench_memory.idle,
             "output": bench_output.output,
             "store": bench_store.store,
+            "decide": bench_policy.decide,
             "replay": bench_policy.replay,
             "review": bench_review.review,
             "http": bench_gateway.http,

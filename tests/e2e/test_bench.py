@@ -33,12 +33,13 @@ class TestBench(unittest.TestCase):
 
     def test_machines_get_the_same_as_json(self):
         done = self.run_bench("-o", "json", "--only", "store",
-                              "--only", "replay", "--only", "review")
+                              "--only", "decide", "--only", "replay", "--only", "review")
         self.assertEqual(done.returncode, 0, done.stderr)
         document = json.loads(done.stdout)
         self.assertIn("engine", document["about"])
         names = [row["name"].partition(",")[0] for row in document["rows"]]
         self.assertEqual(names[:3], ["submit", "list", "status"])
+        self.assertIn("decision by 10", names)
         self.assertIn("policy replay", names)
         self.assertIn("audit search by subject", names)
         for row in document["rows"]:

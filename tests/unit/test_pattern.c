@@ -258,8 +258,8 @@ test_patterns_of_every_length_match_themselves(void **state)
 static void
 test_many_stars_over_a_long_value_are_answered(void **state)
 {
-	size_t len = 128 * 1024;
-	auto_free char *value = alloc_zero(len + 1, 1);
+	size_t len = PATTERN_VALUE_MAX;
+	auto_free char *value = alloc_zero(len + 2, 1);
 	const char *why = NULL;
 	auto_pattern struct pattern *pattern = pattern_new(
 	    "*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*a*b", &why);
@@ -270,6 +270,13 @@ test_many_stars_over_a_long_value_are_answered(void **state)
 	assert_false(pattern_is_match(pattern, value, len));
 	value[len - 1] = 'b';
 	assert_true(pattern_is_match(pattern, value, len));
+	/* One byte more is too long for all but "**". */
+	value[len - 1] = 'a';
+	value[len] = 'b';
+	assert_false(pattern_is_match(pattern, value, len + 1));
+	pattern_free(pattern);
+	pattern = pattern_new("**", &why);
+	assert_true(pattern_is_match(pattern, value, len + 1));
 }
 
 /* The meaning written down as plainly as can be; patterns without classes. */

@@ -4,10 +4,12 @@
 #include <stdint.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
 #include "lib/alloc.h"
+#include "lib/buffer.h"
 #include "lib/cleanup.h"
 #include "lib/digest.h"
 #include "lib/file.h"
@@ -100,6 +102,65 @@ folder_write(const char *folder, const char *name, const char *text)
 
 	assert_int_equal(file_write(path, text, strlen(text), 0600, &err), 0);
 	return take(path);
+}
+
+static char *
+write_many(size_t bytes, const char *last)
+{
+	auto_buffer text = BUFFER_INIT(SIZE_MAX / 2);
+
+	buffer_append_string(&text, "{\"version\":1,\"rules\":[");
+	for (size_t k = 0; text.len < bytes; k++)
+		buffer_printf(&text,
+		    "{\"id\":\"r%zu\",\"description\":\"%01000d\","
+		    "\"subjects\":[\"alice\"],\"image\":\"demo/a\"},\n",
+		    k, 0);
+	buffer_append_string(&text, last);
+	return buffer_take(&text);
+}
+
+static void
+test_policy_of_50_megabytes_is_read_or_refused_with_its_place(void **state)
+{
+	auto_free char *good = write_many(50 << 20, RULE("last") "]}");
+	auto_free char *bad = write_many(50 << 20, "{\"id\":\"last\"}]}");
+	struct err err = {0};
+	auto_policy struct policy *policy =
+	    policy_parse("p", good, strlen(good), &err);
+
+	(void)state;
+	if (policy == NULL)
+		fail_msg("%s", err.detail);
+	assert_true(policy_rule_count(policy) > 40000);
+	assert_null(policy_parse("p", bad, strlen(bad), &err));
+	assert_non_null(strstr(err.detail, ".subjects: missing"));
+}
+
+static void
+test_file_above_the_most_is_refused_unread(void **state)
+{
+	const char *folder = *state;
+	auto_free char *path = folder_write(folder, "p.json", "{");
+	struct err err = {0};
+
+	assert_int_equal(truncate(path, POLICY_FILE_MAX + 1), 0);
+	assert_null(policy_load(path, &err));
+	assert_non_null(strstr(err.detail, path));
+}
+
+static void
+test_nesting_of_a_thousand_is_refused(void **state)
+{
+	auto_buffer text = BUFFER_INIT(SIZE_MAX / 2);
+	struct err err = {0};
+
+	(void)state;
+	buffer_append_string(&text, "{\"version\":1,\"rules\":");
+	for (int k = 0; k < 1000; k++)
+		buffer_append_string(&text, k % 2 == 0 ? "[" : "{\"a\":");
+	assert_null(policy_parse("p", text.data, text.len, &err));
+	assert_int_equal(err.code, ERR_UNPROCESSABLE);
+	assert_int_equal(strncmp(err.detail, "p:1:", 4), 0);
 }
 
 static void
@@ -218,6 +279,10 @@ main(void)
 	    cmocka_unit_test(
 		test_corpus_policies_are_refused_with_place_and_reason),
 	    cmocka_unit_test(test_examples_are_accepted),
+	    cmocka_unit_test(
+		test_policy_of_50_megabytes_is_read_or_refused_with_its_place),
+	    cmocka_unit_test(test_nesting_of_a_thousand_is_refused),
+	    FOLDER_TEST(test_file_above_the_most_is_refused_unread),
 	    FOLDER_TEST(test_file_that_is_not_there_is_no_policy),
 	    FOLDER_TEST(test_refused_file_is_named_with_its_place),
 	    FOLDER_TEST(test_folder_is_read_in_the_order_of_its_names),
