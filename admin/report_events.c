@@ -109,7 +109,7 @@ static const struct {
 	const char *code;
 	const char *sentence;
 } events[] = {
-#define EVENT(name, code, severity, sentence, ...) {code, sentence},
+#define EVENT(name, code, severity, sentence) {code, sentence},
 #include "lib/events.def"
 #undef EVENT
 };

@@ -134,7 +134,7 @@ text_of(const json_t *object, const char *name)
 
 /* What searches go by, and what of the record it has to be. */
 static const struct {
-	enum column column;
+	int column;
 	const char *part; /* NULL: the record itself */
 	const char *member;
 } searched[] = {
