@@ -32,6 +32,7 @@ grant(const struct rule *rule, const struct request *request,
 	ret->rule = rule->id;
 	ret->uid = rule->uid;
 	ret->gid = rule->gid;
+	ret->network = rule->network;
 	ret->mounts = rule->mounts;
 	ret->secrets = rule->secrets;
 	ret->is_unsigned = rule->is_unsigned;

@@ -439,6 +439,7 @@ policy_warm_get(const struct policy *policy, size_t i, struct policy_warm *ret)
 	    .reference = rule->pinned != NULL ? rule->pinned : rule->image,
 	    .uid = rule->uid,
 	    .gid = rule->gid,
+	    .network = rule->network,
 	    .mounts = rule->mounts,
 	    .secrets = rule->secrets,
 	    .min = rule->warm.min,

@@ -72,6 +72,7 @@ struct rule {
 	int64_t inputs, outputs; /* files, at most */
 	struct rule_limit limits[LIMIT_COUNT];
 	struct rule_warm warm;
+	const char *network; /* NULL: none */
 	char *mounts; /* owned; as policy/mount.h writes them; NULL: none */
 	char *secrets; /* owned; as policy/secret.h writes them; NULL: none */
 	struct allowances allowances;

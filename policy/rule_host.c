@@ -5,6 +5,7 @@
 
 #include "lib/cleanup.h"
 #include "policy/mount.h"
+#include "policy/network.h"
 #include "policy/rule.h"
 #include "policy/secret.h"
 
@@ -40,9 +41,16 @@ int
 rule_network_read(
     const json_t *json, const char *path, struct rule *rule, struct err *err)
 {
-	(void)rule;
-	if (strcmp(json_string_value(json), "none") == 0)
+	auto_free char *inner = rule_member_path(path, "network");
+	const char *name = json_string_value(json);
+
+	if (strcmp(name, "none") == 0)
 		return 0;
-	return err_set(
-	    err, ERR_UNPROCESSABLE, "%s.network: must be \"none\"", path);
+	if (!network_name_is_valid(name))
+		return rule_refuse(err, inner,
+		    "must be \"none\" or the name of a network of the "
+		    "operator's making, [A-Za-z0-9][A-Za-z0-9_.-]*, and not "
+		    "one that every engine has");
+	rule->network = name;
+	return 0;
 }

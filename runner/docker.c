@@ -337,6 +337,15 @@ engine_inspect_image(
 }
 
 struct engine_call *
+engine_inspect_network(
+    struct engine *engine, const char *name, struct engine_done done)
+{
+	auto_free char *path = make_path(engine, "/networks/", name, "");
+
+	return send_call(engine, &INSPECT, path, NULL, done);
+}
+
+struct engine_call *
 engine_create(struct engine *engine, const char *name, const json_t *body,
     struct engine_done done)
 {

@@ -55,6 +55,8 @@ struct engine_call *engine_ping(struct engine *engine, struct engine_done done);
 
 struct engine_call *engine_inspect_image(
     struct engine *engine, const char *name, struct engine_done done);
+struct engine_call *engine_inspect_network(
+    struct engine *engine, const char *name, struct engine_done done);
 /* answer.Id is the container's id. */
 struct engine_call *engine_create(struct engine *engine, const char *name,
     const json_t *body, struct engine_done done);

@@ -9,6 +9,7 @@
 
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
+#include "policy/network.h"
 #include "runner/sandbox_folder.h"
 #include "runner/sandbox_state.h"
 
@@ -190,7 +191,7 @@ open_control(struct sandbox *sandbox, struct err *err)
 }
 
 static void
-create_container(struct sandbox *sandbox)
+make_container(struct sandbox *sandbox)
 {
 	struct engine_done done = {on_created, sandbox};
 	struct err err;
@@ -208,6 +209,54 @@ create_container(struct sandbox *sandbox)
 	sandbox->name = alloc_printf("taskgate-%s", sandbox->id);
 	sandbox->call = engine_create(
 	    sandbox->factory->engine, sandbox->name, sandbox->body, done);
+}
+
+static void
+fail_network(struct sandbox *sandbox, const struct err *err)
+{
+	auto_free char *detail = err->code == ERR_NOT_FOUND
+	    ? alloc_printf("there is no network \"%s\"; the operator has to "
+			   "make it",
+		  sandbox->network)
+	    : alloc_printf("network \"%s\": %s", sandbox->network, err->detail);
+
+	sandbox_fail(sandbox, SANDBOX_FAILURE_NETWORK, detail);
+}
+
+static void
+on_network(void *arg, json_t *answer, const struct err *err)
+{
+	struct sandbox *sandbox = arg;
+	struct err failure;
+
+	sandbox->call = NULL;
+	if (answer == NULL && err->code == ERR_NOT_FOUND)
+		fail_network(sandbox, err);
+	else if (answer == NULL)
+		fail_engine(sandbox, err);
+	else if (template_network_check(answer, sandbox->network, &failure) !=
+	    0)
+		fail_network(sandbox, &failure);
+	else
+		make_container(sandbox);
+}
+
+static void
+create_container(struct sandbox *sandbox)
+{
+	struct engine_done done = {on_network, sandbox};
+	struct err err;
+
+	if (sandbox->network == NULL) {
+		make_container(sandbox);
+	} else if (!network_name_is_valid(sandbox->network)) {
+		err_set(
+		    &err, ERR_UNPROCESSABLE, "not one that a task may have");
+		fail_network(sandbox, &err);
+	} else {
+		sandbox->call = engine_inspect_network(
+		    sandbox->factory->engine, sandbox->network, done);
+	}
 }
 
 static void

@@ -197,6 +197,7 @@ reason_of(enum sandbox_failure failure)
 	    [SANDBOX_FAILURE_INPUT] = "input",
 	    [SANDBOX_FAILURE_SECRET] = "secret",
 	    [SANDBOX_FAILURE_MOUNT] = "mount",
+	    [SANDBOX_FAILURE_NETWORK] = "network",
 	};
 
 	return reasons[failure];

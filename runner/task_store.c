@@ -250,8 +250,8 @@ parse(const char *text)
 static bool
 read_reason(const char *text, const char **ret)
 {
-	static const char *const reasons[] = {
-	    "image", "command", "engine", "input", "secret", "mount"};
+	static const char *const reasons[] = {"image", "command", "engine",
+	    "input", "secret", "mount", "network"};
 
 	*ret = NULL;
 	if (text == NULL)

@@ -287,6 +287,9 @@ new_start_entry(const struct task *task)
 	    entry->object, "image_id", audit_text(facts->image_id));
 	json_object_set_new(
 	    entry->object, "container", audit_text(facts->container));
+	if (task->data->network != NULL)
+		json_object_set_new(
+		    entry->object, "network", json_string(task->data->network));
 	add_text(entry->object, "mounts", task->data->mounts);
 	/* Names: what is in them is on no record. */
 	add_text(entry->object, "secrets", task->data->secrets);

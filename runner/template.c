@@ -8,6 +8,7 @@
 
 #include "lib/cleanup.h"
 #include "lib/json.h"
+#include "policy/network.h"
 #include "runner/control.h"
 
 /* Charged to the container's memory like every tmpfs. */
@@ -238,31 +239,13 @@ make_command(const struct template_input *input)
 	return command;
 }
 
-/* A network of the operator's making: not the host's, not another
- * container's. */
-static bool
-is_named_network(const char *name)
-{
-	static const char *const reserved[] = {"host", "none", "default"};
-	size_t len = strlen(name);
-
-	for (size_t i = 0; i < COUNT(reserved); i++) {
-		if (strcmp(name, reserved[i]) == 0)
-			return false;
-	}
-	return len >= 1 && len <= 128 && name[0] != '-' && name[0] != '.' &&
-	    strspn(name,
-		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-		"0123456789._-") == len;
-}
-
 int
 template_compose(
     const struct template_input *input, json_t **ret, struct err *err)
 {
 	auto_json *body = NULL;
 
-	if (input->network != NULL && !is_named_network(input->network))
+	if (input->network != NULL && !network_name_is_valid(input->network))
 		return err_set(err, ERR_UNPROCESSABLE,
 		    "\"%s\" is not a network that a task may have",
 		    input->network);

@@ -72,6 +72,15 @@ struct template_input {
 int template_compose(
     const struct template_input *input, json_t **ret, struct err *err);
 
+/*
+ * Reads the inspection of a network that the engine found under `name`.
+ * ERR_NOT_FOUND: it found another one (the engine also takes the beginning of
+ * an id for a name). ERR_UNPROCESSABLE: it leads into the host's own network,
+ * or is none that a container can be in.
+ */
+int template_network_check(
+    const json_t *inspection, const char *name, struct err *err);
+
 /* Of the description what engine_update() changes: memory, CPUs, PIDs. The
  * caller owns it. */
 json_t *template_limits(const int64_t *limits, int64_t processors);

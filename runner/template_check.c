@@ -9,6 +9,7 @@
 #include "lib/cleanup.h"
 #include "lib/json.h"
 #include "runner/template.h"
+#include "runner/template_network.h"
 
 /* Null, false, zero, "", {}, and arrays of such: what the engine writes for a
  * member that nobody set ("ConsoleSize": [0, 0]). */
@@ -316,7 +317,8 @@ template_check(const json_t *asked, const char *image_id,
 	    0)
 		return -1;
 	if (check_config(asked, config, err) != 0 ||
-	    check_volumes(host, config, err) != 0)
+	    check_volumes(host, config, err) != 0 ||
+	    template_check_network(host, inspection, err) != 0)
 		return -1;
 	return check_mounts(json_object_get(host, "Mounts"),
 	    json_object_get(inspection, "Mounts"), err);

@@ -38,7 +38,7 @@ THE_READER_ALONE = {
     "image_pattern_class_open", "image_regular_expression", "limit_backwards",
     "limit_below_the_least", "member_twice", "member_twice_outermost",
     "mode_shadow_and_warm",
-    "mounts_target_in_another", "mounts_target_twice",
+    "mounts_target_in_another", "mounts_target_twice", "network_newline",
     "param_args_too_long", "param_brace_alone", "param_brace_open",
     "param_default_out_of_range", "param_default_with_a_dash",
     "param_integer_backwards", "param_never_used", "param_pattern_anchored",

@@ -606,12 +606,13 @@ test_granted_limits_are_the_asked_ones_or_the_defaults(void **state)
 
 /* However they were written, one spelling. */
 static void
-test_secrets_go_with_the_verdict_and_with_what_is_warm(void **state)
+test_what_is_of_the_machine_goes_with_verdict_and_warm(void **state)
 {
 	auto_policy struct policy *policy =
 	    parse("{\"version\":1,\"rules\":["
 		  "{\"id\":\"with\",\"subjects\":[\"alice\"],"
 		  "\"image\":\"a/b\",\"warm\":{\"min\":1},"
+		  "\"network\":\"build\","
 		  "\"secrets\":{\"//\":0,\"z\":\"one\",\"a\":\"two\"}},"
 		  "{\"id\":\"without\",\"subjects\":[\"bob\"],"
 		  "\"image\":\"a/b\",\"warm\":{\"min\":1}}]}");
@@ -625,11 +626,14 @@ test_secrets_go_with_the_verdict_and_with_what_is_warm(void **state)
 	(void)state;
 	ask(policy, "alice", NULL, IMAGE("a/b"), &request, &verdict);
 	assert_string_equal(verdict.secrets, expected);
+	assert_string_equal(verdict.network, "build");
 	ask(policy, "bob", NULL, IMAGE("a/b"), &again, &other);
 	assert_true(other.allowed);
 	assert_null(other.secrets);
+	assert_null(other.network);
 	policy_warm_get(policy, 0, &warm);
 	assert_string_equal(warm.secrets, expected);
+	assert_string_equal(warm.network, "build");
 	policy_warm_get(policy, 1, &warm);
 	assert_null(warm.secrets);
 	assert_true(policy_next_claim(policy, &at, &claim));
@@ -841,7 +845,7 @@ main(void)
 	    cmocka_unit_test(
 		test_granted_limits_are_the_asked_ones_or_the_defaults),
 	    cmocka_unit_test(
-		test_secrets_go_with_the_verdict_and_with_what_is_warm),
+		test_what_is_of_the_machine_goes_with_verdict_and_warm),
 	    cmocka_unit_test(
 		test_maximum_below_the_usual_default_is_the_default),
 	    cmocka_unit_test(test_user_is_the_rules_or_the_runners),

@@ -259,10 +259,52 @@ test_with_a_network_the_engine_makes_it_and_the_hosts_file(void **state)
 }
 
 static void
+assert_no_network(const char *inspection, enum err_code code)
+{
+	auto_json *json = parse(inspection);
+	struct err err;
+
+	if (template_network_check(json, "build", &err) == 0)
+		fail_msg("%s", inspection);
+	assert_int_equal(err.code, code);
+}
+
+static void
+test_a_network_is_the_one_of_exactly_this_name(void **state)
+{
+	auto_json *good =
+	    parse("{\"Name\":\"build\",\"Driver\":\"bridge\",\"Ingress\":false,"
+		  "\"ConfigOnly\":false}");
+	struct err err;
+
+	(void)state;
+	assert_int_equal(template_network_check(good, "build", &err), 0);
+	/* The engine found the beginning of an id. */
+	assert_no_network("{\"Name\":\"other\",\"Id\":\"build\",\"Driver\":"
+			  "\"bridge\"}",
+	    ERR_NOT_FOUND);
+	assert_no_network(
+	    "{\"Name\":\"Build\",\"Driver\":\"bridge\"}", ERR_NOT_FOUND);
+	assert_no_network("{\"Driver\":\"bridge\"}", ERR_NOT_FOUND);
+	assert_no_network("{\"Name\":\"build\"}", ERR_UNPROCESSABLE);
+	assert_no_network(
+	    "{\"Name\":\"build\",\"Driver\":\"host\"}", ERR_UNPROCESSABLE);
+	assert_no_network(
+	    "{\"Name\":\"build\",\"Driver\":\"null\"}", ERR_UNPROCESSABLE);
+	assert_no_network("{\"Name\":\"build\",\"Driver\":\"overlay\","
+			  "\"Ingress\":true}",
+	    ERR_UNPROCESSABLE);
+	assert_no_network("{\"Name\":\"build\",\"Driver\":\"bridge\","
+			  "\"ConfigOnly\":true}",
+	    ERR_UNPROCESSABLE);
+}
+
+static void
 test_no_other_namespace_passes_for_a_network(void **state)
 {
-	static const char *const bad[] = {"host", "none", "default",
-	    "container:abc", "", "-x", ".x", "a b", "a/b", "ns:/proc/1/ns/net"};
+	static const char *const bad[] = {"host", "none", "default", "bridge",
+	    "ingress", "container:abc", "", "-x", ".x", "a b", "a/b",
+	    "ns:/proc/1/ns/net"};
 	AUTO(template_image_done) struct template_image image = {0};
 	struct template_input input;
 	json_t *body = NULL;
@@ -357,6 +399,52 @@ passes(const json_t *asked, const json_t *inspection)
 		return true;
 	assert_int_equal(err.code, ERR_CONFLICT);
 	return false;
+}
+
+static json_t *
+inspect_in(const char *asked_network, const char *networks, json_t **ret_asked)
+{
+	AUTO(template_image_done) struct template_image image = {0};
+	struct template_input input;
+	json_t *inspection;
+
+	read_image(&image);
+	input = make_input(&image);
+	input.network = asked_network;
+	*ret_asked = compose(&input);
+	inspection = make_inspection(*ret_asked);
+	json_object_set_new(inspection, "NetworkSettings", parse(networks));
+	return inspection;
+}
+
+static void
+test_a_container_in_another_network_is_seen(void **state)
+{
+	static const struct {
+		const char *asked, *networks;
+		bool passes;
+	} cases[] = {
+	    {NULL, "{\"Networks\":{}}", true},
+	    {NULL, "{\"Networks\":{\"none\":{}}}", true},
+	    {NULL, "{\"Networks\":{\"bridge\":{}}}", false},
+	    {NULL, "{\"Networks\":{\"none\":{},\"build\":{}}}", false},
+	    {"build", "{\"Networks\":{\"build\":{}}}", true},
+	    {"build", "{\"Networks\":{}}", false},
+	    {"build", "{}", false},
+	    {"build", "{\"Networks\":{\"other\":{}}}", false},
+	    {"build", "{\"Networks\":{\"build\":{},\"bridge\":{}}}", false},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		json_t *asked_take = NULL;
+		auto_json *inspection =
+		    inspect_in(cases[i].asked, cases[i].networks, &asked_take);
+		auto_json *asked = asked_take;
+
+		if (passes(asked, inspection) != cases[i].passes)
+			fail_msg("%s", cases[i].networks);
+	}
 }
 
 static void
@@ -611,6 +699,8 @@ main(void)
 		test_a_mount_that_is_more_writable_or_less_than_asked_is_seen),
 	    cmocka_unit_test(
 		test_with_a_network_the_engine_makes_it_and_the_hosts_file),
+	    cmocka_unit_test(test_a_network_is_the_one_of_exactly_this_name),
+	    cmocka_unit_test(test_a_container_in_another_network_is_seen),
 	    cmocka_unit_test(test_no_other_namespace_passes_for_a_network),
 	    cmocka_unit_test(test_processors_are_bounded_by_those_there_are),
 	    cmocka_unit_test(test_what_is_as_asked_passes),
