@@ -171,7 +171,7 @@ order_add_param(json_t *params, const char *text, struct err *err)
 	const char *equals = strchr(text, '=');
 	auto_free char *name =
 	    alloc_bytes(text, equals != NULL ? (size_t)(equals - text) : 0);
-	json_t *value = equals != NULL ? json_string(equals + 1) : NULL;
+	auto_json *value = equals != NULL ? json_string(equals + 1) : NULL;
 
 	if (*name == '\0')
 		return err_set(err, ERR_UNPROCESSABLE,
@@ -179,12 +179,10 @@ order_add_param(json_t *params, const char *text, struct err *err)
 	if (value == NULL)
 		return err_set(err, ERR_UNPROCESSABLE,
 		    "--param %s: the value is not UTF-8", name);
-	if (json_object_get(params, name) != NULL) {
-		json_decref(value);
+	if (json_object_get(params, name) != NULL)
 		return err_set(
 		    err, ERR_UNPROCESSABLE, "--param: %s is given twice", name);
-	}
-	if (json_object_set_new(params, name, value) != 0)
+	if (json_object_set(params, name, value) != 0)
 		return err_set(err, ERR_UNPROCESSABLE,
 		    "--param: a name that is not UTF-8");
 	return 0;

@@ -23,15 +23,27 @@ static const char everything[] =
     "\"image\":\"**:*\",\"args\":[{\"rest\":{\"pattern\":\"[a-z]*\"}}],"
     "\"env\":{\"LANG\":{\"enum\":[\"C\"]}}}]}";
 
+/* An image, or a named task, whose image is the policy's to say. */
 static void
-check_bounds(const struct request *request)
+check_subject(const struct request *request)
 {
 	char again[IMAGE_REFERENCE];
 	enum image_kind kind;
 
+	require((request->task == NULL) == (request->image != NULL));
+	if (request->task != NULL) {
+		require(request->reference[0] == '\0' && request->nargs == 0);
+		return;
+	}
+	require(request->nparams == 0);
 	require(image_read(request->reference, again, &kind) == NULL);
 	require(kind == request->image_kind);
 	require(strcmp(again, request->reference) == 0);
+}
+
+static void
+check_bounds(const struct request *request)
+{
 	require(request->nargs <= REQUEST_ARGS_MAX);
 	for (size_t k = 0; k < request->nargs; k++)
 		require(strlen(request->args[k]) < REQUEST_ARG_MAX);
@@ -100,6 +112,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		    err.code == ERR_MALFORMED || err.code == ERR_UNPROCESSABLE);
 		return 0;
 	}
+	check_subject(&request);
 	check_bounds(&request);
 	check_files(&request);
 	check_decision(&request);
