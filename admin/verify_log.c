@@ -10,6 +10,7 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/json.h"
+#include "lib/json_pick.h"
 #include "lib/merkle.h"
 
 struct verification {
@@ -17,7 +18,7 @@ struct verification {
 	const struct verify_question *question;
 	struct verify_report *report;
 	struct merkle_edge edge;
-	sqlite3_stmt *node; /* finds one */
+	sqlite3_stmt *level[MERKLE_LEVELS]; /* its nodes, in their order */
 	int64_t nodes; /* that there have to be */
 	int64_t seq; /* of the record at hand */
 	bool from_met;
@@ -126,113 +127,231 @@ is_hash(struct bytes bytes, const uint8_t hash[SHA256_BYTES])
 
 /* -- one record */
 
-static const char *
-text_of(const json_t *object, const char *name)
-{
-	return json_string_value(json_object_get(object, name));
-}
+/* What of a record is compared with something. */
+enum member {
+	RECORD_SEQ,
+	RECORD_TIME,
+	RECORD_EVENT,
+	RECORD_RULE,
+	RECORD_OUTCOME,
+	RECORD_UNTRUSTED,
+	RECORD_TASK,
+	RECORD_IMAGE,
+	RECORD_IMAGE_ID,
+	RECORD_SUBJECT,
+	RECORD_THUMBPRINT,
+	MEMBERS
+};
+
+static const struct json_pick_member members[MEMBERS] = {
+    [RECORD_SEQ] = {NULL, "seq"},
+    [RECORD_TIME] = {NULL, "time"},
+    [RECORD_EVENT] = {NULL, "event"},
+    [RECORD_RULE] = {NULL, "rule"},
+    [RECORD_OUTCOME] = {NULL, "outcome"},
+    [RECORD_UNTRUSTED] = {NULL, "untrusted_sha256"},
+    [RECORD_TASK] = {"object", "task"},
+    [RECORD_IMAGE] = {"object", "image"},
+    [RECORD_IMAGE_ID] = {"object", "image_id"},
+    [RECORD_SUBJECT] = {"principal", "subject"},
+    [RECORD_THUMBPRINT] = {"principal", "thumbprint"},
+};
+
+static const struct json_pick_member client_image = {NULL, "image"};
 
 /* What searches go by, and what of the record it has to be. */
 static const struct {
 	int column;
-	const char *part; /* NULL: the record itself */
-	const char *member;
+	enum member member;
 } searched[] = {
-    {EVENT, NULL, "event"},
-    {TASK, "object", "task"},
-    {SUBJECT, "principal", "subject"},
-    {THUMBPRINT, "principal", "thumbprint"},
-    {RULE, NULL, "rule"},
-    {OUTCOME, NULL, "outcome"},
+    {EVENT, RECORD_EVENT},
+    {TASK, RECORD_TASK},
+    {SUBJECT, RECORD_SUBJECT},
+    {THUMBPRINT, RECORD_THUMBPRINT},
+    {RULE, RECORD_RULE},
+    {OUTCOME, RECORD_OUTCOME},
 };
 
+/* The same from what was parsed, whose strings it borrows. */
 static void
-check_searched(
-    struct verification *verification, sqlite3_stmt *row, const json_t *record)
+pick_parsed(const json_t *json, const struct json_pick_member *wanted, size_t n,
+    struct json_span *ret)
+{
+	for (size_t i = 0; i < n; i++) {
+		const json_t *value = json_object_get(wanted[i].part != NULL
+			? json_object_get(json, wanted[i].part)
+			: json,
+		    wanted[i].name);
+
+		ret[i] = (struct json_span){.at = json_string_value(value),
+		    .len = json_string_length(value),
+		    .is_string = json_is_string(value)};
+	}
+}
+
+/* Parsing is what takes the time of a whole log, and text that a hash vouches
+ * for need not be doubted. False: it is no object. *ret_json: what `ret`
+ * borrows from, or NULL. */
+static bool
+read_members(struct bytes text, bool vouched,
+    const struct json_pick_member *wanted, size_t n, struct json_span *ret,
+    json_t **ret_json)
+{
+	struct err ignored;
+
+	if (vouched && json_pick(text.data, text.len, wanted, n, ret))
+		return true;
+	*ret_json = json_parse_strict(text.data, text.len, &ignored);
+	pick_parsed(*ret_json, wanted, n, ret);
+	return json_is_object(*ret_json);
+}
+
+static struct bytes
+text_of(struct json_span span)
+{
+	return span.is_string ? (struct bytes){span.at, span.len}
+			      : (struct bytes){0};
+}
+
+static bool
+is_same(struct bytes one, struct bytes other)
+{
+	if (one.data == NULL || other.data == NULL)
+		return one.data == other.data;
+	return one.len == other.len &&
+	    memcmp(one.data, other.data, one.len) == 0;
+}
+
+static void
+check_searched(struct verification *verification, sqlite3_stmt *row,
+    const struct json_span *record)
 {
 	for (size_t i = 0; i < COUNT(searched); i++) {
-		const json_t *object = searched[i].part != NULL
-		    ? json_object_get(record, searched[i].part)
-		    : record;
 		struct bytes bytes =
 		    column_bytes(row, searched[i].column, SQLITE_TEXT);
 
-		if (!is_text(bytes, text_of(object, searched[i].member)))
+		if (!is_same(bytes, text_of(record[searched[i].member])))
 			find(verification, verification->seq,
-			    "its %s is not the record's", searched[i].member);
+			    "its %s is not the record's",
+			    members[searched[i].member].name);
 	}
 }
 
 /* As the client named it, else the rule, else as it ran. */
 static void
-check_image(
-    struct verification *verification, sqlite3_stmt *row, const json_t *record)
+check_image(struct verification *verification, sqlite3_stmt *row,
+    const struct json_span *record, bool vouched)
 {
-	const json_t *object = json_object_get(record, "object");
 	struct bytes text = column_bytes(row, UNTRUSTED, SQLITE_TEXT);
+	struct bytes own = text_of(record[RECORD_IMAGE]), image = {0};
+	struct json_span named = {0};
 	auto_json *untrusted = NULL;
-	const char *own = text_of(object, "image"), *image;
-	struct err ignored;
 
-	if (own == NULL)
-		own = text_of(object, "image_id");
-	/* Most have none: parsing is what takes the time. */
+	if (own.data == NULL)
+		own = text_of(record[RECORD_IMAGE_ID]);
 	if (text.data != NULL &&
-	    memmem(text.data, text.len, "\"image\"", 7) != NULL)
-		untrusted = json_parse_strict(text.data, text.len, &ignored);
-	image = text_of(untrusted, "image");
-	if (!is_text(column_bytes(row, IMAGE_ID, SQLITE_TEXT), own) ||
-	    !is_text(column_bytes(row, IMAGE, SQLITE_TEXT),
-		image != NULL ? image : own))
+	    read_members(text, vouched, &client_image, 1, &named, &untrusted))
+		image = text_of(named);
+	if (!is_same(column_bytes(row, IMAGE_ID, SQLITE_TEXT), own) ||
+	    !is_same(column_bytes(row, IMAGE, SQLITE_TEXT),
+		image.data != NULL ? image : own))
 		find(verification, verification->seq,
 		    "its image is not the record's");
 }
 
-static void
-check_columns(
-    struct verification *verification, sqlite3_stmt *row, const json_t *record)
+static bool
+has_number(struct json_span span, const json_t *parsed, int64_t seq)
 {
-	int64_t seq = verification->seq;
-	const char *time = text_of(record, "time");
-	char when[CLOCK_TEXT];
+	char number[24];
 
-	clock_format(sqlite3_column_int64(row, TIME), when);
-	if (json_integer_value(json_object_get(record, "seq")) != seq)
-		find(verification, seq, "the record says another number");
-	if (time == NULL || strcmp(time, when) != 0)
-		find(verification, seq, "its time is not the record's");
-	check_searched(verification, row, record);
-	check_image(verification, row, record);
+	if (parsed != NULL)
+		return json_integer_value(json_object_get(parsed, "seq")) ==
+		    seq;
+	snprintf(number, sizeof(number), "%" PRId64, seq);
+	return !span.is_string &&
+	    is_text((struct bytes){span.at, span.len}, number);
 }
 
 static void
-check_untrusted(
-    struct verification *verification, sqlite3_stmt *row, const json_t *record)
+check_columns(struct verification *verification, sqlite3_stmt *row,
+    const struct json_span *record)
 {
-	const char *expected = text_of(record, "untrusted_sha256");
+	char when[CLOCK_TEXT];
+
+	clock_format(sqlite3_column_int64(row, TIME), when);
+	if (!is_text(text_of(record[RECORD_TIME]), when))
+		find(verification, verification->seq,
+		    "its time is not the record's");
+	check_searched(verification, row, record);
+}
+
+/* True: what stands beside the record is what its hash says. */
+static bool
+check_untrusted(
+    struct verification *verification, sqlite3_stmt *row, struct bytes expected)
+{
 	struct bytes text = column_bytes(row, UNTRUSTED, SQLITE_TEXT);
 	struct bytes salt = column_bytes(row, SALT, SQLITE_BLOB);
 	auto_free char *salted = NULL;
 	char hex[SHA256_HEX];
 
-	if (expected == NULL && text.data == NULL)
-		return;
-	if (expected != NULL && text.data == NULL && salt.data == NULL) {
+	if (expected.data == NULL && text.data == NULL)
+		return true;
+	if (expected.data != NULL && text.data == NULL && salt.data == NULL) {
 		verify_gone_untrusted(&verification->gone, verification->seq);
-		return;
+		return true;
 	}
-	if (expected == NULL || text.data == NULL || salt.data == NULL) {
+	if (expected.data == NULL || text.data == NULL || salt.data == NULL) {
 		find(verification, verification->seq,
 		    "what stands beside it is missing or was not there");
-		return;
+		return false;
 	}
 	salted = alloc_zero(salt.len + text.len, 1);
 	memcpy(salted, salt.data, salt.len);
 	memcpy(salted + salt.len, text.data, text.len);
 	digest_sha256_hex(salted, salt.len + text.len, hex);
-	if (strcmp(hex, expected) != 0)
-		find(verification, verification->seq,
-		    "what stands beside it was changed");
+	if (is_text(expected, hex))
+		return true;
+	find(verification, verification->seq,
+	    "what stands beside it was changed");
+	return false;
+}
+
+/* Each level's nodes are asked for in their order, so they are read in it. */
+static sqlite3_stmt *
+open_level(struct verification *verification, unsigned level)
+{
+	sqlite3_stmt **nodes = &verification->level[level];
+	struct err ignored;
+
+	if (*nodes != NULL)
+		return *nodes;
+	if (prepare(verification->database,
+		"SELECT place, hash FROM tree WHERE level = ?1 ORDER BY place",
+		nodes, &ignored) != 0)
+		return NULL;
+	sqlite3_bind_int64(*nodes, 1, level);
+	sqlite3_step(*nodes);
+	return *nodes;
+}
+
+static bool
+has_node(struct verification *verification, unsigned level, uint64_t index,
+    const uint8_t hash[SHA256_BYTES])
+{
+	sqlite3_stmt *nodes = open_level(verification, level);
+	bool is_it;
+
+	/* Those passed over are too many, and counted. */
+	while (sqlite3_data_count(nodes) > 0 &&
+	    sqlite3_column_int64(nodes, 0) < (sqlite3_int64)index)
+		sqlite3_step(nodes);
+	if (sqlite3_data_count(nodes) == 0 ||
+	    sqlite3_column_int64(nodes, 0) != (sqlite3_int64)index)
+		return false;
+	is_it = is_hash(column_bytes(nodes, 1, SQLITE_BLOB), hash);
+	sqlite3_step(nodes);
+	return is_it;
 }
 
 static int
@@ -240,20 +359,22 @@ check_node(void *arg, unsigned level, uint64_t index,
     const uint8_t hash[SHA256_BYTES], struct err *err)
 {
 	struct verification *verification = arg;
-	sqlite3_stmt *node = verification->node;
 
 	(void)err;
 	verification->nodes++;
-	sqlite3_reset(node);
-	sqlite3_bind_int64(node, 1, level);
-	sqlite3_bind_int64(node, 2, (sqlite3_int64)index);
-	if (sqlite3_step(node) != SQLITE_ROW ||
-	    !is_hash(column_bytes(node, 0, SQLITE_BLOB), hash))
+	if (!has_node(verification, level, index, hash))
 		find(verification, verification->seq,
 		    "the tree's node %" PRIu64 " of level %u is missing or "
 		    "another",
 		    index, level);
 	return 0;
+}
+
+static void
+close_levels(struct verification *verification)
+{
+	for (size_t i = 0; i < COUNT(verification->level); i++)
+		sqlite3_finalize(verification->level[i]);
 }
 
 static void
@@ -286,22 +407,40 @@ check_dropped(struct verification *verification, sqlite3_stmt *row)
 		    "its text is gone, and something of it is not");
 }
 
+/* Records of the log itself, which are few. */
 static void
-check_text(
-    struct verification *verification, sqlite3_stmt *row, struct bytes text)
+hear(struct verification *verification, struct bytes text, struct bytes event)
 {
 	auto_json *record = NULL;
 	struct err ignored;
 
-	if (text.data != NULL)
-		record = json_parse_strict(text.data, text.len, &ignored);
-	if (!json_is_object(record)) {
+	if (event.len < 6 || memcmp(event.data, "audit.", 6) != 0)
+		return;
+	record = json_parse_strict(text.data, text.len, &ignored);
+	verify_gone_hear(&verification->gone, verification->seq, record);
+}
+
+/* `vouched`: its hash is the one that it has in the tree. */
+static void
+check_text(struct verification *verification, sqlite3_stmt *row,
+    struct bytes text, bool vouched)
+{
+	struct json_span record[MEMBERS] = {0};
+	auto_json *parsed = NULL;
+
+	if (text.data == NULL ||
+	    !read_members(text, vouched, members, MEMBERS, record, &parsed)) {
 		find(verification, verification->seq, "it is no record");
 		return;
 	}
+	if (!has_number(record[RECORD_SEQ], parsed, verification->seq))
+		find(verification, verification->seq,
+		    "the record says another number");
 	check_columns(verification, row, record);
-	check_untrusted(verification, row, record);
-	verify_gone_hear(&verification->gone, verification->seq, record);
+	vouched = check_untrusted(
+	    verification, row, text_of(record[RECORD_UNTRUSTED]));
+	check_image(verification, row, record, vouched);
+	hear(verification, text, text_of(record[RECORD_EVENT]));
 }
 
 /* The hash that it has in the tree; of what is dropped there is no other. */
@@ -310,6 +449,7 @@ check_leaf(struct verification *verification, sqlite3_stmt *row,
     struct bytes text, uint8_t ret[SHA256_BYTES])
 {
 	struct bytes leaf = column_bytes(row, LEAF, SQLITE_BLOB);
+	bool vouched;
 
 	if (text.data != NULL && text.len == 0 && leaf.len == SHA256_BYTES) {
 		memcpy(ret, leaf.data, SHA256_BYTES);
@@ -317,10 +457,11 @@ check_leaf(struct verification *verification, sqlite3_stmt *row,
 		return;
 	}
 	merkle_hash_leaf(text.data != NULL ? text.data : "", text.len, ret);
-	if (!is_hash(leaf, ret))
+	vouched = is_hash(leaf, ret);
+	if (!vouched)
 		find(verification, verification->seq,
 		    "its bytes are not those that were hashed");
-	check_text(verification, row, text);
+	check_text(verification, row, text, vouched);
 }
 
 static void
@@ -351,10 +492,7 @@ check_records(struct verification *verification, struct err *err)
 	auto_statement *rows = NULL;
 	int result;
 
-	if (prepare(verification->database, RECORDS, &rows, err) != 0 ||
-	    prepare(verification->database,
-		"SELECT hash FROM tree WHERE level = ?1 AND place = ?2",
-		&verification->node, err) != 0)
+	if (prepare(verification->database, RECORDS, &rows, err) != 0)
 		return -1;
 	while ((result = sqlite3_step(rows)) == SQLITE_ROW)
 		check_record(verification, rows);
@@ -478,7 +616,7 @@ verify_log(sqlite3 *database, const struct verify_question *question,
 	check_from(&verification);
 	check_gone(&verification);
 	verify_gone_done(&verification.gone);
-	sqlite3_finalize(verification.node);
+	close_levels(&verification);
 	sqlite3_exec(database, "RELEASE verify", NULL, NULL, NULL);
 	return result;
 }

@@ -9,6 +9,7 @@
 #include "lib/buffer.h"
 #include "lib/cleanup.h"
 #include "lib/json.h"
+#include "lib/json_pick.h"
 #include "lib/json_scan.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -70,6 +71,31 @@ check_places(const char *text, size_t len)
 	}
 }
 
+/* What is picked out of the text is what was parsed. */
+static void
+check_picked(const char *text, size_t len, const json_t *json)
+{
+	static const struct json_pick_member wanted[] = {
+	    {NULL, "a"}, {NULL, "b"}, {"a", "b"}};
+	struct json_span spans[COUNT(wanted)];
+
+	if (!json_pick(text, len, wanted, COUNT(wanted), spans))
+		return;
+	require(json_is_object(json));
+	for (size_t i = 0; i < COUNT(wanted); i++) {
+		const json_t *value = json_object_get(wanted[i].part != NULL
+			? json_object_get(json, wanted[i].part)
+			: json,
+		    wanted[i].name);
+
+		require(json_is_string(value) == spans[i].is_string);
+		require(!json_is_string(value) ||
+		    (json_string_length(value) == spans[i].len &&
+			memcmp(json_string_value(value), spans[i].at,
+			    spans[i].len) == 0));
+	}
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -87,6 +113,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	require(json_is_object(json) || json_is_array(json));
 	check_places(text, size);
+	check_picked(text, size, json);
 	if (!has_real(json))
 		check_canonical(json);
 	return 0;

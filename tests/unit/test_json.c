@@ -15,6 +15,7 @@
 #include "lib/cleanup.h"
 #include "lib/file.h"
 #include "lib/json.h"
+#include "lib/json_pick.h"
 #include "lib/json_scan.h"
 #include "tests/unit/corpus.h"
 
@@ -45,6 +46,33 @@ expect_refused(const char *text, size_t len, const char *what)
 	assert_true(err.detail[0] != '\0');
 }
 
+/* Whoever picks without a word of doubt says what parsing says. */
+static void
+compare_picked(const char *text, size_t len, const json_t *json)
+{
+	static const struct json_pick_member wanted[] = {{NULL, "a"},
+	    {NULL, "b"}, {"a", "b"}, {"object", "task"}, {NULL, "version"}};
+	struct json_span spans[COUNT(wanted)];
+
+	if (!json_pick(text, len, wanted, COUNT(wanted), spans))
+		return;
+	assert_true(json_is_object(json));
+	for (size_t i = 0; i < COUNT(wanted); i++) {
+		const json_t *value = json_object_get(wanted[i].part != NULL
+			? json_object_get(json, wanted[i].part)
+			: json,
+		    wanted[i].name);
+
+		assert_int_equal(json_is_string(value), spans[i].is_string);
+		if (json_is_string(value)) {
+			assert_int_equal(
+			    json_string_length(value), spans[i].len);
+			assert_memory_equal(json_string_value(value),
+			    spans[i].at, spans[i].len);
+		}
+	}
+}
+
 static void
 accept_case(const struct corpus_case *one)
 {
@@ -55,6 +83,7 @@ accept_case(const struct corpus_case *one)
 
 	if (json == NULL)
 		fail_msg("%s: %s", one->name, err.detail);
+	compare_picked(text, len, json);
 }
 
 static void
