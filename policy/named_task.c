@@ -247,6 +247,14 @@ named_task_find_fault(const struct named_task *task,
 	return NULL;
 }
 
+static const char *
+value_of(const struct request *request, const struct param *param)
+{
+	const char *value = find_value(request, param);
+
+	return value != NULL ? value : param->standard;
+}
+
 static json_t *
 expand(const struct named_task *task, const struct named_task_arg *arg,
     const struct request *request)
@@ -255,13 +263,11 @@ expand(const struct named_task *task, const struct named_task_arg *arg,
 
 	for (size_t k = 0; k < arg->npieces; k++) {
 		const struct named_task_piece *piece = &arg->pieces[k];
-		const struct param *param = &task->params[piece->param];
-		const char *value = piece->text;
 
-		if (value == NULL)
-			value = find_value(request, param);
-		buffer_append_string(
-		    &text, value != NULL ? value : param->standard);
+		buffer_append_string(&text,
+		    piece->text != NULL
+			? piece->text
+			: value_of(request, &task->params[piece->param]));
 	}
 	return json_string(text.data != NULL ? text.data : "");
 }

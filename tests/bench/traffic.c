@@ -254,5 +254,8 @@ main(int argc, char **argv)
 	uv_run(&loop, UV_RUN_DEFAULT);
 	EVP_PKEY_free(signer.key);
 	policy_free(policy);
-	return ferror(stdout) || fclose(stdout) != 0 ? EXIT_FAILURE : 0;
+	return uv_loop_close(&loop) != 0 || ferror(stdout) ||
+		fclose(stdout) != 0
+	    ? EXIT_FAILURE
+	    : 0;
 }
