@@ -137,7 +137,7 @@ class Engine:
             if error.status in (404, 409, 500):
                 return 0
             raise
-        return len(found["Processes"])
+        return len(found["Processes"] or ())
 
     def remove(self, container):
         """Also one that goes by itself meanwhile."""
