@@ -94,11 +94,11 @@ run_tests() { # CTEST ARGUMENT...
 		-L* | --label-*) labels=() ;;
 		esac
 	done
-	# A job of its own: an interruption reaches this shell first, which
+	# Much of the time a test waits. A job of its own: an interruption reaches this shell first, which
 	# then ends the tests and cleans up after them.
 	set -m
 	ctest --test-dir "$build_dir" --output-on-failure \
-		--no-tests=error --parallel "$(nproc)" \
+		--no-tests=error --parallel $(($(nproc) + 1)) \
 		"${labels[@]}" "$@" </dev/null &
 	job=$!
 	set +m
