@@ -94,7 +94,8 @@ run_tests() { # CTEST ARGUMENT...
 		-L* | --label-*) labels=() ;;
 		esac
 	done
-	# Much of the time a test waits. A job of its own: an interruption reaches this shell first, which
+	# Much of the time a test waits: one more than there are processors.
+	# A job of its own: an interruption reaches this shell first, which
 	# then ends the tests and cleans up after them.
 	set -m
 	ctest --test-dir "$build_dir" --output-on-failure \
