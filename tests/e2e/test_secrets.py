@@ -146,7 +146,8 @@ class TestSecrets(Case):
                     f"/proc/{pid}/maps").read_text().splitlines():
                 place, mode = line.split()[:2]
                 start, end = (int(part, 16) for part in place.split("-"))
-                if "w" not in mode:
+                # The shadow that a sanitizer keeps takes terabytes of room.
+                if "w" not in mode or end - start > 2 ** 32:
                     continue
                 memory.seek(start)
                 with contextlib.suppress(OSError):
