@@ -33,11 +33,7 @@ allowances_find(
 {
 	const struct rule *found = find_rule(policy, rule);
 
-	*ret = found != NULL ? found->allowances
-			     : (struct allowances){
-				   .running_per_subject = INT64_MAX,
-				   .running_total = INT64_MAX,
-			       };
+	*ret = found != NULL ? found->allowances : (struct allowances){0};
 }
 
 bool

@@ -171,8 +171,6 @@ rule_read(
 	struct rule rule = {
 	    .uid = -1,
 	    .gid = -1,
-	    .allowances = {.running_per_subject = INT64_MAX,
-		.running_total = INT64_MAX},
 	    .expires_ms = INT64_MAX,
 	};
 	AUTO(rule_donep) struct rule *half = &rule;
