@@ -167,7 +167,7 @@ evidence_compare(const struct invocation *invocation,
 	bool is_older = other->size < head->size;
 	uint64_t first = is_older ? other->size : head->size;
 	uint64_t second = is_older ? head->size : other->size;
-	struct extension extension;
+	struct extension extension = {0};
 	struct err err;
 	int found =
 	    find_extension(invocation, first, second, &extension, failure);
