@@ -447,7 +447,8 @@ class TestWarm(Adoption):
         wait_until(lambda: len(self.warm()) == 2, what="a full pool")
         ended, commits = self.counters()
         found = self.site.submit("true", wait=10)
-        wait_until(lambda: self.counters()[0] == ended + 1, what="the end")
+        # Another's end may come between.
+        wait_until(lambda: self.counters()[0] > ended, what="the end")
         # A container that runs need not be ready yet.
         if found["start"] != "warm":
             return None
