@@ -1,7 +1,6 @@
 #include "admin/verify_export.h"
 
 #include <inttypes.h>
-#include <stdarg.h>
 #include <string.h>
 
 #include "lib/alloc.h"
@@ -21,25 +20,6 @@ struct reading {
 	int64_t first, last;
 	bool from_met;
 };
-
-static void find(struct reading *reading, int64_t seq, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-static void
-find(struct reading *reading, int64_t seq, const char *format, ...)
-{
-	struct verify_report *report = reading->report;
-	struct verify_finding *finding;
-	va_list ap;
-
-	if (report->nfindings++ >= VERIFY_FINDINGS_MAX)
-		return;
-	finding = &report->findings[report->nfindings - 1];
-	finding->seq = seq;
-	va_start(ap, format);
-	vsnprintf(finding->what, sizeof(finding->what), format, ap);
-	va_end(ap);
-}
 
 /* False: it was longer than a line may be, and is passed over. */
 static bool
@@ -190,7 +170,7 @@ meet_from(struct reading *reading)
 	reading->from_met = true;
 	merkle_root(&reading->edge, root);
 	if (memcmp(root, from->root, SHA256_BYTES) != 0)
-		find(reading, (int64_t)from->size,
+		verify_find(reading->report, (int64_t)from->size,
 		    "the records up to here are not those of the checkpoint");
 }
 
@@ -215,11 +195,11 @@ take_record(struct reading *reading, json_t *shown)
 
 	reading->report->records++;
 	if (shown == NULL)
-		find(reading, expected, "it is no record");
+		verify_find(reading->report, expected, "it is no record");
 	else if (hash_line(shown, &seq, leaf, &err) != 0)
-		find(reading, expected, "%.150s", err.detail);
+		verify_find(reading->report, expected, "%.150s", err.detail);
 	else if (seq != expected)
-		find(reading, seq,
+		verify_find(reading->report, seq,
 		    "%" PRId64 " was to come: records are missing, or in "
 		    "another order",
 		    expected);
@@ -236,24 +216,25 @@ compare_head(struct reading *reading)
 
 	merkle_root(&reading->edge, report->root);
 	if (from != NULL && !reading->from_met)
-		find(reading, 0,
+		verify_find(reading->report, 0,
 		    "the checkpoint has %" PRIu64 " records: it is of none "
 		    "of the moments that are in the export",
 		    from->size);
 	if (reading->first == 0) {
 		if (report->records > 0)
-			find(reading, 0,
+			verify_find(reading->report, 0,
 			    "there were to be no records: nothing says that "
 			    "these were signed");
 		return;
 	}
 	if ((int64_t)reading->edge.size != reading->last)
-		find(reading, 0,
+		verify_find(reading->report, 0,
 		    "record %" PRId64 " was to be the last, and %" PRIu64 " is",
 		    reading->last, reading->edge.size);
 	if (!merkle_extends(reading->edge.size, report->root, head->size,
 		head->root, &reading->extension))
-		find(reading, 0, "the records are not those that were signed");
+		verify_find(reading->report, 0,
+		    "the records are not those that were signed");
 }
 
 int
