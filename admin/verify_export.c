@@ -137,26 +137,14 @@ read_header(struct reading *reading, const json_t *json, struct err *err)
 
 /* -- records */
 
-/* Of a body that was dropped nothing but the leaf is left. */
 static int
-hash_line(json_t *shown, int64_t *ret_seq, uint8_t ret_leaf[SHA256_BYTES],
+hash_line(const json_t *shown, int64_t *ret_seq, uint8_t ret_leaf[SHA256_BYTES],
     struct err *err)
 {
 	AUTO(record_parts_done) struct record_parts parts = {0};
-	const json_t *leaf = json_object_get(shown, "leaf");
 
-	/* It only says that nothing stands beside it. */
-	json_object_del(shown, "redacted");
-	if (!json_is_true(json_object_get(shown, "dropped"))) {
-		record_split(shown, &parts);
-		return record_hash(&parts, ret_seq, ret_leaf, err);
-	}
-	*ret_seq = json_integer_value(json_object_get(shown, "seq"));
-	if (!json_is_string(leaf) ||
-	    !hex_decode(json_string_value(leaf), json_string_length(leaf),
-		ret_leaf, SHA256_BYTES))
-		return err_set(err, ERR_UNPROCESSABLE, "its leaf is none");
-	return 0;
+	record_split(shown, &parts);
+	return record_read_leaf(&parts, ret_seq, ret_leaf, err);
 }
 
 static void
@@ -187,7 +175,7 @@ complete(void *arg, unsigned level, uint64_t index,
 }
 
 static void
-take_record(struct reading *reading, json_t *shown)
+take_record(struct reading *reading, const json_t *shown)
 {
 	int64_t expected = (int64_t)reading->edge.size + 1, seq = 0;
 	uint8_t leaf[SHA256_BYTES] = {0};

@@ -60,25 +60,6 @@ audit_page_get(struct session *session, const char *path,
 
 /* -- one record */
 
-/* Of one whose body was dropped, its leaf is all that is left. */
-static int
-read_leaf(const struct record_parts *parts, int64_t *ret_seq,
-    uint8_t ret[SHA256_BYTES], struct err *err)
-{
-	const json_t *seq = json_object_get(parts->record, "seq");
-
-	if (!json_is_true(parts->dropped))
-		return record_hash(parts, ret_seq, ret, err);
-	if (!json_is_integer(seq) || json_integer_value(seq) < 1 ||
-	    !json_is_string(parts->leaf) ||
-	    !hex_decode(json_string_value(parts->leaf),
-		json_string_length(parts->leaf), ret, SHA256_BYTES))
-		return err_set(err, ERR_UNPROCESSABLE,
-		    "a record that was dropped has a number and a leaf");
-	*ret_seq = json_integer_value(seq);
-	return 0;
-}
-
 static int
 check_record(
     const struct checkpoint *head, const json_t *record, struct err *err)
@@ -89,7 +70,7 @@ check_record(
 	int64_t seq = 0;
 
 	record_split(record, &parts);
-	if (read_leaf(&parts, &seq, leaf, err) != 0 ||
+	if (record_read_leaf(&parts, &seq, leaf, err) != 0 ||
 	    proof_read(parts.inclusion, &proof, err) != 0)
 		return err_prefix(err, "a record of the server's");
 	if (!merkle_includes(
@@ -162,7 +143,7 @@ audit_whole_add(
 	int64_t seq = 0;
 
 	record_split(record, &parts);
-	if (read_leaf(&parts, &seq, leaf, err) != 0)
+	if (record_read_leaf(&parts, &seq, leaf, err) != 0)
 		return err_prefix(
 		    err, "the record behind %" PRIu64, whole->edge.size);
 	if ((uint64_t)seq != whole->edge.size + 1)

@@ -4,6 +4,7 @@
 
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
+#include "lib/clock.h"
 #include "lib/json.h"
 #include "lib/merkle.h"
 
@@ -118,4 +119,57 @@ record_hash(const struct record_parts *parts, int64_t *ret_seq,
 	*ret_seq = json_integer_value(seq);
 	memcpy(ret_leaf, hash, sizeof(hash));
 	return 0;
+}
+
+/* -- as it is shown */
+
+static bool
+is_mark(const json_t *mark)
+{
+	return mark == NULL || json_is_true(mark);
+}
+
+/* Its number and its time are all that may be told of it: whatever else stood
+ * there would be believed, and nothing proves it. */
+static bool
+is_bare(const struct record_parts *parts)
+{
+	const json_t *seq = json_object_get(parts->record, "seq");
+	const char *time =
+	    json_string_value(json_object_get(parts->record, "time"));
+	int64_t time_ms;
+
+	return json_object_size(parts->record) == 2 && json_is_integer(seq) &&
+	    json_integer_value(seq) >= 1 && time != NULL &&
+	    clock_parse(time, &time_ms) && parts->untrusted == NULL &&
+	    parts->salt == NULL && parts->redacted == NULL &&
+	    parts->unreadable == NULL;
+}
+
+int
+record_read_leaf(const struct record_parts *parts, int64_t *ret_seq,
+    uint8_t ret_leaf[SHA256_BYTES], struct err *err)
+{
+	if (!is_mark(parts->dropped) || !is_mark(parts->redacted) ||
+	    parts->unreadable != NULL ||
+	    (parts->redacted != NULL && parts->untrusted != NULL))
+		return err_set(err, ERR_UNPROCESSABLE,
+		    "it is marked as what it cannot be");
+	if (parts->dropped == NULL)
+		return record_hash(parts, ret_seq, ret_leaf, err);
+	if (!is_bare(parts) || !json_is_string(parts->leaf) ||
+	    !hex_decode(json_string_value(parts->leaf),
+		json_string_length(parts->leaf), ret_leaf, SHA256_BYTES))
+		return err_set(err, ERR_UNPROCESSABLE,
+		    "a record that was dropped has a number, a time and a "
+		    "leaf, and nothing else");
+	*ret_seq = json_integer_value(json_object_get(parts->record, "seq"));
+	return 0;
+}
+
+bool
+record_is_redacted(const struct record_parts *parts)
+{
+	return parts->untrusted == NULL &&
+	    json_object_get(parts->record, "untrusted_sha256") != NULL;
 }

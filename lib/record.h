@@ -6,6 +6,7 @@
 #define LIB_RECORD_H
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "lib/digest.h"
@@ -35,6 +36,16 @@ void record_parts_done(struct record_parts *parts);
  */
 int record_hash(const struct record_parts *parts, int64_t *ret_seq,
     uint8_t ret_leaf[SHA256_BYTES], struct err *err);
+
+/*
+ * The same of one as it is shown, whose body may have been dropped: then its
+ * leaf is taken as it is, and the proof is of the leaf and the number alone.
+ * What is not proved is not there, but for the time, which is a time.
+ */
+int record_read_leaf(const struct record_parts *parts, int64_t *ret_seq,
+    uint8_t ret_leaf[SHA256_BYTES], struct err *err);
+/* A client wrote something, and it was taken out, whatever the marks say. */
+bool record_is_redacted(const struct record_parts *parts);
 
 /* untrusted_sha256, in hexadecimal: of the salt's bytes and the canonical
  * form. */

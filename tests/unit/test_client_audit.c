@@ -170,6 +170,38 @@ test_every_change_is_found(void **state)
 	}
 }
 
+/* A leaf proves nothing that stands beside it. */
+static void
+test_what_was_dropped_says_nothing_more(void **state)
+{
+	static const char *const more[] = {"\"event\":\"task.denied\"",
+	    "\"outcome\":\"succeeded\"", "\"untrusted\":{}",
+	    "\"untrusted_salt\":\"00\"", "\"redacted\":true",
+	    "\"unreadable\":true", "\"time\":\"once\"", "\"seq\":\"6\"",
+	    "\"dropped\":1", "\"leaf\":null"};
+	struct fixture fixture;
+	struct err err;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(more); i++) {
+		auto_free char *text = alloc_printf("{%s}", more[i]);
+		auto_json *members =
+		    json_parse_strict(text, strlen(text), &err);
+
+		open_fixture(&fixture);
+		json_t *bare = json_pack("{s:i, s:s, s:b, s:O}", "seq", 6,
+		    "time", "2026-01-02T03:04:05.678Z", "dropped", 1, "leaf",
+		    json_object_get(fixture.records[5], "leaf"));
+
+		assert_non_null(members);
+		json_object_update(bare, members);
+		json_decref(fixture.records[5]);
+		fixture.records[5] = bare;
+		assert_found(&fixture, NULL, "the record behind 5");
+		close_fixture(&fixture);
+	}
+}
+
 static void
 test_another_checkpoint_is_found(void **state)
 {
@@ -250,6 +282,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_what_was_signed_holds),
 	    cmocka_unit_test(test_every_change_is_found),
+	    cmocka_unit_test(test_what_was_dropped_says_nothing_more),
 	    cmocka_unit_test(test_another_checkpoint_is_found),
 	    cmocka_unit_test(test_a_record_out_of_another_place_is_found),
 	    cmocka_unit_test(test_a_number_or_a_task_is_shown),
