@@ -110,7 +110,8 @@ describe(const struct subject *subject, const struct verify_report *report)
 	    good ? "all of it is what was signed"
 		 : "it is not what was signed");
 
-	/* As is on record: what is not is a finding. */
+	/* Of a log, as is on record: what is not is a finding. An export cannot
+	 * know. */
 	json_object_set_new(
 	    object, "dropped", json_integer((json_int_t)report->dropped));
 	json_object_set_new(

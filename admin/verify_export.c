@@ -128,6 +128,11 @@ read_header(struct reading *reading, const json_t *json, struct err *err)
 	    (reading->first == 0) != (reading->last == 0))
 		return err_set(
 		    err, ERR_UNPROCESSABLE, "last: it is not behind first");
+	if ((uint64_t)reading->last > reading->report->head.size)
+		return err_set(err, ERR_UNPROCESSABLE,
+		    "last: there are no more than %" PRIu64
+		    " records in the log that was signed",
+		    reading->report->head.size);
 	if (reading->first == 0)
 		return 0;
 	if (proof_read(header.extension, &reading->extension, err) != 0)
@@ -137,14 +142,19 @@ read_header(struct reading *reading, const json_t *json, struct err *err)
 
 /* -- records */
 
+/* What is missing is counted by what is there: a mark is the writer's word. */
 static int
-hash_line(const json_t *shown, int64_t *ret_seq, uint8_t ret_leaf[SHA256_BYTES],
-    struct err *err)
+hash_line(struct verify_report *report, const json_t *shown, int64_t *ret_seq,
+    uint8_t ret_leaf[SHA256_BYTES], struct err *err)
 {
 	AUTO(record_parts_done) struct record_parts parts = {0};
 
 	record_split(shown, &parts);
-	return record_read_leaf(&parts, ret_seq, ret_leaf, err);
+	if (record_read_leaf(&parts, ret_seq, ret_leaf, err) != 0)
+		return -1;
+	report->dropped += parts.dropped != NULL ? 1 : 0;
+	report->redacted += record_is_redacted(&parts) ? 1 : 0;
+	return 0;
 }
 
 static void
@@ -162,18 +172,6 @@ meet_from(struct reading *reading)
 		    "the records up to here are not those of the checkpoint");
 }
 
-static int
-complete(void *arg, unsigned level, uint64_t index,
-    const uint8_t hash[SHA256_BYTES], struct err *err)
-{
-	(void)arg;
-	(void)level;
-	(void)index;
-	(void)hash;
-	(void)err;
-	return 0;
-}
-
 static void
 take_record(struct reading *reading, const json_t *shown)
 {
@@ -184,14 +182,15 @@ take_record(struct reading *reading, const json_t *shown)
 	reading->report->records++;
 	if (shown == NULL)
 		verify_find(reading->report, expected, "it is no record");
-	else if (hash_line(shown, &seq, leaf, &err) != 0)
+	else if (hash_line(reading->report, shown, &seq, leaf, &err) != 0)
 		verify_find(reading->report, expected, "%.150s", err.detail);
 	else if (seq != expected)
 		verify_find(reading->report, seq,
 		    "%" PRId64 " was to come: records are missing, or in "
 		    "another order",
 		    expected);
-	(void)merkle_append(&reading->edge, leaf, complete, NULL, &err);
+	if (merkle_append(&reading->edge, leaf, NULL, NULL, &err) != 0)
+		verify_find(reading->report, expected, "%.150s", err.detail);
 	meet_from(reading);
 }
 

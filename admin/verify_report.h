@@ -17,10 +17,11 @@ struct verify_finding {
 	char what[200]; /* nothing of a stranger's in it */
 };
 
+/* Of a log, what is missing and not on record is a finding instead. */
 struct verify_report {
 	int64_t records;
-	int64_t dropped; /* of these, without their text, as is on record */
-	int64_t redacted; /* without what a client wrote, likewise */
+	int64_t dropped; /* of these, without their text */
+	int64_t redacted; /* without what a client wrote */
 	uint8_t root[SHA256_BYTES]; /* of what is there */
 	struct checkpoint head; /* as signed; size 0: none that is good */
 	size_t nfindings; /* all of them */

@@ -106,18 +106,6 @@ audit_whole_begin(struct audit_whole *whole, const struct checkpoint *head,
 }
 
 static int
-keep_nothing(void *arg, unsigned level, uint64_t index,
-    const uint8_t hash[SHA256_BYTES], struct err *err)
-{
-	(void)arg;
-	(void)level;
-	(void)index;
-	(void)hash;
-	(void)err;
-	return 0;
-}
-
-static int
 meet_from(struct audit_whole *whole, struct err *err)
 {
 	uint8_t root[SHA256_BYTES];
@@ -149,9 +137,9 @@ audit_whole_add(
 	if ((uint64_t)seq != whole->edge.size + 1)
 		return err_set(err, ERR_CONFLICT,
 		    "record %" PRIu64 " is missing", whole->edge.size + 1);
-	whole->dropped += json_is_true(parts.dropped) ? 1 : 0;
-	whole->redacted += json_is_true(parts.redacted) ? 1 : 0;
-	if (merkle_append(&whole->edge, leaf, keep_nothing, NULL, err) != 0)
+	whole->dropped += parts.dropped != NULL ? 1 : 0;
+	whole->redacted += record_is_redacted(&parts) ? 1 : 0;
+	if (merkle_append(&whole->edge, leaf, NULL, NULL, err) != 0)
 		return -1;
 	return meet_from(whole, err);
 }

@@ -153,11 +153,16 @@ merkle_append(struct merkle_edge *edge, const uint8_t leaf[SHA256_BYTES],
 	uint8_t hash[SHA256_BYTES];
 	unsigned level = 0;
 
+	if (edge->size >= MERKLE_SIZE_MAX)
+		return err_set(err, ERR_UNPROCESSABLE,
+		    "a tree has no more than %" PRIu64 " leaves",
+		    MERKLE_SIZE_MAX);
 	memcpy(hash, leaf, SHA256_BYTES);
 	for (; (index & 1) != 0; index >>= 1) {
 		hash_children(edge->nodes[level], hash, hash);
 		level++;
-		if (complete(arg, level, index >> 1, hash, err) != 0)
+		if (complete != NULL &&
+		    complete(arg, level, index >> 1, hash, err) != 0)
 			return -1;
 	}
 	memcpy(edge->nodes[level], hash, SHA256_BYTES);

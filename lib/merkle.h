@@ -16,6 +16,8 @@
 #include "lib/err.h"
 
 #define MERKLE_LEVELS 63
+/* As many leaves as there are levels to keep the edge of. */
+#define MERKLE_SIZE_MAX ((UINT64_C(1) << MERKLE_LEVELS) - 1)
 /* Of a tree of fewer than 2^63 leaves no proof has more. */
 #define MERKLE_PROOF_MAX (MERKLE_LEVELS + 1)
 
@@ -43,8 +45,9 @@ struct merkle_edge {
 	uint8_t nodes[MERKLE_LEVELS][SHA256_BYTES];
 };
 
-/* Calls complete() for each node of level 1 and above that this leaf
- * completes; -1 where it says so, and then nothing has changed. */
+/* Calls complete() (NULL: nobody keeps them) for each node of level 1 and above
+ * that this leaf completes; -1 where it says so, or the tree is full, and then
+ * nothing has changed. */
 typedef int merkle_complete(void *arg, unsigned level, uint64_t index,
     const uint8_t hash[SHA256_BYTES], struct err *err);
 int merkle_append(struct merkle_edge *edge, const uint8_t leaf[SHA256_BYTES],

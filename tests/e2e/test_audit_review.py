@@ -298,7 +298,16 @@ class TestReview(unittest.TestCase):
         lines = self.export("--database", path)
         self.assertNotIn("evil", "".join(lines))
         self.assertEqual(json.loads(lines[100])["dropped"], True)
-        self.verify(lines, good=True)
+        records = [json.loads(line) for line in lines[1:]]
+        redacted = sum("untrusted_sha256" in record
+                       and "untrusted" not in record for record in records)
+        self.assertGreater(redacted, 0)
+        report = self.verify(lines, good=True)
+        self.assertEqual((report["dropped"], report["redacted"]),
+                         (1, redacted))
+        # By what is not there, whatever its mark says.
+        lines = [line.replace(',"redacted":true', "") for line in lines]
+        self.assertEqual(self.verify(lines, good=True)["redacted"], redacted)
 
 
 if __name__ == "__main__":

@@ -329,6 +329,23 @@ test_what_cannot_be_kept_is_not_appended(void **state)
 }
 
 static void
+test_a_full_tree_takes_no_more(void **state)
+{
+	struct merkle_edge edge = {.size = MERKLE_SIZE_MAX - 1}, before;
+	hash_bytes leaf;
+	struct err err = {0};
+
+	(void)state;
+	leaf_hash(0, leaf);
+	assert_int_equal(merkle_append(&edge, leaf, NULL, NULL, &err), 0);
+	assert_int_equal(edge.size, MERKLE_SIZE_MAX);
+	before = edge;
+	assert_int_equal(merkle_append(&edge, leaf, NULL, NULL, &err), -1);
+	assert_int_equal(err.code, ERR_UNPROCESSABLE);
+	assert_memory_equal(&edge, &before, sizeof(edge));
+}
+
+static void
 test_what_is_not_there_cannot_be_proved(void **state)
 {
 	struct merkle_edge edge;
@@ -502,6 +519,7 @@ main(void)
 	    cmocka_unit_test(test_each_size_extends_every_smaller_one),
 	    cmocka_unit_test(test_a_proof_with_any_bit_changed_does_not_hold),
 	    cmocka_unit_test(test_what_cannot_be_kept_is_not_appended),
+	    cmocka_unit_test(test_a_full_tree_takes_no_more),
 	    cmocka_unit_test(test_what_is_not_there_cannot_be_proved),
 	    cmocka_unit_test(test_outside_proofs_hold_or_not_as_they_say),
 	};
