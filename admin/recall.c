@@ -97,10 +97,19 @@ is_decided(const struct recall *recall)
 	return true;
 }
 
+static int64_t
+clamp(json_int_t count)
+{
+	if (count < 0)
+		return 0;
+	return count < RECALL_COUNT_MAX ? count : RECALL_COUNT_MAX;
+}
+
 bool
 recall_read(const struct recall_row *row, struct recall *ret)
 {
-	const json_t *object, *count;
+	const json_t *object;
+	int64_t count;
 
 	*ret = (struct recall){
 	    .seq = row->seq, .time_ms = row->time_ms, .count = 1};
@@ -112,9 +121,9 @@ recall_read(const struct recall_row *row, struct recall *ret)
 			ret->verdict = events[k].verdict;
 	}
 	object = json_object_get(ret->record, "object");
-	count = json_object_get(object, "count");
-	if (json_integer_value(count) > 1)
-		ret->count = json_integer_value(count);
+	count = clamp(json_integer_value(json_object_get(object, "count")));
+	if (count > 1)
+		ret->count = count;
 	ret->task = json_string_value(json_object_get(object, "task"));
 	ret->rule = text_of(ret->record, "rule");
 	if (!is_decided(ret))
@@ -132,7 +141,7 @@ recall_summed(const struct recall *recall)
 	const json_t *codes =
 	    json_object_get(json_object_get(recall->record, "object"), "codes");
 
-	return json_integer_value(json_object_get(codes, "denied"));
+	return clamp(json_integer_value(json_object_get(codes, "denied")));
 }
 
 void

@@ -21,12 +21,16 @@ struct recall_row {
 	const char *record, *untrusted; /* NULL: none */
 };
 
+/* No record stands for more: a sum stays one, whatever somebody wrote there. */
+#define RECALL_COUNT_MAX 1000000000
+
 /* Strings are borrowed from the record, or, where it is `whole`, from the
  * request. */
 struct recall {
 	json_t *record, *untrusted; /* owned */
 	int64_t seq, time_ms;
-	int64_t count; /* of such calls, for which it stands */
+	/* Of such calls, for which it stands: 1 to RECALL_COUNT_MAX. */
+	int64_t count;
 	const char *task; /* id; NULL: it was not accepted */
 	const char *subject; /* "": not known */
 	const char *roles[TOKEN_ROLES_MAX];

@@ -38,8 +38,10 @@ grid_step(int64_t highest)
 
 	for (int64_t power = 1;; power *= 10) {
 		for (size_t i = 0; i < COUNT(factors); i++) {
-			if (4 * factors[i] * power >= highest)
-				return factors[i] * power;
+			int64_t step = factors[i] * power;
+
+			if (step >= highest / 4 + (highest % 4 != 0))
+				return step;
 		}
 	}
 }
@@ -65,10 +67,17 @@ struct panel {
 	int64_t step, highest; /* a multiple of the step */
 };
 
+/* What two of, and the scale above them, can be reckoned with. */
+#define NUMBER_MAX (INT64_MAX / 8)
+
 static int64_t
 number(const json_t *row, const char *member)
 {
-	return json_integer_value(json_object_get(row, member));
+	json_int_t value = json_integer_value(json_object_get(row, member));
+
+	if (value < 0)
+		return 0;
+	return value < NUMBER_MAX ? value : NUMBER_MAX;
 }
 
 static struct panel

@@ -215,6 +215,26 @@ class TestReview(unittest.TestCase):
         done = self.admin("report", "/nowhere/report.html", *WEEK, code=1)
         self.assertIn("/nowhere", done.stderr)
 
+    def test_no_count_is_too_great_to_be_summed_up(self):
+        most = 10 ** 9
+        path = self.copy(
+            "counts.db", "UPDATE audit SET record = json_set(record, "
+            "'$.object.count', 9223372036854775807) WHERE event = "
+            "'request.refused' AND outcome IS NOT NULL",
+            "UPDATE audit SET record = json_set(record, "
+            "'$.object.codes.malformed', 9223372036854775807, "
+            "'$.object.codes.unauthenticated', -5) WHERE "
+            "event = 'request.refused' AND outcome IS NULL")
+        words = ("--database", path, *WEEK)
+        summary = json.loads(self.admin("summary", *words, "-o",
+                                        "json").stdout)
+        refused = {(one["subject"], one["why"]): one["times"]
+                   for one in summary["refused"]}
+        self.assertEqual(refused["203.0.113.66", "malformed"] % most, 0)
+        self.assertGreaterEqual(summary["totals"]["refused"], most)
+        self.assertEqual(summary["totals"]["refused"], sum(refused.values()))
+        self.assertIn("refused", self.report(*words))
+
     # -- export
 
     def export(self, *words):

@@ -4,6 +4,8 @@ flips are named."""
 import json
 import pathlib
 import re
+import shutil
+import sqlite3
 import tempfile
 import unittest
 
@@ -111,6 +113,20 @@ class TestReplay(unittest.TestCase):
         each = traffic.replay(traffic.policy(40), self.folder, "--each")
         self.assertEqual(len(each.stdout.splitlines()),
                          len(report["changes"]) + 2)
+
+    def test_no_count_is_too_great_to_be_summed_up(self):
+        path = self.folder / "counts.db"
+        shutil.copy(self.folder / "store.db", path)
+        with sqlite3.connect(path) as log:
+            log.execute("UPDATE audit SET record = json_set(record, "
+                        "'$.object.count', 9223372036854775807)")
+        log.close()
+        done = traffic.replay(traffic.policy(4096), self.folder, "-o", "json",
+                              database=path)
+        report = json.loads(done.stdout)
+        self.assertEqual(report["calls"], len(self.calls) * 10 ** 9)
+        self.assertEqual(report["calls"], sum(report[name] for name in (
+            "same", "denied", "allowed", "other_rule", "unknown")))
 
     def test_what_is_no_log_or_no_policy_is_said(self):
         done = traffic.replay({"version": 1}, self.folder)
