@@ -10,6 +10,7 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/utf8.h"
+#include "policy/policy.h"
 
 #define DIGITS_MAX 18
 
@@ -89,7 +90,8 @@ set_rule(
 				      "0123456789._-";
 	size_t len = strlen(value->text);
 
-	if (len > 0 && strspn(value->text, allowed) == len)
+	if (len > 0 && len <= RULE_ID_MAX &&
+	    strspn(value->text, allowed) == len)
 		return 0;
 	return err_set(
 	    err, ERR_UNPROCESSABLE, "%s: not the id of a rule", spec->name);

@@ -110,6 +110,8 @@ class TestCatalog(Case):
         self.assertEqual(self.names(second), ["second", "named"])
         self.assertNotIn("Link", second.headers)
         for query in ("?after=others", "?after=nothing", "?after=A",
+                      f"?after={'a' * 64}", f"?after={'a' * 65}",
+                      f"?after={'a' * 256}",
                       "?limit=0", "?limit=201", "?page=1"):
             answer = self.site.call("GET", f"/v1/catalog{query}")
             self.assertEqual((answer.status, answer.problem),

@@ -9,6 +9,7 @@
 
 #include "gateway/query.h"
 #include "lib/cleanup.h"
+#include "policy/policy.h"
 
 static const char *const words[] = {"queued", "running", NULL};
 
@@ -118,6 +119,22 @@ test_other_kinds_are_compared_exactly(void **state)
 }
 
 static void
+test_the_id_of_a_rule_has_the_length_of_one(void **state)
+{
+	struct query_value values[SPECS] = {0};
+	char id[256];
+	struct err err;
+
+	(void)state;
+	memset(id, 'a', sizeof(id));
+	id[255] = '\0';
+	assert_refused("after", id, "after");
+	id[RULE_ID_MAX + 1] = '\0';
+	assert_refused("after", id, "after");
+	assert_int_equal(set_bytes(values, "after", id, RULE_ID_MAX, &err), 0);
+}
+
+static void
 test_unknown_and_empty_names_are_refused(void **state)
 {
 	(void)state;
@@ -224,6 +241,7 @@ main(void)
 	    cmocka_unit_test(test_values_that_fit_are_taken),
 	    cmocka_unit_test(test_integers_are_digits_within_bounds),
 	    cmocka_unit_test(test_other_kinds_are_compared_exactly),
+	    cmocka_unit_test(test_the_id_of_a_rule_has_the_length_of_one),
 	    cmocka_unit_test(test_unknown_and_empty_names_are_refused),
 	    cmocka_unit_test(test_a_name_with_a_nul_in_it_is_not_that_name),
 	    cmocka_unit_test(test_a_value_with_a_nul_in_it_is_refused),
