@@ -11,6 +11,7 @@
 #include "lib/clock.h"
 #include "lib/json.h"
 #include "lib/log.h"
+#include "lib/message.h"
 
 #define WINDOW_MS 1000
 #define WINDOW_MAX_MS 16000
@@ -234,7 +235,8 @@ refusals_report(
 	else if (strcmp(request_of(entry), request_of(&wanted)) != 0)
 		json_decref(take(entry->task));
 	json_decref(wanted.task);
-	entry->count++;
+	if (entry->count < MESSAGE_REFUSALS_MAX)
+		entry->count++;
 	if (entry->window_ends_ms > now_ms)
 		return;
 	tell(refusals, entry);

@@ -13,6 +13,8 @@
 #include "lib/packet.h"
 
 #define PROTOCOL_VERSION 1
+/* How many one `refusal` may stand for. */
+#define MESSAGE_REFUSALS_MAX INT64_C(1000000000)
 
 enum message_type {
 #define TO_RUNNER(name, roles, states) MESSAGE_##name,

@@ -4,7 +4,9 @@
  */
 #include <string.h>
 
+#include "certs/token.h"
 #include "lib/cleanup.h"
+#include "lib/message.h"
 #include "policy/recorded.h"
 #include "runner/gate.h"
 #include "runner/refusals.h"
@@ -48,7 +50,7 @@ read_refused_roles(const json_t *roles, struct err *err)
 	json_array_foreach(roles, i, role)
 	{
 		if (!json_is_string(role) ||
-		    json_string_length(role) > TOKEN_ROLE_MAX)
+		    !token_role_is_valid(json_string_value(role)))
 			return err_set(
 			    err, ERR_MALFORMED, "task.roles[%zu]: not one", i);
 	}
@@ -103,7 +105,7 @@ peer_handle_refusal(struct peer *peer, struct message *message, struct err *err)
 	static const struct json_field fields[] = {
 	    TEXT(code, true, 32),
 	    JSON_FIELD(struct refusal_message, count, "count",
-		JSON_KIND_INTEGER, true, 1, INT64_MAX),
+		JSON_KIND_INTEGER, true, 1, MESSAGE_REFUSALS_MAX),
 	    TEXT(address, true, 63),
 	    TEXT(subject, false, SUBJECT_MAX),
 	    TEXT(thumbprint, false, SHA256_BASE64URL - 1),

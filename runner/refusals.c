@@ -12,6 +12,7 @@
 #include "lib/bucket.h"
 #include "lib/cleanup.h"
 #include "lib/log.h"
+#include "lib/message.h"
 
 #define TICK_MS 1000
 #define WINDOW_MAX_MS 16000
@@ -225,11 +226,12 @@ find_place(struct refusals *refusals, const char *who)
 	return found;
 }
 
-/* The gateway says how many it sums up: whatever it says is a number. */
+/* No sum is more than one message may say: whoever adds up records, of which
+ * there can be many, stays far from the end of the numbers. */
 static int64_t
 add_counts(int64_t a, int64_t b)
 {
-	return b > INT64_MAX - a ? INT64_MAX : a + b;
+	return b > MESSAGE_REFUSALS_MAX - a ? MESSAGE_REFUSALS_MAX : a + b;
 }
 
 /* The place of who was refused. What the gateway says is verified by nobody:

@@ -75,11 +75,16 @@ class TestFalseGateway(Case):
                    "address": "x", "untrusted": {}}
         for value in (1.5, 1, None, [], {"a": 1.5}):
             self.dropped({**refusal, "untrusted": {"path": value}})
+        most = 10 ** 9
+        for count in (0, most + 1, 2 ** 63 - 1):
+            self.dropped({**refusal, "count": count})
+        task = {"request_sha256": "0" * 64, "signed": False}
+        for role in ("", "A", "-a", "a b", "a\n", "\u202e", "a" * 33, 1):
+            self.dropped({**refusal, "task": {**task, "roles": [role]}})
         with self.gate() as gate:
             for _ in range(300):
-                gate.send({**refusal, "count": 2 ** 63 - 1})
+                gate.send({**refusal, "count": most})
             self.assertEqual(gate.ask("list", limit=1)[0]["type"], "reply")
-        most = 2 ** 63 - 1
         wait_until(lambda: [r for r in self.site.audit() if
                             r["event"] == "request.refused" and
                             r["object"].get("count") == most],
