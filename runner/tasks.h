@@ -200,9 +200,9 @@ struct tasks_decision {
 	const char *reason; /* NULL: none is given */
 	const struct task_owner *by;
 };
-/* An approval counts when it is durable, a denial at once. done() then, or
- * where that could not be written; ERR_CONFLICT: it does not wait for it (any
- * more). The task may be gone by then. */
+/* An approval counts when it is durable, a denial at once, and where it could
+ * not be written it is as soon as that can be. done() then; ERR_CONFLICT: it
+ * does not wait for it (any more). The task may be gone by then. */
 void tasks_decide(struct task *task, const struct tasks_decision *decision,
     void (*done)(void *arg, const struct err *err), void *arg);
 

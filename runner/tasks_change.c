@@ -25,7 +25,8 @@ struct change {
 	void *arg;
 	struct audit_entry *started; /* of an acceptance with its start */
 	struct audit_entry *asked; /* of one that needs an approval */
-	struct task_approval *approval; /* of a decision */
+	/* Of a decision; and of the end that one brings. */
+	struct task_approval *approval;
 	/* of an acceptance: */
 	struct task_submission submission;
 	char *key;
@@ -130,6 +131,11 @@ run_end(struct store_op *op, struct database *database, struct err *err)
 {
 	struct change *change = (struct change *)op;
 
+	/* What ended it may not have been written when it came. */
+	if (change->approval != NULL &&
+	    task_store_decide(database, change->task->data->id,
+		change->facts.state, change->approval, err) != 0)
+		return -1;
 	if (task_store_finish(database, change->task->data->id, &change->facts,
 		change->request, err) != 0)
 		return -1;
@@ -210,6 +216,19 @@ cancel_done(struct store_op *op, const struct err *err)
 	note_unwritten(change, err);
 	if (change->done != NULL)
 		change->done(change->arg, err);
+	let_go(change->task);
+	free_change(change);
+}
+
+/* What has arrears took effect before it was written. */
+static void
+decide_done(struct store_op *op, const struct err *err)
+{
+	struct change *change = (struct change *)op;
+
+	note_unwritten(change, err);
+	if (change->done != NULL)
+		change->done(change->arg, change->arrears != NULL ? NULL : err);
 	let_go(change->task);
 	free_change(change);
 }
@@ -397,10 +416,23 @@ tasks_change_return(struct task *task, task_changed *done)
 	store_submit(task->tasks->store, &change->op);
 }
 
-struct audit_entry *
-tasks_change_entry(const struct task *task, enum event event)
+static struct task_approval *
+copy_approval(const struct task_approval *approval)
 {
-	return new_entry(task, event);
+	struct task_approval *copy = alloc_zero(1, sizeof(*copy));
+
+	*copy = *approval;
+	if (approval->by.address != NULL)
+		copy->by.address = alloc_string(approval->by.address);
+	return copy;
+}
+
+static bool
+has_ended_it(const struct task_approval *approval)
+{
+	return approval != NULL &&
+	    (approval->decision == DECISION_DENIED ||
+		approval->decision == DECISION_LAPSED);
 }
 
 void
@@ -409,14 +441,12 @@ tasks_change_decide(struct task *task, enum task_state state,
     void (*done)(void *arg, const struct err *err), void *arg)
 {
 	struct change *change =
-	    new_change(task, entry, run_decide, cancel_done);
+	    new_change(task, entry, run_decide, decide_done);
 
 	change->facts.state = state;
-	change->approval = alloc_zero(1, sizeof(*change->approval));
-	*change->approval = *approval;
-	if (approval->by.address != NULL)
-		change->approval->by.address =
-		    alloc_string(approval->by.address);
+	change->approval = copy_approval(approval);
+	if (has_ended_it(approval))
+		change->arrears = task->tasks->arrears;
 	change->done = done;
 	change->arg = arg;
 	store_submit(task->tasks->store, &change->op);
@@ -507,6 +537,8 @@ tasks_change_end(struct task *task, task_changed *done)
 	    task->data->owner.subject, outcome);
 	entry->untrusted = render_end_untrusted(task->end);
 	change->facts = *task->end;
+	if (has_ended_it(task->data->approval))
+		change->approval = copy_approval(task->data->approval);
 	change->request = task_request_scrub(&task->data->request);
 	change->changed = done;
 	store_submit(task->tasks->store, &change->op);

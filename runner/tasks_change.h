@@ -27,13 +27,12 @@ void tasks_change_cancel(struct task *task, struct audit_entry *entry,
     void (*done)(void *arg, const struct err *err), void *arg);
 /* Somebody has decided, or nobody in time: the task as task->data->approval
  * says, in this state, and the record. Takes the entry; `approval` is copied.
+ * What approves is not done where it is not written; else `done` hears of no
+ * failure: what could not be written is in arrears, and in the end's row.
  * `done` is called also when the task is gone. */
 void tasks_change_decide(struct task *task, enum task_state state,
     const struct task_approval *approval, struct audit_entry *entry,
     void (*done)(void *arg, const struct err *err), void *arg);
-/* An entry about a task: on whose behalf, by which rule. */
-struct audit_entry *
-tasks_change_entry(const struct task *task, enum event event);
 /* Ended as task->end says. */
 void tasks_change_end(struct task *task, task_changed *done);
 

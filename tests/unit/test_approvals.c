@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <sqlite3.h>
 
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
@@ -258,6 +259,135 @@ test_who_denies_ends_it(void **state)
 	assert_int_equal(runner_site_count_events(&site, "task.finished"), 1);
 	refused_take(
 	    &site, approval(&site, "dave", id, body), body, ERR_CONFLICT);
+	runner_site_close(&site);
+}
+
+/* -- where it cannot be written */
+
+static void
+run_sql(const struct runner_site *site, const char *sql)
+{
+	auto_free char *path = folder_path(site->folder, "state/store.db");
+	sqlite3 *handle = NULL;
+
+	assert_int_equal(sqlite3_open(path, &handle), SQLITE_OK);
+	sqlite3_busy_timeout(handle, 10000);
+	if (sqlite3_exec(handle, sql, NULL, NULL, NULL) != SQLITE_OK)
+		fail_msg("%s: %s", sql, sqlite3_errmsg(handle));
+	sqlite3_close(handle);
+}
+
+static void
+keep_approvals_unwritten(const struct runner_site *site)
+{
+	run_sql(site,
+	    "CREATE TRIGGER unwritable BEFORE UPDATE OF approval ON task "
+	    "BEGIN SELECT RAISE(ABORT, 'unwritable'); END");
+}
+
+static void
+let_them_be_written(struct runner_site *site)
+{
+	run_sql(site, "DROP TRIGGER unwritable");
+	/* It tries again by itself. */
+	for (int64_t end_ms = clock_boot_ms() + 30000;
+	     site->runner.tasks.held > 0 ||
+	     store_reason(site->runner.store) != NULL ||
+	     site->runner.tasks.arrears->count > 0;) {
+		assert_true(clock_boot_ms() < end_ms);
+		runner_site_settle(site);
+	}
+	runner_site_settle(site);
+}
+
+static void
+expect_late(struct runner_site *site, const char *event)
+{
+	auto_json *records = runner_site_audit(site);
+	const json_t *record;
+	size_t i, count = 0;
+
+	json_array_foreach(records, i, record)
+	{
+		if (strcmp(text_of(record, "event"), event) != 0)
+			continue;
+		assert_true(json_is_true(json_object_get(record, "late")));
+		count++;
+	}
+	assert_int_equal(count, 1);
+}
+
+/* As a life that knows nothing but the store tells it. */
+static void
+expect_rejected(struct runner_site *site, const char *id, const char *decision)
+{
+	auto_json *task = NULL;
+
+	runner_site_restart(site);
+	task = get_as(site, "bob", SCOPE_TASKS_READ, id);
+	assert_string_equal(text_of(task, "outcome"), "rejected");
+	assert_string_equal(
+	    text_of(json_object_get(task, "approval"), "decision"), decision);
+}
+
+static void
+test_a_denial_that_cannot_be_written_is_late_and_not_lost(void **state)
+{
+	struct runner_site site;
+	auto_free char *id = NULL;
+	auto_free char *body = NULL;
+
+	runner_site_open(&site, *state);
+	id = runner_site_submit(&site, "bob", BODY);
+	body = approval_of(&site, "carol", id);
+	keep_approvals_unwritten(&site);
+	/* Twice: as a client that lost the answer. */
+	json_decref(decide(&site, "carol", id, DENY));
+	json_decref(decide(&site, "carol", id, DENY));
+	runner_site_settle(&site);
+	let_them_be_written(&site);
+	expect_late(&site, "approval.denied");
+	expect_rejected(&site, id, "denied");
+	runner_site_close(&site);
+}
+
+static void
+test_a_lapse_that_cannot_be_written_is_late_and_not_lost(void **state)
+{
+	struct runner_site site;
+	auto_free char *id = NULL;
+
+	runner_site_open(&site, *state);
+	id = runner_site_submit(&site, "bob", BODY);
+	keep_approvals_unwritten(&site);
+	tasks_find(&site.runner.tasks, id)->data->approval->until_ms = 1;
+	site.runner.tasks.lapse_ms = 1;
+	tasks_lapse(&site.runner.tasks);
+	runner_site_settle(&site);
+	let_them_be_written(&site);
+	expect_late(&site, "approval.lapsed");
+	expect_rejected(&site, id, "lapsed");
+	runner_site_close(&site);
+}
+
+static void
+test_an_approval_that_cannot_be_written_is_none(void **state)
+{
+	struct runner_site site;
+	auto_free char *id = NULL;
+	auto_free char *body = NULL;
+	auto_fd int fd = -1;
+
+	runner_site_open(&site, *state);
+	id = runner_site_submit(&site, "bob", BODY);
+	body = approval_of(&site, "carol", id);
+	fd = runner_site_body(body);
+	keep_approvals_unwritten(&site);
+	runner_site_expect_failure_take(&site, MESSAGE_approval,
+	    approval(&site, "carol", id, body), fd, ERR_INTERNAL);
+	expect_state(&site, id, "waiting_approval");
+	let_them_be_written(&site);
+	assert_int_equal(runner_site_count_events(&site, "approval.given"), 0);
 	runner_site_close(&site);
 }
 
@@ -518,6 +648,9 @@ main(void)
 	    TEST(test_it_is_shown_to_its_owner_and_to_who_may_approve_it),
 	    TEST(test_who_approves_lets_it_wait_for_its_turn),
 	    TEST(test_who_denies_ends_it),
+	    TEST(test_a_denial_that_cannot_be_written_is_late_and_not_lost),
+	    TEST(test_a_lapse_that_cannot_be_written_is_late_and_not_lost),
+	    TEST(test_an_approval_that_cannot_be_written_is_none),
 	    TEST(test_nobody_decides_about_a_task_of_their_own),
 	    TEST(test_only_those_decide_whom_rule_and_scope_name),
 	    TEST(test_a_decision_is_signed_for_its_task_and_for_nothing_else),
