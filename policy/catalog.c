@@ -10,6 +10,7 @@
 #include "lib/json.h"
 #include "policy/mount.h"
 #include "policy/policy_data.h"
+#include "policy/secret.h"
 #include "policy/usage.h"
 
 /* Every member that a rule can have, as tests/unit/test_catalog.c makes sure.
@@ -102,40 +103,6 @@ describe_limits(const struct rule *rule)
 	return limits;
 }
 
-/* As the task finds them; what the operator calls them stays his. */
-static json_t *
-list_secrets(const json_t *written)
-{
-	json_t *list = json_array();
-	const char *name;
-	json_t *value;
-
-	json_object_foreach((json_t *)(uintptr_t)written, name, value)
-	{
-		if (strcmp(name, "//") != 0)
-			json_array_append_new(list, json_string(name));
-	}
-	return list;
-}
-
-/* Likewise: where they are on the host is not the caller's business. */
-static json_t *
-list_mounts(const char *text)
-{
-	json_t *list = json_array();
-	struct mounts mounts;
-	struct err ignored;
-
-	if (mounts_parse(text, &mounts, &ignored) != 0)
-		return list;
-	for (size_t i = 0; i < mounts.count; i++)
-		json_array_append_new(list,
-		    json_pack("{s:s, s:b}", "target", mounts.list[i].target,
-			"read_only", mounts.list[i].read_only));
-	mounts_done(&mounts);
-	return list;
-}
-
 static json_t *
 describe(const struct rule *rule, const json_t *written)
 {
@@ -151,10 +118,10 @@ describe(const struct rule *rule, const json_t *written)
 			    entry, members[i].name, copy(value));
 	}
 	if (rule->mounts != NULL)
-		json_object_set_new(entry, "mounts", list_mounts(rule->mounts));
+		json_object_set_new(entry, "mounts", mounts_show(rule->mounts));
 	if (rule->secrets != NULL)
-		json_object_set_new(entry, "secrets",
-		    list_secrets(json_object_get(written, "secrets")));
+		json_object_set_new(
+		    entry, "secrets", secrets_show(rule->secrets));
 	/* Whom it is up to is not the caller's business. */
 	json_object_del(json_object_get(entry, "approval"), "by");
 	json_object_set_new(entry, "limits", describe_limits(rule));

@@ -193,6 +193,23 @@ mounts_parse(const char *text, struct mounts *ret, struct err *err)
 	return json == NULL ? -1 : mounts_read(json, "mounts", ret, err);
 }
 
+json_t *
+mounts_show(const char *text)
+{
+	json_t *list = json_array();
+	struct mounts mounts;
+	struct err ignored;
+
+	if (mounts_parse(text, &mounts, &ignored) != 0)
+		return list;
+	for (size_t k = 0; k < mounts.count; k++)
+		json_array_append_new(list,
+		    json_pack("{s:s, s:b}", "target", mounts.list[k].target,
+			"read_only", mounts.list[k].read_only));
+	mounts_done(&mounts);
+	return list;
+}
+
 void
 mounts_done(struct mounts *mounts)
 {

@@ -37,6 +37,9 @@ int mounts_read(
 char *mounts_text(const struct mounts *mounts);
 /* NULL: none. */
 int mounts_parse(const char *text, struct mounts *ret, struct err *err);
+/* As whoever may use them is told: where they are on the host is the
+ * operator's to know. An array; the caller frees. */
+json_t *mounts_show(const char *text);
 void mounts_done(struct mounts *mounts);
 
 /* Whether a path is another one or lies in it. */

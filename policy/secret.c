@@ -102,6 +102,21 @@ secrets_parse(const char *text, struct secrets *ret, struct err *err)
 	return json == NULL ? -1 : secrets_read(json, "secrets", ret, err);
 }
 
+json_t *
+secrets_show(const char *text)
+{
+	json_t *list = json_array();
+	struct secrets secrets;
+	struct err ignored;
+
+	if (secrets_parse(text, &secrets, &ignored) != 0)
+		return list;
+	for (size_t k = 0; k < secrets.count; k++)
+		json_array_append_new(list, json_string(secrets.list[k].name));
+	secrets_done(&secrets);
+	return list;
+}
+
 void
 secrets_done(struct secrets *secrets)
 {

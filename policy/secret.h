@@ -35,6 +35,9 @@ int secrets_read(
 char *secrets_text(const struct secrets *secrets);
 /* NULL: none. */
 int secrets_parse(const char *text, struct secrets *ret, struct err *err);
+/* As the task finds them; what the operator calls them stays his. An array; the
+ * caller frees. */
+json_t *secrets_show(const char *text);
 void secrets_done(struct secrets *secrets);
 
 #endif

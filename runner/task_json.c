@@ -9,6 +9,8 @@
 #include "lib/cleanup.h"
 #include "lib/json.h"
 #include "policy/launch.h"
+#include "policy/mount.h"
+#include "policy/secret.h"
 #include "runner/audit.h"
 #include "runner/task.h"
 
@@ -377,7 +379,13 @@ task_render_request(const struct task_data *data)
 	render_launch(data, shown);
 	set(shown, "args", render_args(request, data->launch));
 	set_string(shown, "network", data->network);
-	set_string(shown, "secrets", data->secrets);
+	if (data->mounts != NULL)
+		set(shown, "mounts", mounts_show(data->mounts));
+	if (data->secrets != NULL)
+		set(shown, "secrets", secrets_show(data->secrets));
+	set(shown, "user",
+	    json_pack("{s:I, s:I}", "uid", (json_int_t)data->uid, "gid",
+		(json_int_t)data->gid));
 	set(shown, "env", render_env_names(request));
 	if (request->stdin_mode == REQUEST_STDIN_INLINE)
 		set(shown, "stdin", render_stdin_hash(request));

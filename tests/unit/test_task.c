@@ -252,6 +252,31 @@ test_a_waiting_task_shows_names_of_its_environment_alone(void **state)
 	task_data_done(&data);
 }
 
+/* All that the rule gives to it, and none of the operator's own names. */
+static void
+test_who_is_to_approve_is_shown_what_the_task_gets(void **state)
+{
+	struct task_data data;
+
+	(void)state;
+	make_data(&data);
+	data.gid = 7;
+	data.mounts = alloc_string("[{\"read_only\":true,\"source\":"
+				   "\"/srv/mine\",\"target\":\"/in\"}]");
+	data.secrets = alloc_string("{\"pin\":\"my-file\",\"token\":\"x\"}");
+	auto_json *shown = task_render_request(&data);
+	auto_json *user =
+	    json_pack("{s:I, s:i}", "uid", (json_int_t)data.uid, "gid", 7);
+	auto_json *secrets = json_pack("[s, s]", "pin", "token");
+	auto_json *mounts =
+	    json_pack("[{s:s, s:b}]", "target", "/in", "read_only", 1);
+
+	assert_true(json_equal(json_object_get(shown, "user"), user));
+	assert_true(json_equal(json_object_get(shown, "secrets"), secrets));
+	assert_true(json_equal(json_object_get(shown, "mounts"), mounts));
+	task_data_done(&data);
+}
+
 static void
 test_an_ended_task_shows_how_it_ended(void **state)
 {
@@ -567,6 +592,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_only_listed_steps_are_possible),
 	    cmocka_unit_test(test_words_are_read_as_they_are_written),
+	    cmocka_unit_test(
+		test_who_is_to_approve_is_shown_what_the_task_gets),
 	    cmocka_unit_test(test_each_end_has_its_outcome),
 	    cmocka_unit_test(test_a_command_that_is_not_there_says_which_error),
 	    cmocka_unit_test(
