@@ -302,7 +302,8 @@ bound(sqlite3 *database, struct query *query, struct err *err)
 	const struct audit_filter *filter = query->filter;
 	int64_t first = 1, last = INT64_MAX;
 
-	if ((filter->since_ms != 0 || filter->until_ms != 0) &&
+	if (!filter->spanned &&
+	    (filter->since_ms != 0 || filter->until_ms != 0) &&
 	    audit_rows_span(database, filter->since_ms, filter->until_ms,
 		&first, &last, err) != 0)
 		return -1;

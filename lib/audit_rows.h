@@ -29,6 +29,7 @@ struct audit_filter {
 	const char *text; /* anywhere in the record or beside it */
 	int64_t since_ms, until_ms; /* wall clock, the second excluded */
 	int64_t after, before; /* sequence numbers, both excluded */
+	bool spanned; /* those are within audit_rows_span() of the times */
 	int64_t limit;
 	bool newest; /* the last `limit`; given oldest first all the same */
 };

@@ -23,6 +23,7 @@ DEFINE_CLEANUP(struct audit_rows, audit_rows_close);
 struct paging {
 	struct database *database;
 	const struct audit_page_query *query;
+	struct audit_filter asked; /* within the span of its times */
 	struct audit_signed head;
 	json_t *records; /* array */
 	size_t bytes; /* of them, roughly */
@@ -102,7 +103,7 @@ take_rows(struct paging *paging, const struct audit_filter *filter, bool whole,
 static int
 go_up(struct paging *paging, struct err *err)
 {
-	const struct audit_filter *asked = &paging->query->filter;
+	const struct audit_filter *asked = &paging->asked;
 	int64_t end = asked->before != 0 && asked->before <= paging->head.size
 	    ? asked->before - 1
 	    : paging->head.size;
@@ -144,7 +145,7 @@ take_chunk(struct paging *paging, int64_t after, int64_t before,
     int64_t *ret_first, bool *ret_more, struct err *err)
 {
 	auto_json *chunk = json_array();
-	struct audit_filter filter = paging->query->filter;
+	struct audit_filter filter = paging->asked;
 	int64_t last;
 
 	filter.after = after;
@@ -163,14 +164,15 @@ take_chunk(struct paging *paging, int64_t after, int64_t before,
 static int
 go_down(struct paging *paging, struct err *err)
 {
-	const struct audit_filter *asked = &paging->query->filter;
+	const struct audit_filter *asked = &paging->asked;
 	int64_t before =
 	    asked->before != 0 && asked->before <= paging->head.size
 	    ? asked->before
 	    : paging->head.size + 1;
 	int64_t scan = paging->query->scan, step = find_step(paging);
+	/* Not a sum: either of the two may be as great as a number can be. */
 	int64_t stop =
-	    before - 1 > asked->after + scan ? before - 1 - scan : asked->after;
+	    before - 1 - scan > asked->after ? before - 1 - scan : asked->after;
 
 	while (before - 1 > stop) {
 		int64_t after =
@@ -191,6 +193,28 @@ go_down(struct paging *paging, struct err *err)
 }
 
 /* -- the whole */
+
+/* Once for all steps: each time it is found anew, the whole index of times is
+ * read. */
+static int
+bound(struct paging *paging, struct err *err)
+{
+	struct audit_filter *asked = &paging->asked;
+	int64_t first, last;
+
+	*asked = paging->query->filter;
+	asked->spanned = true;
+	if (asked->since_ms == 0 && asked->until_ms == 0)
+		return 0;
+	if (audit_rows_span(paging->database->handle, asked->since_ms,
+		asked->until_ms, &first, &last, err) != 0)
+		return -1;
+	if (asked->after < first - 1)
+		asked->after = first - 1;
+	if (asked->before == 0 || asked->before > last)
+		asked->before = last + 1;
+	return 0;
+}
 
 static char *
 write_page(const struct paging *paging, size_t *ret_len)
@@ -214,6 +238,7 @@ audit_page_read(struct database *database, const struct audit_page_query *query,
 	    .database = database, .query = query, .records = json_array()};
 
 	if (audit_signed_read(database, &paging.head, err) != 0 ||
+	    bound(&paging, err) != 0 ||
 	    (query->filter.newest ? go_down(&paging, err)
 				  : go_up(&paging, err)) != 0)
 		return -1;

@@ -254,6 +254,87 @@ test_a_page_is_bounded_in_what_it_looks_at(void **state)
 }
 
 static void
+test_a_bound_may_be_as_great_as_a_number_can_be(void **state)
+{
+	struct fixture fixture;
+	int pages;
+
+	open_fixture(&fixture, *state);
+	write_records(&fixture, 20, 0);
+	for (int newest = 0; newest < 2; newest++) {
+		auto_json *none = read_all(&fixture,
+		    (struct audit_page_query){
+			{.limit = 5, .newest = newest == 1, .after = INT64_MAX},
+			.scan = AUDIT_PAGE_SCAN},
+		    &pages);
+		auto_json *all = read_all(&fixture,
+		    (struct audit_page_query){{.limit = 20,
+						  .newest = newest == 1,
+						  .before = INT64_MAX},
+			.scan = AUDIT_PAGE_SCAN},
+		    &pages);
+
+		assert_int_equal(json_array_size(none), 0);
+		assert_int_equal(json_array_size(all), 20);
+	}
+	close_fixture(&fixture);
+}
+
+static int
+count_spans(unsigned kind, void *arg, void *statement, void *text)
+{
+	int *count = arg;
+
+	(void)kind;
+	(void)statement;
+	if (strstr(text, "min(seq)") != NULL)
+		(*count)++;
+	return 0;
+}
+
+static void
+test_the_span_of_a_time_is_found_once_for_a_page(void **state)
+{
+	struct fixture fixture;
+	int pages, spans = 0;
+
+	open_fixture(&fixture, *state);
+	write_records(&fixture, 300, 0);
+	sqlite3_trace_v2(
+	    fixture.database.handle, SQLITE_TRACE_STMT, count_spans, &spans);
+	auto_json *up = read_all(&fixture,
+	    (struct audit_page_query){
+		{.since_ms = 1100, .until_ms = 1200, .limit = 30}, .scan = 50},
+	    &pages);
+
+	assert_numbers(up, 101, 1, 100);
+	assert_int_equal(spans, pages);
+	spans = 0;
+	auto_json *down = read_all(&fixture,
+	    (struct audit_page_query){{.subject = "alice",
+					  .since_ms = 1100,
+					  .until_ms = 1200,
+					  .after = 110,
+					  .before = 190,
+					  .limit = 1000,
+					  .newest = true},
+		.scan = 50},
+	    &pages);
+
+	assert_numbers(down, 187, -3, 26);
+	assert_int_equal(spans, pages);
+	auto_json *none = read_all(&fixture,
+	    (struct audit_page_query){
+		{.since_ms = 5000, .limit = 30}, .scan = 50},
+	    &pages);
+
+	assert_int_equal(json_array_size(none), 0);
+	assert_int_equal(pages, 1);
+	sqlite3_trace_v2(fixture.database.handle, 0, NULL, NULL);
+	close_fixture(&fixture);
+}
+
+static void
 test_a_page_is_bounded_in_bytes(void **state)
 {
 	struct fixture fixture;
@@ -412,6 +493,8 @@ main(void)
 	    TEST(test_pages_follow_one_another_without_a_gap),
 	    TEST(test_a_filter_and_bounds_hold_over_pages),
 	    TEST(test_a_page_is_bounded_in_what_it_looks_at),
+	    TEST(test_a_bound_may_be_as_great_as_a_number_can_be),
+	    TEST(test_the_span_of_a_time_is_found_once_for_a_page),
 	    TEST(test_a_page_is_bounded_in_bytes),
 	    TEST(test_an_empty_log_has_no_head),
 	    TEST(test_the_view_reads_beside_the_store_and_cannot_write),
