@@ -57,6 +57,7 @@ struct sandbox_saved {
 	/* The most of stdin that it can have been given; 0 where the order
 	 * had none. */
 	int64_t input_max;
+	const char *mounts; /* of its spec; borrowed; NULL: none */
 	size_t noutputs;
 	/* Output that has been kept, from its beginning on, by stream. */
 	uint64_t received[STREAM_COUNT];

@@ -75,6 +75,8 @@ copy_saved(struct sandbox *sandbox, const struct sandbox_saved *saved)
 	sandbox->image = alloc_string(saved->image_id);
 	sandbox->uid =
 	    saved->uid >= 0 ? saved->uid : (int64_t)sandbox->factory->uid;
+	if (saved->mounts != NULL)
+		sandbox->mounts_text = alloc_string(saved->mounts);
 	sandbox->limits[LIMIT_TMP] = saved->tmp_bytes;
 	for (int i = 0; i < STREAM_COUNT; i++)
 		sandbox->received[i] = saved->received[i];
@@ -136,13 +138,16 @@ find_image(struct sandbox *sandbox)
 }
 
 static int
-await_image(struct sandbox *sandbox, struct err *err)
+await_image(
+    struct sandbox *sandbox, const struct control_hello *hello, struct err *err)
 {
 	for (int i = 0; i < STREAM_COUNT; i++) {
 		if (sandbox->received[i] > 0)
 			return err_set(err, ERR_MALFORMED,
 			    "no order where there was output");
 	}
+	if (sandbox_mounts_adopt(sandbox, hello, err) != 0)
+		return -1;
 	memset(&sandbox->feed, 0, sizeof(sandbox->feed));
 	find_image(sandbox);
 	return 0;
@@ -200,7 +205,7 @@ sandbox_adopt_hello(
 	uv_timer_stop(&sandbox->timer);
 	sandbox_cancel_calls(sandbox);
 	if (hello->state == CONTROL_WAITING)
-		return await_image(sandbox, err);
+		return await_image(sandbox, hello, err);
 	if (resume_input(sandbox, hello, err) != 0 ||
 	    resume_output(sandbox, hello, err) != 0)
 		return -1;

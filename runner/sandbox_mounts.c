@@ -75,6 +75,25 @@ sandbox_mounts_check(struct sandbox *sandbox, size_t i,
 	return refuse(sandbox, mount, &why, err);
 }
 
+int
+sandbox_mounts_adopt(
+    struct sandbox *sandbox, const struct control_hello *hello, struct err *err)
+{
+	size_t own;
+
+	if (mounts_parse(sandbox->mounts_text, &sandbox->asked, err) != 0)
+		return -1;
+	if (hello->nmounts < sandbox->asked.count)
+		return err_set(err, ERR_MALFORMED,
+		    "task-init sees %u mounts, and the rule alone has %zu",
+		    (unsigned)hello->nmounts, sandbox->asked.count);
+	/* The rule's stand behind those that every container has. */
+	own = hello->nmounts - sandbox->asked.count;
+	for (size_t i = 0; i < sandbox->asked.count; i++)
+		sandbox->sources[i] = hello->mounts[own + i];
+	return 0;
+}
+
 bool
 sandbox_is_current(const struct sandbox *sandbox)
 {

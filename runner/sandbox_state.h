@@ -134,6 +134,10 @@ int sandbox_mounts_open(struct sandbox *sandbox, struct err *err);
 /* What task-init sees at the i-th is what stands at its source. */
 int sandbox_mounts_check(struct sandbox *sandbox, size_t i,
     const struct control_inode *seen, struct err *err);
+/* Of one of a life before: what task-init found is what it shows, and for
+ * sandbox_is_current() to judge. */
+int sandbox_mounts_adopt(struct sandbox *sandbox,
+    const struct control_hello *hello, struct err *err);
 
 /* sandbox_create.c */
 void sandbox_create_begin(struct sandbox *sandbox);

@@ -91,6 +91,7 @@ save(const struct task *task, struct sandbox_saved *ret)
 	    .input_max = data->request.stdin_mode != REQUEST_STDIN_NONE
 		? data->limits[LIMIT_STDIN] + 1
 		: 0,
+	    .mounts = data->mounts,
 	    .tmp_bytes = data->limits[LIMIT_TMP],
 	    .noutputs = data->request.noutputs,
 	    /* The first again: what there is of the others is passed over. */

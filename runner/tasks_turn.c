@@ -105,6 +105,14 @@ get_sandbox(struct task *task)
 {
 	bool fits = task->again;
 
+	/* What it shows of the host was moved away since. */
+	if (task->again && task->sandbox != NULL &&
+	    !sandbox_is_current(task->sandbox)) {
+		task_take_back_start(task);
+		task_return_to_queue(task);
+		tasks_dispatch(task->tasks);
+		return;
+	}
 	/* It has one already: of an earlier life, or claimed as it came. */
 	if (task->sandbox == NULL)
 		claim(task, &fits);

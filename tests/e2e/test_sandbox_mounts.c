@@ -212,11 +212,38 @@ test_one_that_waits_is_current_until_its_source_is_swapped(void **state)
 	sandbox_destroy(r.sandbox);
 }
 
+static void
+test_one_that_is_adopted_before_its_order_is_looked_at_again(void **state)
+{
+	AUTO(remove_place) struct place place;
+	RECORD first = {.on_ready = wait_here},
+	       second = {.on_ready = wait_here};
+	struct sandbox_saved saved;
+
+	(void)state;
+	make_place(&place);
+	launch(&first, &place);
+	UNTIL(first.ready);
+	site_save(&first, &saved);
+	saved.mounts = place.mounts;
+	sandbox_abandon(take(first.sandbox));
+	swap(&place);
+	memcpy(second.id, first.id, sizeof(second.id));
+	site_adopt(&second, &saved);
+	UNTIL(second.ready);
+	assert_false(sandbox_is_current(second.sandbox));
+	swap(&place);
+	assert_true(sandbox_is_current(second.sandbox));
+	sandbox_destroy(second.sandbox);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_what_stands_there_is_shown),
+	    cmocka_unit_test(
+		test_one_that_is_adopted_before_its_order_is_looked_at_again),
 	    cmocka_unit_test(
 		test_one_that_is_swapped_while_it_is_mounted_is_refused),
 	    cmocka_unit_test(
