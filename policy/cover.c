@@ -102,6 +102,9 @@ cover_image(const struct rule *outer, const struct rule *inner)
 		return false;
 	if (outer->image_kind != inner->image_kind)
 		return false;
+	/* One takes tags alone, the other all but tags. */
+	if (outer->digest_required != inner->digest_required)
+		return false;
 	if (inner->image_pattern == NULL)
 		return outer->image_pattern == NULL
 		    ? strcmp(outer->image, inner->image) == 0
