@@ -42,8 +42,6 @@ static const struct {
     {"network", true},
     {"unsigned", true},
     {"approval", true},
-    {"concurrency", true},
-    {"rate", true},
     {"hours", true},
     {"expires", true},
     {"mode", false},
@@ -57,6 +55,12 @@ catalog_knows(const char *member)
 			return true;
 	}
 	return false;
+}
+
+size_t
+catalog_count(void)
+{
+	return COUNT(members);
 }
 
 /* Comments are the author's. */

@@ -30,5 +30,7 @@ json_t *catalog_list(const struct policy *policy,
 
 /* Whether it is settled of a rule's member if the catalog shows it. */
 bool catalog_knows(const char *member);
+/* Of how many members it is. */
+size_t catalog_count(void);
 
 #endif

@@ -287,6 +287,9 @@ test_every_member_of_a_rule_is_in_schema_and_catalog(void **state)
 	/* And comments. */
 	assert_non_null(json_object_get(members, "//"));
 	assert_int_equal(json_object_size(members), COUNT(names) + 1);
+	assert_true(catalog_knows("//"));
+	/* Nothing but these is in the catalog's table. */
+	assert_int_equal(catalog_count(), COUNT(names) + 1);
 	assert_false(catalog_knows("nothing"));
 }
 
