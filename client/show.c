@@ -79,12 +79,14 @@ show_lines(enum show_format format, const json_t *documents)
 void
 show_fact(const char *name, const char *value)
 {
+	auto_free char *label = NULL;
 	auto_free char *clean = NULL;
 
 	if (value == NULL)
 		return;
+	label = terminal_neutralise(name);
 	clean = terminal_neutralise(value);
-	printf("%-14s %s\n", name, clean);
+	printf("%-14s %s\n", label, clean);
 }
 
 char *

@@ -28,7 +28,7 @@ void show_document(enum show_format format, const json_t *document);
 void show_lines(enum show_format format, const json_t *documents);
 /* One member of a document, neutralised, on a line of its own. */
 void show_id(const json_t *document, const char *name);
-/* "name  value", neutralised; nothing where the value is NULL. */
+/* "name  value", both neutralised; nothing where the value is NULL. */
 void show_fact(const char *name, const char *value);
 
 /* A stamp of the server's as "2026-01-02 03:04:05"; "" for NULL. The caller

@@ -16,7 +16,6 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/json.h"
-#include "lib/terminal.h"
 #include "policy/approval.h"
 
 static int
@@ -51,9 +50,7 @@ show_request(const json_t *request)
 		    : json_dumps(value,
 			  JSON_COMPACT | JSON_ENSURE_ASCII | JSON_ENCODE_ANY);
 
-		auto_free char *label = terminal_neutralise(name);
-
-		show_fact(label, text);
+		show_fact(name, text);
 	}
 }
 

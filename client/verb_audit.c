@@ -21,7 +21,6 @@
 #include "lib/clock.h"
 #include "lib/file.h"
 #include "lib/json.h"
-#include "lib/terminal.h"
 
 #define FOUND 100
 #define FOUND_MAX 1000000
@@ -166,10 +165,7 @@ show_stories(const struct gathering *gathering, bool is_one)
 		auto_free char *time = audit_line_member(record, NULL, "time");
 		auto_free char *story = audit_story_tell(record);
 
-		/* The hashes hold whatever the server made of it. */
-		auto_free char *clean = terminal_neutralise(time);
-
-		show_fact(clean, story);
+		show_fact(time, story);
 	}
 	if (is_one)
 		show_document(SHOW_JSON, json_array_get(gathering->records, 0));
