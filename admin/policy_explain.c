@@ -115,24 +115,48 @@ add_pairs(const struct invocation *invocation, const char *option,
 	return 0;
 }
 
-static json_t *
-compose(const struct invocation *invocation, struct err *err)
+static int
+add_names(const struct invocation *invocation, json_t *body, struct err *err)
 {
 	static const char *const names[] = {"image", "task"};
-	auto_json *body = json_object();
 
 	for (size_t k = 0; k < COUNT(names); k++) {
 		const char *value = option_value(invocation, names[k]);
 
-		if (value != NULL)
-			json_object_set_new(body, names[k], json_string(value));
+		if (value != NULL &&
+		    json_object_set_new(body, names[k], json_string(value)) !=
+			0)
+			return err_set(err, ERR_UNPROCESSABLE,
+			    "--%s: it is no UTF-8", names[k]);
 	}
+	return 0;
+}
+
+static int
+add_arguments(
+    const struct invocation *invocation, json_t *body, struct err *err)
+{
+	auto_json *args = json_array();
+
 	if (invocation->noperands > 0)
-		json_object_set_new(body, "args", json_array());
-	for (int k = 0; k < invocation->noperands; k++)
-		json_array_append_new(json_object_get(body, "args"),
-		    json_string(invocation->operands[k]));
-	if (add_pairs(invocation, "param", "params", body, err) != 0 ||
+		json_object_set(body, "args", args);
+	for (int k = 0; k < invocation->noperands; k++) {
+		if (json_array_append_new(
+			args, json_string(invocation->operands[k])) != 0)
+			return err_set(err, ERR_UNPROCESSABLE,
+			    "argument %d of the command is no UTF-8", k + 1);
+	}
+	return 0;
+}
+
+static json_t *
+compose(const struct invocation *invocation, struct err *err)
+{
+	auto_json *body = json_object();
+
+	if (add_names(invocation, body, err) != 0 ||
+	    add_arguments(invocation, body, err) != 0 ||
+	    add_pairs(invocation, "param", "params", body, err) != 0 ||
 	    add_pairs(invocation, "env", "env", body, err) != 0 ||
 	    add_pairs(invocation, "limit", "limits", body, err) != 0)
 		return NULL;

@@ -99,6 +99,18 @@ class TestExplain(Tools):
             self.assertRegex(said, r"others +no +subjects ")
         self.explained("--limit", "pids=100", "--env", "LANG=C")
 
+    def test_what_is_no_utf8_is_refused_and_not_left_out(self):
+        byte = "\udcff"  # which goes to the program as it is
+        for words, place in ((["--image", "tools/resize", "--", "fit", byte],
+                              "argument 2"),
+                             (["--image", "tools/" + byte], "--image"),
+                             (["--task", byte], "--task")):
+            done = self.admin("policy", "explain", "--policy", self.policy,
+                              "--subject", "alice", *words, code=1)
+            self.assertEqual(done.stdout, "")
+            self.assertIn(place, done.stderr)
+            self.assertIn("no UTF-8", done.stderr)
+
     def test_a_request_is_read_as_the_api_takes_it(self):
         path = self.write("request.json", {
             "image": "tools/resize", "args": ["crop", "1"]})
