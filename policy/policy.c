@@ -386,25 +386,6 @@ policy_rule_json(const struct policy *policy, size_t i)
 }
 
 bool
-policy_next_gap(const struct policy *policy, size_t *at, struct policy_gap *ret)
-{
-	while (*at < 2 * policy->nrules) {
-		const struct rule *rule = &policy->rules[*at / 2];
-		bool is_first = (*at)++ % 2 == 0;
-
-		if (rule->is_shadow)
-			continue;
-		if (is_first ? rule->is_unsigned
-			     : rule->input == REQUEST_STDIN_STREAM) {
-			ret->rule = rule->id;
-			ret->member = is_first ? "unsigned" : "stdin";
-			return true;
-		}
-	}
-	return false;
-}
-
-bool
 policy_next_claim(
     const struct policy *policy, size_t *at, struct policy_claim *ret)
 {

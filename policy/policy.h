@@ -30,16 +30,6 @@ const char *policy_rule_id(const struct policy *policy, size_t i);
 /* The same as it stands in the file. */
 const json_t *policy_rule_json(const struct policy *policy, size_t i);
 
-/* What a rule allows to whoever has taken over the gateway, although no client
- * has signed it. */
-struct policy_gap {
-	const char *rule; /* its id; borrowed from the policy */
-	const char *member; /* that opens it: "unsigned", "stdin" */
-};
-/* In the order of the rules, from *at = 0 on; false: no more. */
-bool policy_next_gap(
-    const struct policy *policy, size_t *at, struct policy_gap *ret);
-
 /* What a rule takes of the machine, and the policy alone cannot know to be
  * there; borrowed from the policy. */
 struct policy_claim {

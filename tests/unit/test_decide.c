@@ -558,8 +558,6 @@ test_shadows_decide_nothing_and_say_what_they_would_have(void **state)
 	AUTO(policy_candidates_done) struct policy_candidates all = {0};
 	auto_request request = {0}, other = {0};
 	auto_verdict verdict = {0}, denied = {0};
-	struct policy_gap gap;
-	size_t at = 0;
 
 	(void)state;
 	ask(policy, "alice", NULL, ARGS("x/one", "\"a\""), &request, &verdict);
@@ -577,8 +575,6 @@ test_shadows_decide_nothing_and_say_what_they_would_have(void **state)
 	assert_true(denied.shadows[0].allows);
 	policy_explain(policy, &alice, &request, 0, &all);
 	assert_int_equal(all.count, 1);
-	/* What allows nothing opens nothing. */
-	assert_false(policy_next_gap(policy, &at, &gap));
 }
 
 static void
@@ -703,25 +699,6 @@ test_the_rule_that_decides_says_whether_to_sign(void **state)
 		assert_string_equal(verdict.rule, cases[k].rule);
 		assert_int_equal(verdict.is_unsigned, cases[k].is_unsigned);
 	}
-}
-
-static void
-test_gaps_are_told_in_the_order_of_the_rules(void **state)
-{
-	auto_policy struct policy *policy =
-	    parse(SIGNED(",\"unsigned\":true,\"stdin\":\"stream\""));
-	auto_policy struct policy *inline_alone =
-	    parse("{\"version\":1,\"rules\":[{\"id\":\"a\",\"image\":\"x\","
-		  "\"subjects\":[\"a\"],\"stdin\":\"inline\"}]}");
-	struct policy_gap gap;
-	auto_buffer told = BUFFER_INIT(256);
-	size_t at = 0, none = 0;
-
-	(void)state;
-	while (policy_next_gap(policy, &at, &gap))
-		buffer_printf(&told, "%s.%s ", gap.rule, gap.member);
-	assert_string_equal(told.data, "a.unsigned a.stdin b.unsigned ");
-	assert_false(policy_next_gap(inline_alone, &none, &gap));
 }
 
 static void
@@ -850,7 +827,6 @@ main(void)
 		test_maximum_below_the_usual_default_is_the_default),
 	    cmocka_unit_test(test_user_is_the_rules_or_the_runners),
 	    cmocka_unit_test(test_the_rule_that_decides_says_whether_to_sign),
-	    cmocka_unit_test(test_gaps_are_told_in_the_order_of_the_rules),
 	    cmocka_unit_test(test_empty_policy_denies_everything),
 	    cmocka_unit_test(test_long_values_and_enumerations_are_cut),
 	    cmocka_unit_test(test_many_rules_are_each_found),
