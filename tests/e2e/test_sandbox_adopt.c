@@ -213,7 +213,7 @@ test_kill_reaches_an_adopted_task_with_its_hello(void **state)
 
 	(void)state;
 	launch(
-	    &first, "echo up; trap '' TERM; exec sleep 1000", false, NULL, 0);
+	    &first, "trap '' TERM; echo up; exec sleep 1000", false, NULL, 0);
 	UNTIL(first.output[STREAM_STDOUT].len == 3);
 	take_over(&first, &second);
 	sandbox_kill(second.sandbox);

@@ -191,7 +191,7 @@ test_thousands_of_orphans_are_reaped(void **state)
 	init_site_start(&site);
 	init_site_shell(&site,
 	    "i=0; while [ $i -lt 3000 ]; do ( : & ) ; i=$((i+1)); done\n"
-	    "echo ready; trap 'exit 0' USR1\n"
+	    "trap 'exit 0' USR1; echo ready\n"
 	    "while :; do sleep 1000 & wait; done");
 	await_output(&site, "ready");
 	init_site_signal(&site, CONTROL_GROUP, SIGUSR1);
