@@ -259,8 +259,8 @@ static const struct {
 	int (*handle)(
 	    struct link *link, struct message *message, struct err *err);
 } handlers[MESSAGE_COUNT] = {
-#define TO_RUNNER(name, roles, states)
-#define FROM_RUNNER(name) [MESSAGE_##name] = {handle_##name},
+#define TO_RUNNER(name, roles, states, descriptors)
+#define FROM_RUNNER(name, descriptors) [MESSAGE_##name] = {handle_##name},
 #include "lib/messages.def"
 #undef TO_RUNNER
 #undef FROM_RUNNER
@@ -278,6 +278,8 @@ on_message(void *arg, struct message *message, struct err *err)
 	if (!link->state.connected && message->type != MESSAGE_welcome)
 		return err_set(err, ERR_MALFORMED, "%s came before welcome",
 		    message_name(message->type));
+	if (message_check_descriptors(message, err) != 0)
+		return -1;
 	return handlers[message->type].handle(link, message, err);
 }
 

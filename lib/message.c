@@ -12,8 +12,20 @@
 #include "lib/json.h"
 
 static const char *const names[] = {
-#define TO_RUNNER(name, roles, states) [MESSAGE_##name] = #name,
-#define FROM_RUNNER(name) [MESSAGE_##name] = #name,
+#define TO_RUNNER(name, roles, states, descriptors) [MESSAGE_##name] = #name,
+#define FROM_RUNNER(name, descriptors) [MESSAGE_##name] = #name,
+#include "lib/messages.def"
+#undef TO_RUNNER
+#undef FROM_RUNNER
+};
+
+/* By number, a bit each. */
+enum { NO_DESCRIPTOR = 1 << 0, ONE_DESCRIPTOR = 1 << 1 };
+
+static const unsigned char descriptor_counts[] = {
+#define TO_RUNNER(name, roles, states, descriptors) \
+	[MESSAGE_##name] = descriptors,
+#define FROM_RUNNER(name, descriptors) [MESSAGE_##name] = descriptors,
 #include "lib/messages.def"
 #undef TO_RUNNER
 #undef FROM_RUNNER
@@ -92,6 +104,15 @@ message_encode(enum message_type type, json_t *members, char **ret,
 	*ret = take(text);
 	*ret_len = len;
 	return 0;
+}
+
+int
+message_check_descriptors(const struct message *message, struct err *err)
+{
+	if ((descriptor_counts[message->type] & 1U << message->nfds) != 0)
+		return 0;
+	return err_set(err, ERR_MALFORMED, "%s comes with %zu descriptors",
+	    message_name(message->type), message->nfds);
 }
 
 void

@@ -17,8 +17,8 @@
 #define MESSAGE_REFUSALS_MAX INT64_C(1000000000)
 
 enum message_type {
-#define TO_RUNNER(name, roles, states) MESSAGE_##name,
-#define FROM_RUNNER(name) MESSAGE_##name,
+#define TO_RUNNER(name, roles, states, descriptors) MESSAGE_##name,
+#define FROM_RUNNER(name, descriptors) MESSAGE_##name,
 #include "lib/messages.def"
 #undef TO_RUNNER
 #undef FROM_RUNNER
@@ -36,6 +36,8 @@ const char *message_name(enum message_type type);
 /* Takes the packet's descriptors over; ERR_MALFORMED: not strict JSON, no
  * type or an unknown one. */
 int message_decode(struct packet *packet, struct message *ret, struct err *err);
+/* ERR_MALFORMED: as many descriptors do not come with one of its type. */
+int message_check_descriptors(const struct message *message, struct err *err);
 /* The text of a message: `members` with "type" added. The caller frees.
  * ERR_TOO_LARGE above PACKET_MAX. */
 int message_encode(enum message_type type, json_t *members, char **ret,

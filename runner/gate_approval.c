@@ -236,9 +236,6 @@ read_approval(const struct message *message, struct approval_request *ret,
 		return -1;
 	if (ret->idempotency_key != NULL && !gate_is_key(ret->idempotency_key))
 		return err_set(err, ERR_MALFORMED, "idempotency_key: not one");
-	if (message->nfds != 1)
-		return err_set(err, ERR_MALFORMED,
-		    "approval comes with %zu descriptors", message->nfds);
 	return 0;
 }
 

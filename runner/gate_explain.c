@@ -69,9 +69,6 @@ peer_handle_explain(struct peer *peer, struct message *message, struct err *err)
 	if (json_read_fields(message->members, "", fields, COUNT(fields), false,
 		&said, err) != 0)
 		return -1;
-	if (message->nfds != 1)
-		return err_set(err, ERR_MALFORMED,
-		    "explain comes with %zu descriptors", message->nfds);
 	if (packet_read_sealed(
 		message->fds[0], REQUEST_BODY_MAX, &body, &len, err) != 0)
 		return -1;

@@ -366,9 +366,6 @@ read_submit(const struct message *message, struct submit *ret, struct err *err)
 		return -1;
 	if (ret->idempotency_key != NULL && !gate_is_key(ret->idempotency_key))
 		return err_set(err, ERR_MALFORMED, "idempotency_key: not one");
-	if (message->nfds != 1)
-		return err_set(err, ERR_MALFORMED,
-		    "submit comes with %zu descriptors", message->nfds);
 	return 0;
 }
 

@@ -22,9 +22,9 @@ static const struct {
 	int (*handle)(
 	    struct peer *peer, struct message *message, struct err *err);
 } messages[MESSAGE_COUNT] = {
-#define TO_RUNNER(name, roles, states) \
+#define TO_RUNNER(name, roles, states, descriptors) \
 	[MESSAGE_##name] = {roles, states, peer_handle_##name},
-#define FROM_RUNNER(name)
+#define FROM_RUNNER(name, descriptors)
 #include "lib/messages.def"
 #undef TO_RUNNER
 #undef FROM_RUNNER
@@ -185,12 +185,8 @@ on_message(void *arg, struct message *message, struct err *err)
 	if ((messages[message->type].states & (unsigned)peer->state) == 0)
 		return err_set(err, ERR_MALFORMED, "%s comes at the wrong time",
 		    message_name(message->type));
-	if (message->nfds > 0 && message->type != MESSAGE_submit &&
-	    message->type != MESSAGE_approval &&
-	    message->type != MESSAGE_explain)
-		return err_set(err, ERR_MALFORMED,
-		    "%s comes with %zu descriptors",
-		    message_name(message->type), message->nfds);
+	if (message_check_descriptors(message, err) != 0)
+		return -1;
 	return messages[message->type].handle(peer, message, err);
 }
 

@@ -90,10 +90,10 @@ void question_fail_rule(struct question *question, const struct err *err,
     const char *rule, const char *condition);
 
 /* -1 with *err: the message was bad, the peer is dropped. */
-#define TO_RUNNER(name, roles, states) \
-	int peer_handle_##name(        \
+#define TO_RUNNER(name, roles, states, descriptors) \
+	int peer_handle_##name(                     \
 	    struct peer *peer, struct message *message, struct err *err);
-#define FROM_RUNNER(name)
+#define FROM_RUNNER(name, descriptors)
 #include "lib/messages.def"
 #undef TO_RUNNER
 #undef FROM_RUNNER

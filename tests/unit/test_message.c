@@ -229,6 +229,36 @@ test_descriptors_of_a_bad_message_stay_the_packets(void **state)
 	assert_false(is_open(first));
 }
 
+static void
+check_counts(enum message_type type, bool none, bool one)
+{
+	struct message message = {.type = type};
+
+	for (size_t n = 0; n <= PACKET_FDS_MAX; n++) {
+		struct err err = {0};
+		bool fits = (n == 0 && none) || (n == 1 && one);
+
+		message.nfds = n;
+		assert_int_equal(
+		    message_check_descriptors(&message, &err), fits ? 0 : -1);
+		assert_int_equal(err.code, fits ? ERR_NONE : ERR_MALFORMED);
+	}
+}
+
+static void
+test_descriptors_come_with_those_that_have_some(void **state)
+{
+	(void)state;
+	for (unsigned i = 0; i < MESSAGE_COUNT; i++) {
+		enum message_type type = (enum message_type)i;
+		bool always = type == MESSAGE_submit ||
+		    type == MESSAGE_approval || type == MESSAGE_explain ||
+		    type == MESSAGE_revocations || type == MESSAGE_begin;
+
+		check_counts(type, !always, always || type == MESSAGE_reply);
+	}
+}
+
 int
 main(void)
 {
@@ -240,6 +270,7 @@ main(void)
 	    cmocka_unit_test(test_the_type_cannot_be_forged_by_a_member),
 	    cmocka_unit_test(test_encode_takes_the_maximum_and_not_one_more),
 	    cmocka_unit_test(test_encode_without_members_is_a_type_alone),
+	    cmocka_unit_test(test_descriptors_come_with_those_that_have_some),
 	    cmocka_unit_test(test_descriptors_go_over_to_the_message),
 	    cmocka_unit_test(
 		test_descriptors_of_a_bad_message_stay_the_packets),

@@ -313,6 +313,24 @@ test_a_body_that_could_still_change_drops_the_peer(void **state)
 }
 
 static void
+test_a_descriptor_with_what_comes_without_drops_the_peer(void **state)
+{
+	struct runner_site site;
+	struct message welcome;
+	auto_fd int sock = -1;
+
+	runner_site_open(&site, *state);
+	sock = runner_site_connect(&site, "gateway");
+	runner_site_send_raw(sock, HELLO, strlen(HELLO), -1);
+	welcome = runner_site_receive(&site, sock, MESSAGE_welcome);
+	message_done(&welcome);
+	runner_site_send_take(sock, MESSAGE_get, make_get(&site), sock);
+	runner_site_wait_dropped(&site, sock);
+	check_alive(&site);
+	runner_site_close(&site);
+}
+
+static void
 test_a_body_of_a_byte_too_many_drops_the_peer(void **state)
 {
 	struct runner_site site;
@@ -450,6 +468,7 @@ main(void)
 	    TEST(test_each_member_of_a_request_is_looked_at),
 	    TEST(test_a_number_that_is_open_drops_the_peer),
 	    TEST(test_a_body_that_could_still_change_drops_the_peer),
+	    TEST(test_a_descriptor_with_what_comes_without_drops_the_peer),
 	    TEST(test_a_body_of_a_byte_too_many_drops_the_peer),
 	    TEST(test_no_descriptor_stays_behind),
 	    TEST(test_another_uid_is_not_let_in),
