@@ -14,7 +14,7 @@ struct pick {
 static bool
 is_name(struct json_span key, const char *name)
 {
-	return strlen(name) == key.len && memcmp(name, key.at, key.len) == 0;
+	return strncmp(name, key.at, key.len) == 0 && name[key.len] == '\0';
 }
 
 static bool

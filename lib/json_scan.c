@@ -154,10 +154,20 @@ measure_character(const struct json_scanner *s, size_t at, const char **reason)
 	    : 0;
 }
 
+/* What stands for itself: of most strings it is every byte. */
+static size_t
+skip_plain(const struct json_scanner *s, size_t at)
+{
+	while (at < s->len && s->text[at] >= 0x20 && s->text[at] < 0x7f &&
+	    s->text[at] != '"' && s->text[at] != '\\')
+		at++;
+	return at;
+}
+
 static enum json_token
 scan_string(struct json_scanner *s)
 {
-	size_t at = s->at + 1;
+	size_t at = skip_plain(s, s->at + 1);
 
 	while (at < s->len && s->text[at] != '"') {
 		const char *reason = NULL;
@@ -165,7 +175,7 @@ scan_string(struct json_scanner *s)
 
 		if (n == 0)
 			return fault(s, at, reason);
-		at += n;
+		at = skip_plain(s, at + n);
 	}
 	if (at >= s->len)
 		return fault(s, at, "a string without its end");
