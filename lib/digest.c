@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <openssl/evp.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -13,12 +14,25 @@
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
 
+/* Of EVP_sha256() OpenSSL 3 looks up the implementation at each use, under
+ * locks, which takes as long as hashing a record does. */
+static EVP_MD *sha256;
+
+static void
+fetch_sha256(void)
+{
+	sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
+}
+
 void
 digest_sha256(const void *data, size_t len, uint8_t ret[SHA256_BYTES])
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	unsigned n = 0;
 
-	if (EVP_Digest(data, len, ret, &n, EVP_sha256(), NULL) != 1 ||
+	(void)pthread_once(&once, fetch_sha256);
+	if (sha256 == NULL ||
+	    EVP_Digest(data, len, ret, &n, sha256, NULL) != 1 ||
 	    n != SHA256_BYTES)
 		die("SHA-256 is not available");
 }
