@@ -28,8 +28,8 @@ open_database(
 	int result;
 
 	log->path = alloc_string(named != NULL ? named : log->site.database);
-	result = sqlite3_open_v2(
-	    log->path, &log->database, SQLITE_OPEN_READONLY, NULL);
+	result = sqlite3_open_v2(log->path, &log->database,
+	    SQLITE_OPEN_READONLY | SQLITE_OPEN_NOMUTEX, NULL);
 	if (result == SQLITE_OK) {
 		/* What it defines by itself may call no functions. */
 		sqlite3_db_config(

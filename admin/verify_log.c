@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "admin/verify_gone.h"
+#include "admin/verify_index.h"
 #include "admin/verify_record.h"
 #include "admin/verify_row.h"
 #include "lib/cleanup.h"
@@ -20,6 +21,7 @@ struct verification {
 	int64_t seq; /* of the record at hand */
 	bool from_met;
 	struct verify_gone gone;
+	struct verify_index index;
 };
 
 static int
@@ -139,6 +141,7 @@ check_record(struct verification *verification, sqlite3_stmt *row)
 		    ": records are missing",
 		    seq - 1);
 	verify_record(&record, leaf);
+	verify_index_add(&verification->index, row);
 	(void)merkle_append(
 	    &verification->edge, leaf, check_node, verification, &ignored);
 	meet_from(verification);
@@ -165,6 +168,31 @@ check_records(struct verification *verification, struct err *err)
 }
 
 /* -- the whole */
+
+/* Records were read one after the other, which is not the way to one of them:
+ * whether that leads there too. */
+static int
+check_pages(struct verification *verification, struct err *err)
+{
+	auto_statement *row = NULL;
+	const char *text, *line;
+
+	if (prepare(verification->database, "PRAGMA quick_check(audit)", &row,
+		err) != 0)
+		return -1;
+	while (sqlite3_step(row) == SQLITE_ROW) {
+		text = (const char *)sqlite3_column_text(row, 0);
+		/* The last of its lines; the first names the database. */
+		line = text != NULL ? strrchr(text, '\n') : NULL;
+		if (text == NULL || strcmp(text, "ok") != 0)
+			verify_find(verification->report, 0,
+			    "the database is damaged: %.150s",
+			    line != NULL       ? line + 1
+				: text != NULL ? text
+					       : "");
+	}
+	return 0;
+}
 
 static int
 count_nodes(struct verification *verification, struct err *err)
@@ -269,12 +297,18 @@ verify_log(sqlite3 *database, const struct verify_question *question,
 	if (sqlite3_exec(database, "SAVEPOINT verify", NULL, NULL, NULL) !=
 	    SQLITE_OK)
 		return fail(database, "it cannot be read", err);
-	result = check_records(&verification, err);
+	result = verify_index_begin(database, &verification.index, err);
+	if (result == 0)
+		result = check_records(&verification, err);
+	if (result == 0)
+		result = check_pages(&verification, err);
 	merkle_root(&verification.edge, ret->root);
 	if (result == 0)
 		result = count_nodes(&verification, err);
 	if (result == 0)
 		result = check_head(&verification, err);
+	if (result == 0)
+		verify_index_check(&verification.index, database, ret);
 	check_from(&verification);
 	check_gone(&verification);
 	verify_gone_done(&verification.gone);

@@ -12,23 +12,6 @@
 #include "lib/json_pick.h"
 #include "lib/merkle.h"
 
-enum column {
-	SEQ,
-	TIME,
-	EVENT,
-	TASK,
-	RECORD,
-	LEAF,
-	UNTRUSTED,
-	SALT,
-	SUBJECT,
-	THUMBPRINT,
-	RULE,
-	OUTCOME,
-	IMAGE_ID,
-	IMAGE
-};
-
 /* What of a record is compared with something. */
 enum member {
 	RECORD_SEQ,
@@ -66,12 +49,12 @@ static const struct {
 	int column;
 	enum member member;
 } searched[] = {
-    {EVENT, RECORD_EVENT},
-    {TASK, RECORD_TASK},
-    {SUBJECT, RECORD_SUBJECT},
-    {THUMBPRINT, RECORD_THUMBPRINT},
-    {RULE, RECORD_RULE},
-    {OUTCOME, RECORD_OUTCOME},
+    {VERIFY_EVENT, RECORD_EVENT},
+    {VERIFY_TASK, RECORD_TASK},
+    {VERIFY_SUBJECT, RECORD_SUBJECT},
+    {VERIFY_THUMBPRINT, RECORD_THUMBPRINT},
+    {VERIFY_RULE, RECORD_RULE},
+    {VERIFY_OUTCOME, RECORD_OUTCOME},
 };
 
 /* The same from what was parsed, whose strings it borrows. */
@@ -143,7 +126,8 @@ static void
 check_image(const struct verify_record *at, const struct json_span *record,
     bool vouched)
 {
-	struct row_bytes text = row_bytes(at->row, UNTRUSTED, SQLITE_TEXT);
+	struct row_bytes text =
+	    row_bytes(at->row, VERIFY_UNTRUSTED, SQLITE_TEXT);
 	struct row_bytes own = text_of(record[RECORD_IMAGE]), image = {0};
 	struct json_span named = {0};
 	auto_json *untrusted = NULL;
@@ -153,8 +137,8 @@ check_image(const struct verify_record *at, const struct json_span *record,
 	if (text.data != NULL &&
 	    read_members(text, vouched, &client_image, 1, &named, &untrusted))
 		image = text_of(named);
-	if (!is_same(row_bytes(at->row, IMAGE_ID, SQLITE_TEXT), own) ||
-	    !is_same(row_bytes(at->row, IMAGE, SQLITE_TEXT),
+	if (!is_same(row_bytes(at->row, VERIFY_IMAGE_ID, SQLITE_TEXT), own) ||
+	    !is_same(row_bytes(at->row, VERIFY_IMAGE, SQLITE_TEXT),
 		image.data != NULL ? image : own))
 		verify_find(
 		    at->report, at->seq, "its image is not the record's");
@@ -178,8 +162,9 @@ check_columns(const struct verify_record *at, const struct json_span *record)
 {
 	char when[CLOCK_TEXT];
 
-	clock_format(sqlite3_column_int64(at->row, TIME), when);
-	if (!row_is_text(text_of(record[RECORD_TIME]), when))
+	clock_format(sqlite3_column_int64(at->row, VERIFY_TIME), when);
+	if (sqlite3_column_type(at->row, VERIFY_TIME) != SQLITE_INTEGER ||
+	    !row_is_text(text_of(record[RECORD_TIME]), when))
 		verify_find(
 		    at->report, at->seq, "its time is not the record's");
 	check_searched(at, record);
@@ -189,8 +174,9 @@ check_columns(const struct verify_record *at, const struct json_span *record)
 static bool
 check_untrusted(const struct verify_record *at, struct row_bytes expected)
 {
-	struct row_bytes text = row_bytes(at->row, UNTRUSTED, SQLITE_TEXT);
-	struct row_bytes salt = row_bytes(at->row, SALT, SQLITE_BLOB);
+	struct row_bytes text =
+	    row_bytes(at->row, VERIFY_UNTRUSTED, SQLITE_TEXT);
+	struct row_bytes salt = row_bytes(at->row, VERIFY_SALT, SQLITE_BLOB);
 	auto_free char *salted = NULL;
 	char hex[SHA256_HEX];
 
@@ -219,12 +205,12 @@ check_untrusted(const struct verify_record *at, struct row_bytes expected)
 static void
 check_dropped(const struct verify_record *at)
 {
-	bool empty = sqlite3_column_bytes(at->row, EVENT) == 0;
+	bool empty = sqlite3_column_bytes(at->row, VERIFY_EVENT) == 0;
 
 	verify_gone_text(at->gone, at->seq);
-	for (int column = TASK; column <= IMAGE; column++)
+	for (int column = VERIFY_TASK; column <= VERIFY_IMAGE; column++)
 		empty = empty &&
-		    (column == LEAF ||
+		    (column == VERIFY_LEAF ||
 			sqlite3_column_bytes(at->row, column) == 0);
 	if (!empty)
 		verify_find(at->report, at->seq,
@@ -270,8 +256,8 @@ check_text(const struct verify_record *at, struct row_bytes text, bool vouched)
 void
 verify_record(const struct verify_record *at, uint8_t ret[SHA256_BYTES])
 {
-	struct row_bytes text = row_bytes(at->row, RECORD, SQLITE_TEXT);
-	struct row_bytes leaf = row_bytes(at->row, LEAF, SQLITE_BLOB);
+	struct row_bytes text = row_bytes(at->row, VERIFY_RECORD, SQLITE_TEXT);
+	struct row_bytes leaf = row_bytes(at->row, VERIFY_LEAF, SQLITE_BLOB);
 	bool vouched;
 
 	if (text.data != NULL && text.len == 0 && leaf.len == SHA256_BYTES) {

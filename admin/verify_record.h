@@ -14,6 +14,22 @@
 #define VERIFY_RECORD_COLUMNS                                                 \
 	"seq, time_ms, event, task, record, leaf, untrusted, salt, subject, " \
 	"thumbprint, rule, outcome, image_id, image"
+enum verify_column {
+	VERIFY_SEQ,
+	VERIFY_TIME,
+	VERIFY_EVENT,
+	VERIFY_TASK,
+	VERIFY_RECORD,
+	VERIFY_LEAF,
+	VERIFY_UNTRUSTED,
+	VERIFY_SALT,
+	VERIFY_SUBJECT,
+	VERIFY_THUMBPRINT,
+	VERIFY_RULE,
+	VERIFY_OUTCOME,
+	VERIFY_IMAGE_ID,
+	VERIFY_IMAGE
+};
 
 struct verify_record {
 	sqlite3_stmt *row;

@@ -186,9 +186,17 @@ static const char version_8[] =
     "ALTER TABLE task ADD COLUMN approval TEXT;"
     "UPDATE meta SET value = 8 WHERE key = 'version';";
 
+static const char version_9[] =
+    /* An entry ends with its row's number by itself. Written twice, one of the
+     * two could be changed and nobody see it. */
+    "DROP INDEX audit_task;"
+    "CREATE INDEX audit_task ON audit (task) WHERE task IS NOT NULL;"
+    "UPDATE meta SET value = 9 WHERE key = 'version';";
+
 /* steps[n] leads from version n to n + 1. */
 static const char *const steps[SCHEMA_VERSION] = {version_1, version_2,
-    version_3, version_4, version_5, version_6, version_7, version_8};
+    version_3, version_4, version_5, version_6, version_7, version_8,
+    version_9};
 
 int
 schema_version(struct database *database, int64_t *ret_version, struct err *err)

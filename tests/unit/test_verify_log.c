@@ -501,12 +501,98 @@ sign_with_another_key(struct log *log)
 	return 0;
 }
 
-static int64_t (*const changes[])(struct log *log) = {change_record,
-    change_leaf, change_record_with_its_leaf, change_time, change_time_wildly,
-    change_event, change_task, change_what_is_searched, change_untrusted,
-    add_untrusted, drop_untrusted, change_types, delete_one, cut_off, swap_two,
-    append_one, change_node, delete_node, add_node, change_head,
-    change_head_size, delete_head, sign_with_another_key};
+static int64_t
+ask(struct log *log, const char *sql)
+{
+	sqlite3_stmt *statement;
+	int64_t value;
+
+	assert_int_equal(
+	    sqlite3_prepare_v2(log->database, sql, -1, &statement, NULL),
+	    SQLITE_OK);
+	assert_int_equal(sqlite3_step(statement), SQLITE_ROW);
+	value = sqlite3_column_int64(statement, 0);
+	sqlite3_finalize(statement);
+	return value;
+}
+
+/* The entries of an index alone, as if they were a table of their own. */
+static void
+change_entries(
+    struct log *log, const char *index, int64_t seq, const char *format)
+{
+	auto_free char *root = alloc_printf(
+	    "SELECT rootpage FROM sqlite_schema WHERE name = '%s'", index);
+	int page = (int)ask(log, root);
+
+	sqlite3_test_control(
+	    SQLITE_TESTCTRL_IMPOSTER, log->database, "main", 1, page);
+	run_sql(log,
+	    "CREATE TABLE entry (value, seq, PRIMARY KEY (value, seq)) "
+	    "WITHOUT ROWID");
+	sqlite3_test_control(
+	    SQLITE_TESTCTRL_IMPOSTER, log->database, "main", 0, 0);
+	sql_at(log, seq, format);
+	sqlite3_test_control(
+	    SQLITE_TESTCTRL_IMPOSTER, log->database, "main", 0, 1);
+}
+
+/* Of an index that has an entry of every record. */
+static const char *
+pick_index(struct log *log)
+{
+	static const char *const names[] = {
+	    "audit_event", "audit_subject", "audit_thumbprint", "audit_time"};
+
+	return names[pick(log, 0, COUNT(names) - 1)];
+}
+
+static int64_t
+hide_from_searches(struct log *log)
+{
+	int64_t seq = pick(log, 1, log->records);
+
+	change_entries(
+	    log, pick_index(log), seq, "DELETE FROM entry WHERE seq = #");
+	return seq;
+}
+
+static int64_t
+hide_under_another_value(struct log *log)
+{
+	int64_t seq = pick(log, 1, log->records);
+
+	change_entries(log, pick_index(log), seq,
+	    "UPDATE entry SET value = 'other' WHERE seq = #");
+	return seq;
+}
+
+/* As many entries as before. */
+static int64_t
+give_the_entry_to_another(struct log *log)
+{
+	int64_t seq = pick(log, 1, log->records);
+
+	change_entries(log, pick_index(log), seq,
+	    "UPDATE entry SET seq = # + 1000000 WHERE seq = #");
+	return seq;
+}
+
+static int64_t
+add_an_entry(struct log *log)
+{
+	change_entries(log, "audit_outcome", pick(log, 1, log->records),
+	    "INSERT INTO entry VALUES ('denied', #)");
+	return 0;
+}
+
+static int64_t (*const changes[])(struct log *log) = {hide_from_searches,
+    hide_under_another_value, give_the_entry_to_another, add_an_entry,
+    change_record, change_leaf, change_record_with_its_leaf, change_time,
+    change_time_wildly, change_event, change_task, change_what_is_searched,
+    change_untrusted, add_untrusted, drop_untrusted, change_types, delete_one,
+    cut_off, swap_two, append_one, change_node, delete_node, add_node,
+    change_head, change_head_size, delete_head, sign_with_another_key};
 
 /* -- tests */
 
@@ -634,6 +720,85 @@ test_what_is_no_log_is_told(void **state)
 	sqlite3_close(empty);
 }
 
+static void
+refuse(struct log *log, const char *sql)
+{
+	const struct verify_question question = {
+	    .origin = AUDIT_ORIGIN, .keys = {{log->key}, 1}};
+	struct verify_report report;
+	struct err err = {0};
+
+	run_sql(log, "BEGIN");
+	run_sql(log, sql);
+	assert_int_equal(
+	    verify_log(log->database, &question, &report, &err), -1);
+	run_sql(log, "ROLLBACK");
+	assert_non_null(strstr(err.detail, "indexes"));
+}
+
+static void
+test_indexes_that_are_not_ours_are_told(void **state)
+{
+	refuse(*state, "DROP INDEX audit_event");
+	refuse(*state, "CREATE INDEX mine ON audit (event)");
+	refuse(*state,
+	    "DROP INDEX audit_event;"
+	    "CREATE INDEX audit_event ON audit (event) WHERE seq <> 7");
+	refuse(*state,
+	    "DROP INDEX audit_event;"
+	    "CREATE INDEX audit_event ON audit (event COLLATE NOCASE)");
+}
+
+#define PAGE 4096
+#define CELLS_AT 12 /* behind the header of a page that has pages below it */
+
+/* What the way to a record goes by: the number that the second page below the
+ * root ends with is one less. */
+static void
+turn_a_signpost(const char *path, int64_t page)
+{
+	auto_file FILE *file = fopen(path, "r+");
+	uint8_t bytes[PAGE];
+	size_t cell;
+
+	assert_non_null(file);
+	assert_int_equal(fseek(file, (page - 1) * PAGE, SEEK_SET), 0);
+	assert_int_equal(fread(bytes, 1, PAGE, file), PAGE);
+	assert_int_equal(bytes[0], 5);
+	cell = (size_t)bytes[CELLS_AT + 2] << 8 | bytes[CELLS_AT + 3];
+	/* Behind the number of the page; of one byte, or the last of two. */
+	cell += 4;
+	if ((bytes[cell] & 0x80) != 0)
+		cell++;
+	bytes[cell]--;
+	assert_int_equal(fseek(file, (page - 1) * PAGE, SEEK_SET), 0);
+	assert_int_equal(fwrite(bytes, 1, PAGE, file), PAGE);
+}
+
+static void
+test_a_record_to_which_no_way_leads_is_told(void **state)
+{
+	struct log *whole = *state;
+	auto_free char *path = folder_path(whole->folder, "other.db");
+	struct log log = {.key = whole->key};
+	struct verify_report report;
+	int64_t page;
+
+	make_log(path, 0, 300);
+	assert_int_equal(sqlite3_open(path, &log.database), SQLITE_OK);
+	page = ask(
+	    &log, "SELECT rootpage FROM sqlite_schema WHERE name = 'audit'");
+	verify(&log, NULL, &report);
+	assert_clean(&report, 300);
+	sqlite3_close(log.database);
+	turn_a_signpost(path, page);
+	assert_int_equal(sqlite3_open(path, &log.database), SQLITE_OK);
+	verify(&log, NULL, &report);
+	assert_int_equal(report.records, 300);
+	assert_true(names(&report, 0));
+	sqlite3_close(log.database);
+}
+
 int
 main(void)
 {
@@ -646,6 +811,8 @@ main(void)
 		test_what_was_signed_anew_is_found_by_a_kept_checkpoint),
 	    cmocka_unit_test(test_the_log_of_another_installation_is_not_ours),
 	    cmocka_unit_test(test_what_is_no_log_is_told),
+	    cmocka_unit_test(test_indexes_that_are_not_ours_are_told),
+	    cmocka_unit_test(test_a_record_to_which_no_way_leads_is_told),
 	};
 
 	return cmocka_run_group_tests(tests, open_log, close_log);

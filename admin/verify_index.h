@@ -1,0 +1,34 @@
+/*
+ * Whether the indexes that searches go by have every record, and each where a
+ * search looks for it: by a change of an index alone a record would be there,
+ * as it was signed, and never be found.
+ */
+#ifndef ADMIN_VERIFY_INDEX_H
+#define ADMIN_VERIFY_INDEX_H
+
+#include <sqlite3.h>
+#include <stdint.h>
+
+#include "admin/verify_report.h"
+#include "lib/err.h"
+
+#define VERIFY_INDEXES 8
+
+/* What the rows have, to be compared with what the indexes have. Its size is
+ * that of no log. */
+struct verify_index {
+	uint64_t key[2]; /* nobody knows it before */
+	uint64_t sums[VERIFY_INDEXES];
+};
+
+/* ERR_CONFLICT: the indexes are not those of this version. */
+int verify_index_begin(
+    sqlite3 *database, struct verify_index *ret, struct err *err);
+/* For each row of VERIFY_RECORD_COLUMNS (admin/verify_record.h). */
+void verify_index_add(struct verify_index *index, sqlite3_stmt *row);
+/* Behind the last, and of the same moment. What is wrong goes into the
+ * report. */
+void verify_index_check(const struct verify_index *index, sqlite3 *database,
+    struct verify_report *report);
+
+#endif
