@@ -148,11 +148,12 @@ test_children_that_are_left_behind_do_not_outlive_the_task(void **state)
 	init_site_start(&site);
 	/* Of another session, deaf, and holding the streams. */
 	init_site_shell(&site,
+	    "trap 'exit 7' USR1\n"
 	    "for i in 1 2 3 4 5; do\n"
 	    "setsid sh -c 'trap \"\" TERM HUP INT; echo up; sleep 1000;"
 	    " sleep 1000' &\n"
 	    "done\n"
-	    "trap 'exit 7' USR1; while :; do sleep 1000 & wait; done");
+	    "while :; do sleep 1000 & wait; done");
 	await_output(&site, "up\nup\nup\nup\nup\n");
 	assert_true(init_site_has_processes(&site));
 	init_site_signal(&site, CONTROL_GROUP, SIGUSR1);

@@ -257,7 +257,7 @@ test_a_place_that_is_not_there_ends_the_connection_only(void **state)
 	(void)state;
 	init_site_start(&site);
 	init_site_shell(&site,
-	    "echo 12345; trap 'exit 3' USR1\n"
+	    "trap 'exit 3' USR1; echo 12345\n"
 	    "while :; do sleep 1000 & wait; done");
 	while (site.output[0].len < 6)
 		init_site_next(&site);
@@ -301,15 +301,17 @@ test_what_makes_no_sense_ends_the_connection_only(void **state)
 
 	(void)state;
 	init_site_start(&site);
-	init_site_shell(
-	    &site, "trap 'exit 3' USR1; while :; do sleep 1000 & wait; done");
-	init_site_until(&site, CONTROL_STARTED);
+	init_site_shell(&site,
+	    "trap 'exit 3' USR1; echo\n"
+	    "while :; do sleep 1000 & wait; done");
+	while (site.output[0].len < 1)
+		init_site_next(&site);
 	for (size_t i = 0; i < COUNT(NONSENSE); i++) {
 		init_site_send(&site, &NONSENSE[i], NULL, 0);
 		init_site_expect_end_of_link(&site);
 		init_site_accept(&site);
 		assert_int_equal(site.hello.state, CONTROL_RUNNING);
-		init_site_resume(&site, 0, 0);
+		init_site_resume(&site, 1, 0);
 	}
 	assert_int_equal(send(site.link, "\xff\xff\xff\xff", 4, 0), 4);
 	init_site_expect_end_of_link(&site);
@@ -318,7 +320,7 @@ test_what_makes_no_sense_ends_the_connection_only(void **state)
 	init_site_signal(&site, CONTROL_GROUP, SIGKILL);
 	init_site_expect_end_of_link(&site);
 	init_site_accept(&site);
-	init_site_resume(&site, 0, 0);
+	init_site_resume(&site, 1, 0);
 	init_site_signal(&site, CONTROL_GROUP, SIGUSR1);
 	init_site_until(&site, CONTROL_EXIT);
 	assert_int_equal(site.exit.status, 3);
