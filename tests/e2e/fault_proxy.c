@@ -7,11 +7,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+#include "tests/unit/child.h"
 
 /* An answer comes in pieces; what follows within this time belongs to it. */
 #define QUIET_MS 20
@@ -127,16 +128,16 @@ serve(int client, const char *engine_path, const struct fault *fault)
 static _Noreturn void
 accept_all(int listener, const char *engine_path, const struct fault *fault)
 {
+	pid_t self = getpid();
+
 	signal(SIGCHLD, SIG_IGN);
-	/* Nobody outlives the test. */
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	for (;;) {
 		int client = accept(listener, NULL, NULL);
 
 		if (client < 0)
 			give_up("accept");
 		if (fork() == 0) {
-			prctl(PR_SET_PDEATHSIG, SIGKILL);
+			child_follow(self);
 			serve(client, engine_path, fault);
 		}
 		close(client);
@@ -147,16 +148,19 @@ pid_t
 fault_proxy_start(
     const char *path, const char *engine_path, const struct fault *fault)
 {
+	pid_t test = getpid(), pid;
 	int listener;
-	pid_t pid;
 
 	unlink(path);
 	listener = open_socket(path, true);
 	pid = fork();
 	if (pid < 0)
 		give_up("fork");
-	if (pid == 0)
+	if (pid == 0) {
+		/* Nobody outlives the test. */
+		child_follow(test);
 		accept_all(listener, engine_path, fault);
+	}
 	close(listener);
 	return pid;
 }

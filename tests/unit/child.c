@@ -2,8 +2,10 @@
 #include "tests/unit/child.h"
 
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
+#include <sys/prctl.h>
 #include <sys/types.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -34,4 +36,12 @@ child_exit_status(int (*act)(void *arg), void *arg)
 
 	assert_true(WIFEXITED(status));
 	return WEXITSTATUS(status);
+}
+
+void
+child_follow(pid_t parent)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(0);
 }

@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -25,6 +24,7 @@
 #include "lib/buffer.h"
 #include "lib/cleanup.h"
 #include "runner/http.h"
+#include "tests/unit/child.h"
 #include "tests/unit/folder.h"
 
 #define OK_HEAD "HTTP/1.1 200 OK\r\nContent-Length: "
@@ -58,6 +58,7 @@ server_start(struct server *server, const char *folder, const char *answer)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	pid_t test = getpid(), self;
 
 	server->path = folder_path(folder, "socket");
 	snprintf(
@@ -68,13 +69,14 @@ server_start(struct server *server, const char *folder, const char *answer)
 	server->pid = fork();
 	assert_true(server->pid >= 0);
 	if (server->pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		child_follow(test);
 		signal(SIGCHLD, SIG_IGN);
+		self = getpid();
 		for (;;) {
 			int client = accept(fd, NULL, NULL);
 
 			if (fork() == 0) {
-				prctl(PR_SET_PDEATHSIG, SIGKILL);
+				child_follow(self);
 				answer_all(client, answer);
 			}
 			close(client);
