@@ -55,19 +55,36 @@ take_over(struct record *first, struct record *second)
 	site_adopt(second, &saved);
 }
 
+/* Sends the task USR1 while there is no runner, and waits for what a shell
+ * that knows task-init as $init can see. */
+static void
+signal_meanwhile(const struct record *record, const char *condition)
+{
+	site_command("init=%d; pkill -USR1 -P $init && "
+		     "until %s; do sleep 0.05; done",
+	    (int)record->init_pid, condition);
+}
+
 static void
 test_what_is_written_between_two_lives_is_not_lost(void **state)
 {
 	RECORD first = {0};
 	RECORD second = {0};
+	struct sandbox_saved saved;
 
 	(void)state;
 	launch(&first,
-	    "echo one; echo err >&2; sleep 0.3; echo two; sleep 0.3; exit 7",
+	    "trap 'echo two; : >/tmp/told' USR1; trap 'exit 7' TERM; "
+	    /* The shell says what has ended its sleep. */
+	    "echo one; echo err >&2; while :; do sleep 0.1; done 2>/dev/null",
 	    false, NULL, 0);
 	UNTIL(first.output[STREAM_STDOUT].len == 4 &&
 	    first.output[STREAM_STDERR].len == 4);
-	take_over(&first, &second);
+	let_go(&first, &second, &saved);
+	signal_meanwhile(&first, "[ -e /proc/$init/root/tmp/told ]");
+	site_adopt(&second, &saved);
+	UNTIL(second.output[STREAM_STDOUT].len > 0);
+	sandbox_signal(second.sandbox, SIGTERM);
 	UNTIL(second.ended);
 	assert_true(second.started);
 	assert_false(second.ready);
@@ -87,13 +104,12 @@ test_an_end_between_two_lives_is_told_to_the_second(void **state)
 	struct sandbox_saved saved;
 
 	(void)state;
-	launch(&first, "echo up; echo 12345 >/tmp/kept; sleep 1; kill -USR1 $$",
-	    false, outputs, 1);
-	UNTIL(first.started);
+	launch(&first, "echo 12345 >/tmp/kept; echo up; exec sleep 1000", false,
+	    outputs, 1);
+	UNTIL(first.output[STREAM_STDOUT].len == 3);
 	let_go(&first, &second, &saved);
 	/* Gone from the process table: /proc shows it to us. */
-	site_command("until ! pgrep -P %d >/dev/null; do sleep 0.05; done",
-	    (int)first.init_pid);
+	signal_meanwhile(&first, "! pgrep -P $init >/dev/null");
 	site_adopt(&second, &saved);
 	UNTIL(second.ended);
 	assert_int_equal(second.end.how, SANDBOX_KILLED);
@@ -112,8 +128,10 @@ test_output_goes_on_behind_what_nobody_has(void **state)
 	struct sandbox_saved saved;
 
 	(void)state;
-	launch(&first, "head -c 100000 /dev/zero; sleep 0.5; echo two", false,
-	    NULL, 0);
+	launch(&first,
+	    "trap 'echo two; exit' USR1; head -c 100000 /dev/zero; "
+	    "while :; do sleep 0.1; done",
+	    false, NULL, 0);
 	UNTIL(first.output[STREAM_STDOUT].len == 100000);
 	let_go(&first, &second, &saved);
 	saved.received[STREAM_STDOUT] = 1;
@@ -123,6 +141,7 @@ test_output_goes_on_behind_what_nobody_has(void **state)
 	 * for so much at once. */
 	assert_true(second.before[STREAM_STDOUT] == 1 ||
 	    second.before[STREAM_STDOUT] >= CONTROL_ACK_EACH);
+	sandbox_signal(second.sandbox, SIGUSR1);
 	UNTIL(second.ended);
 	assert_int_equal(second.end.written[STREAM_STDOUT], 100004);
 }
@@ -324,7 +343,9 @@ test_kept_ones_outlive_the_sweep_of_a_new_life(void **state)
 	struct sandbox_saved saved;
 
 	(void)state;
-	launch(&first, "echo up; sleep 0.5; echo end", false, NULL, 0);
+	launch(&first,
+	    "trap 'echo end; exit' USR1; echo up; while :; do sleep 0.1; done",
+	    false, NULL, 0);
 	UNTIL(first.output[STREAM_STDOUT].len == 3);
 	let_go(&first, &second, &saved);
 	UNTIL(sandbox_factory_pending(site.factory) == 0);
@@ -333,6 +354,7 @@ test_kept_ones_outlive_the_sweep_of_a_new_life(void **state)
 	UNTIL(site.ready);
 	assert_int_equal(site_count_containers(), 1);
 	site_adopt(&second, &saved);
+	sandbox_signal(second.sandbox, SIGUSR1);
 	UNTIL(second.ended);
 	assert_int_equal(second.end.how, SANDBOX_EXITED);
 	assert_string_equal(site_text(&second, STREAM_STDOUT), "end\n");

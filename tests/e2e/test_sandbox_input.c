@@ -148,13 +148,17 @@ test_a_task_that_closes_its_input_is_heard_and_goes_on(void **state)
 
 	(void)state;
 	r.input = lines;
-	run_reader(&r, "read line; exec <&-; echo $line; exec sleep 0.2");
-	assert_int_equal(r.end.how, SANDBOX_EXITED);
-	assert_int_equal(r.end.exit_code, 0);
-	assert_true(r.input_closed);
+	launch_reader(&r,
+	    "trap 'exit 4' USR1; read line; exec <&-; echo $line; "
+	    "while :; do sleep 0.1; done");
+	UNTIL(r.input_closed);
 	/* What comes afterwards is dropped, and counts as taken. */
-	assert_int_equal(r.input_at, r.input_len);
-	assert_int_equal(r.taken, r.input_len);
+	UNTIL(r.input_at == r.input_len && r.taken == r.input_len);
+	assert_false(r.ended);
+	sandbox_signal(r.sandbox, SIGUSR1);
+	UNTIL(r.ended);
+	assert_int_equal(r.end.how, SANDBOX_EXITED);
+	assert_int_equal(r.end.exit_code, 4);
 	assert_string_equal(site_text(&r, STREAM_STDOUT), "0000000\n");
 }
 
