@@ -1,6 +1,7 @@
 """What is revoked is gone at once, down to the running container: connections,
 waiting requests, queued and running tasks, warm sandboxes; and stays gone."""
 
+import concurrent.futures
 import http.client
 import json
 import os
@@ -101,10 +102,22 @@ class TestSubject(RevocationCase):
         stream = self.open(
             "carol", f"/v1/tasks/{running[0]}/output?stream=stdout&follow=1")
         following = stream.response()
-        waiting = self.open("carol", f"/v1/tasks/{running[1]}?wait=60")
+        # Behind an answer its connection is the gateway's for certain.
+        waiting = self.open("carol")
+        self.assertEqual(waiting.answer().status, 200)
+        waiting.send(self.site.request_bytes(
+            "GET", f"/v1/tasks/{running[1]}?wait=60", who="carol"))
         began = time.monotonic()
 
-        report = self.revoke("subject", "carol", "--reason", "left us")
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            revoking = pool.submit(self.revoke, "subject", "carol",
+                                   "--reason", "left us")
+            # Who asks nothing is let go soon: not only behind the report.
+            wait_until(lambda: self.whoami("carol").status == 401,
+                       what="the revocation")
+            asked.send(again)
+            answer = asked.answer()
+            report = revoking.result()
 
         self.assertEqual(
             (report["kind"], report["value"], report["queued"],
@@ -113,8 +126,6 @@ class TestSubject(RevocationCase):
         self.assertGreaterEqual(report["connections"], 4)
         self.assertGreater(report["gateways"], 0)
         # The connection that was open is told why not, and closed.
-        asked.send(again)
-        answer = asked.answer()
         self.assert_revoked(answer, "subject")
         self.assertEqual(answer.headers["Connection"].lower(), "close")
         self.assertEqual(asked.rest(), b"")
@@ -124,7 +135,8 @@ class TestSubject(RevocationCase):
             following.read()
         # And one that asks nothing more is closed all the same.
         self.assertEqual(idle.rest(), b"")
-        self.assertLess(time.monotonic() - began, 12)
+        # Before the wait was over, and before anything is too old.
+        self.assertLess(time.monotonic() - began, 50)
         self.assert_revoked(self.whoami("carol"))
         self.assert_revoked(self.site.call("GET", "/api/status",
                                            who="carol", token=""))
@@ -218,15 +230,22 @@ class TestLock(RevocationCase):
     def test_a_lock_ends_by_itself(self):
         self.site.enroll("carol")
         task = self.run_until_it_runs("carol")
-        report = self.command("lock", "carol", "--ttl", "3s")
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            locking = pool.submit(self.command, "lock", "carol", "--ttl",
+                                  "3s")
+            # It may be over when that is reported.
+            answer = wait_until(
+                lambda: (answer := self.whoami("carol")).status == 401 and
+                answer, what="the lock")
+            self.assert_revoked(answer, "locked until")
+            report = locking.result()
         self.assertEqual((report["kind"], report["running"]), ("lock", 1))
-        self.assert_revoked(self.whoami("carol"), "locked until")
-        wait_until(lambda: self.whoami("carol").status == 200, 20,
-                   "the end of the lock")
+        wait_until(lambda: self.whoami("carol").status == 200,
+                   what="the end of the lock")
         self.assertEqual(self.site.task(task, who="carol")["outcome"],
                          "revoked")
-        wait_until(lambda: not self.command("revoke", "list"), 10,
-                   "an empty list")
+        wait_until(lambda: not self.command("revoke", "list"),
+                   what="an empty list")
 
     def test_unlock_ends_one_before_its_time(self):
         self.site.enroll("dave")
@@ -308,24 +327,34 @@ class TestCredentials(RevocationCase):
         self.assert_revoked(self.whoami("dave", token=new), "token")
         self.assertEqual(self.outcome(kept), "revoked")
 
-    def test_what_was_given_back_on_an_open_connection_can_go_again(self):
-        self.site.enroll("frank", scopes=("tasks:read", "tasks:read:all"))
-        task = self.run_until_it_runs("alice")
-        with self.site.wire("frank") as wire:
-            wire.send(self.site.request_bytes("GET", "/v1/whoami",
-                                              who="frank"))
-            self.assertEqual(wire.answer().status, 200)
-            self.revoke("subject", "frank")
-            self.command("revoke", "remove", "subject", "frank")
+    def follow_when_given_back(self, wire, task):
+        """The reply that goes on; None: it took longer than a connection is
+        left to who was revoked."""
+        wire.send(self.site.request_bytes("GET", "/v1/whoami", who="frank"))
+        self.assertEqual(wire.answer().status, 200)
+        self.revoke("subject", "frank")
+        self.command("revoke", "remove", "subject", "frank")
+        try:
             wire.send(self.site.request_bytes(
                 "GET", f"/v1/tasks/{task}/output?stream=stdout&follow=1",
                 who="frank"))
-            following = wire.response()
-            self.assertEqual(following.status, 200)
-            self.assertEqual(
-                self.revoke("subject", "frank")["connections"], 1)
-            with self.assertRaises((http.client.IncompleteRead, OSError)):
-                following.read()
+            return wire.response()
+        except (http.client.HTTPException, OSError):
+            return None
+
+    def test_what_was_given_back_on_an_open_connection_can_go_again(self):
+        self.site.enroll("frank", scopes=("tasks:read", "tasks:read:all"))
+        task = self.run_until_it_runs("alice")
+
+        def followed():
+            wire = self.site.wire("frank")
+            self.addCleanup(wire.close)
+            return self.follow_when_given_back(wire, task)
+        following = wait_until(followed, 90, "a connection that is kept")
+        self.assertEqual(following.status, 200)
+        self.assertEqual(self.revoke("subject", "frank")["connections"], 1)
+        with self.assertRaises((http.client.IncompleteRead, OSError)):
+            following.read()
 
     def test_an_upload_is_cut_off(self):
         self.site.enroll("erin")
@@ -446,8 +475,8 @@ class TestGatewayWithoutAList(RevocationCase):
             runner.stdout.close()
             socket_path.unlink(missing_ok=True)
         # Without the runner, what it said is not known any longer.
-        wait_until(lambda: self.whoami("alice").status == 503, 10,
-                   "a gateway that knows nothing")
+        wait_until(lambda: self.whoami("alice").status == 503,
+                   what="a gateway that knows nothing")
         site.runner.start()
         site.wait_ready()
         self.assertEqual(self.whoami("bob").status, 200)
