@@ -248,6 +248,12 @@ class Site:
             return 0, str(error)
         return answer.status, answer.body.decode()
 
+    def wait_alone(self, seconds=30):
+        """Until the gateway has let go of every connection of before."""
+        wait_until(lambda: b"\ntaskgate_gateway_connections_open 0\n" in
+                   self.operations("/metrics").body, seconds,
+                   "the end of earlier connections")
+
     def wait_ready(self, seconds=30):
         def ready():
             for process in (self.gateway, self.runner):

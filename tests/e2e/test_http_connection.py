@@ -244,6 +244,7 @@ class TestConnection(Case):
 
     def test_clients_that_vanish_while_they_wait(self):
         task = self.site.submit("sleep", "600")["id"]
+        self.site.wait_alone()
         before = self.descriptors()
         wires = []
         for number in range(many(100)):

@@ -67,6 +67,9 @@ class TestPrincipal(Case):
 class TestConnections(Case):
     gateway_settings = {"workers": 1, "connections_per_address": 8}
 
+    def setUp(self):
+        self.site.wait_alone()
+
     def test_more_connections_than_an_address_may_have(self):
         with contextlib.ExitStack() as stack:
             for _ in range(8):

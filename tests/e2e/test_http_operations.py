@@ -40,6 +40,8 @@ class TestOperations(Case):
                    'status="2xx"}')
         refusals = 'taskgate_gateway_refusals_total{error="not-found"}'
         handshakes = "taskgate_gateway_handshakes_failed_total"
+        # What comes of a request is counted behind its answer.
+        self.site.wait_alone()
         before = [self.metric(name) for name in
                   (answers, refusals, handshakes)]
         self.site.call("GET", "/v1/whoami")
