@@ -32,11 +32,11 @@ class TestApprovals(Case):
         return done
 
     def submit(self, *args, who="bob"):
-        task = self.client("submit", IMAGE, "--", *args,
-                           who=who).stdout.strip()
-        found = self.site.task(task, who=who)
-        self.assertEqual(found["state"], "waiting_approval")
-        return task
+        done = self.client("submit", "-o", "json", IMAGE, "--", *args,
+                           who=who)
+        task = json.loads(done.stdout)
+        self.assertEqual(task["state"], "waiting_approval")
+        return task["id"]
 
     def events(self, task):
         """What became of it; not who looked."""

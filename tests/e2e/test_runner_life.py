@@ -1,9 +1,11 @@
 """The runner's life: how it starts, reloads, stops, and what it leaves."""
 
+import datetime
 import json
 import os
 import signal
 import subprocess
+import time
 
 from harness import IMAGE, POLICY, Case, environment, main, wait_until
 
@@ -70,10 +72,17 @@ class TestStop(Case):
         self.site.runner.stop()
 
     def test_a_second_signal_does_not_wait(self):
-        self.running("sleep", "600")
+        task = self.running("sleep", "600")
+        began = time.time()
         self.site.runner.send(signal.SIGINT)
         self.site.wait_unready("stopped")
-        self.site.runner.stop(8)
+        self.site.runner.stop()
+        self.site.runner.start()
+        self.site.wait_ready()
+        ended = datetime.datetime.fromisoformat(
+            self.site.finish(task)["finished_at"].replace("Z", "+00:00"))
+        # By the first alone it would have been given ten seconds.
+        self.assertLess(ended.timestamp() - began, 10)
 
 
 class TestReload(Case):

@@ -247,8 +247,8 @@ class TestSecrets(Case):
         running = self.site.submit(
             "sh", "-c", "until [ -e /tmp/go ]; do usleep 20000; "
             "[ $((n=n+1)) -gt 100 ] && touch /tmp/go; done; " + LOOK)["id"]
-        wait_until(lambda: self.site.task(running)["state"] == "running",
-                   what="the start")
+        wait_until(lambda: self.site.task(running)["state"] in (
+            "running", "finished"), what="the start")
         waiting = [self.site.submit("sh", "-c", LOOK)["id"]
                    for _ in range(4)]
         self.site.runner.kill()
