@@ -93,6 +93,8 @@ class TestPrivileges(Case):
                 self.assertNotIn(inode, sockets, (table, line))
 
     def test_what_the_runner_keeps_is_closed_to_others(self):
+        # Nothing goes while we look.
+        self.site.wait_tidy()
         self.assertEqual(stat.S_IMODE(self.site.state.stat().st_mode), 0o700)
         for folder, _, files in os.walk(self.site.state):
             for name in files:

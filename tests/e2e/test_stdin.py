@@ -138,6 +138,7 @@ class TestStream(StdinCase):
         wait_until(lambda: self.site.task(task)["stdin"]["closed"],
                    what="the closed end")
         self.site.call("DELETE", f"/v1/tasks/{task}?grace=0")
+        self.site.finish(task)
         self.assertEqual(self.site.output(task), b"xxx")
 
     def test_a_task_that_ends_before_all_was_sent(self):
