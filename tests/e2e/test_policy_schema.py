@@ -24,6 +24,7 @@ CORPUS = ROOT / "tests" / "corpus" / "policy"
 THE_READER_ALONE = {
     "approval_of_streamed_stdin", "approval_ttl_too_long",
     "arg_integer_backwards", "arg_pattern_anchored", "arg_pattern_backslash",
+    "arg_pattern_look_alike_class",
     "arg_pattern_negated_class", "arg_pattern_plus",
     "arg_pattern_range_backwards", "arg_pattern_regular_expression",
     "arg_pattern_three_stars", "arg_rest_backwards", "arg_rest_not_last",
@@ -50,6 +51,12 @@ THE_READER_ALONE = {
 # What is no JSON, or none that this reader keeps apart from other JSON.
 NOT_JSON = ("empty", "not_json", "trailing_comma", "comment_of_c",
             "two_values")
+
+# A rule's members, and where a reason says that it is about one of them.
+MEMBERS = re.findall(r'^MEMBER\("([a-z_]+)"', (
+    ROOT / "policy" / "rule_members.def").read_text(), re.M)
+PLACE = re.compile(r"rules\[\d+\]\.([a-z_]+)")
+
 
 def reader_says(path):
     done = subprocess.run([ADMIN, "policy", "check", path],
@@ -79,6 +86,18 @@ class TestSchema(unittest.TestCase):
         for path in cases:
             with self.subTest(case=path.parent.name):
                 self.assert_accepted_by_both(path)
+
+    def test_each_member_of_a_rule_has_cases_of_either_kind(self):
+        accepted = {
+            member for path in CORPUS.glob("accept/*/policy.json")
+            for rule in json.loads(path.read_text())["rules"]
+            for member in rule}
+        refused = {
+            place[1] for path in CORPUS.glob("reject/*/message")
+            if (place := PLACE.search(path.read_text()))}
+        self.assertGreater(len(MEMBERS), 20)
+        self.assertEqual(set(MEMBERS) - accepted, set())
+        self.assertEqual(set(MEMBERS) - refused, set())
 
     def test_examples_satisfy_the_schema(self):
         cases = sorted((ROOT / "policy" / "examples").glob("*.json"))
