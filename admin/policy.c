@@ -28,7 +28,11 @@ tell_warnings(const json_t *warnings)
 
 	json_array_foreach(warnings, i, warning)
 	{
-		tool_note("rule %s: %s: %s",
+		tool_note("%s:%" JSON_INTEGER_FORMAT ":%" JSON_INTEGER_FORMAT
+			  ": rule %s: %s: %s",
+		    json_string_value(json_object_get(warning, "file")),
+		    json_integer_value(json_object_get(warning, "line")),
+		    json_integer_value(json_object_get(warning, "column")),
 		    json_string_value(json_object_get(warning, "rule")),
 		    json_string_value(json_object_get(warning, "member")),
 		    json_string_value(json_object_get(warning, "message")));

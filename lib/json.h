@@ -35,6 +35,22 @@ json_t *json_parse_strict(const char *text, size_t len, struct err *err);
 void json_locate(const char *text, size_t len, const char *path,
     size_t *ret_line, size_t *ret_column);
 
+/* One item of an array in a text. */
+struct json_item {
+	size_t offset; /* of its first byte */
+	size_t len; /* with the blanks behind it */
+	size_t line, column; /* where it begins, from 1 */
+};
+
+/* All of the array at a path such as "rules", in their order, in one pass; NULL
+ * and a count of 0 where there is none. The caller frees. The text must have
+ * been accepted by json_parse_strict(). */
+struct json_item *json_find_items(
+    const char *text, size_t len, const char *path, size_t *ret_count);
+/* As json_locate(), of a path from the item on. */
+void json_locate_in_item(const char *text, const struct json_item *item,
+    const char *path, size_t *ret_line, size_t *ret_column);
+
 enum json_kind {
 	JSON_KIND_STRING, /* const char *, borrowed from the object */
 	JSON_KIND_INTEGER, /* int64_t, within min..max */

@@ -215,3 +215,78 @@ json_locate(const char *text, size_t len, const char *path, size_t *ret_line,
 	json_scan_place(text, best, ret_line, ret_column);
 	buffer_done(&walk.path);
 }
+
+void
+json_locate_in_item(const char *text, const struct json_item *item,
+    const char *path, size_t *ret_line, size_t *ret_column)
+{
+	json_locate(text + item->offset, item->len, path, ret_line, ret_column);
+	if (*ret_line == 1)
+		*ret_column += item->column - 1;
+	*ret_line += item->line - 1;
+}
+
+/* The items of one array while they are found. */
+struct items {
+	struct json_item *list;
+	size_t count;
+	bool open; /* the last one has not ended */
+	size_t line, line_start, counted; /* so far */
+};
+
+static void
+begin_item(struct items *items, const struct json_scanner *scanner)
+{
+	for (; items->counted < scanner->start; items->counted++) {
+		if (scanner->text[items->counted] != '\n')
+			continue;
+		items->line++;
+		items->line_start = items->counted + 1;
+	}
+	if ((items->count & (items->count - 1)) == 0)
+		items->list = alloc_resize(
+		    items->list, 2 * items->count + 1, sizeof(*items->list));
+	items->list[items->count++] = (struct json_item){
+	    .offset = scanner->start,
+	    .line = items->line,
+	    .column = scanner->start - items->line_start + 1,
+	};
+	items->open = true;
+}
+
+static void
+end_item(struct items *items, const struct json_scanner *scanner)
+{
+	struct json_item *last = &items->list[items->count - 1];
+
+	last->len = scanner->start - last->offset;
+	items->open = false;
+}
+
+struct json_item *
+json_find_items(
+    const char *text, size_t len, const char *path, size_t *ret_count)
+{
+	struct walk walk = WALK_INIT(text, len);
+	struct items items = {.line = 1};
+	size_t depth = SIZE_MAX; /* of the items */
+	enum json_token token;
+	bool is_value;
+
+	do {
+		token = walk_step(&walk, &is_value);
+		if (items.open && walk.depth <= depth &&
+		    (token == JSON_TOKEN_COMMA || walk.depth < depth))
+			end_item(&items, &walk.scanner);
+		if (is_value && walk.depth == depth)
+			begin_item(&items, &walk.scanner);
+		if (is_value && token == JSON_TOKEN_ARRAY_BEGIN &&
+		    walk.path.len > 0 && strcmp(walk.path.data, path) == 0)
+			depth = walk.depth + 1;
+		walk_into(&walk, is_value ? token : JSON_TOKEN_COLON);
+	} while (token != JSON_TOKEN_END && token != JSON_TOKEN_FAULT &&
+	    (depth == SIZE_MAX || walk.depth >= depth));
+	buffer_done(&walk.path);
+	*ret_count = items.count;
+	return items.list;
+}

@@ -5,7 +5,9 @@
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "lib/json.h"
 #include "policy/cover.h"
+#include "policy/mount.h"
 #include "policy/policy_data.h"
 
 /* Pairs of rules that are compared: about a second. Only a policy with very
@@ -14,6 +16,8 @@
 
 struct lint {
 	const struct policy *policy;
+	const struct source *source; /* of the rule that is looked at */
+	const struct json_item *place; /* where the rule stands in it */
 	int64_t now_ms;
 	json_t *found;
 	uint32_t comparisons;
@@ -23,8 +27,14 @@ static void
 warn(struct lint *lint, const struct rule *rule, const char *member,
     const char *message)
 {
+	size_t line = 0, column = 0;
+
+	json_locate_in_item(
+	    lint->source->text, lint->place, member, &line, &column);
 	json_array_append_new(lint->found,
-	    json_pack("{s:s, s:s, s:s}", "rule", rule->id, "member", member,
+	    json_pack("{s:s, s:I, s:I, s:s, s:s, s:s}", "file",
+		lint->source->name, "line", (json_int_t)line, "column",
+		(json_int_t)column, "rule", rule->id, "member", member,
 		"message", message));
 }
 
@@ -70,19 +80,28 @@ is_wide(const struct pattern *pattern)
 	return text[strspn(text, "*")] == '\0';
 }
 
-static void
-find_wide_subject(struct lint *lint, const struct rule *rule)
+/* NULL: it is for those it names. */
+static const struct rule_subject *
+wide_subject(const struct rule *rule)
 {
 	for (size_t k = 0; k < rule->nsubjects; k++) {
 		const struct rule_subject *subject = &rule->subjects[k];
 
-		if (subject->pattern == NULL || !is_wide(subject->pattern))
-			continue;
+		if (subject->pattern != NULL && is_wide(subject->pattern))
+			return subject;
+	}
+	return NULL;
+}
+
+static void
+find_wide_subject(struct lint *lint, const struct rule *rule)
+{
+	const struct rule_subject *subject = wide_subject(rule);
+
+	if (subject != NULL)
 		warn(lint, rule, "subjects",
 		    subject->is_role ? "it is for everybody who has a role"
 				     : "it is for everybody");
-		return;
-	}
 }
 
 static void
@@ -99,14 +118,65 @@ find_wide_image(struct lint *lint, const struct rule *rule)
 			    "machine");
 }
 
+static bool
+has_wide_args(const struct rule *rule)
+{
+	return rule->task.name == NULL && rule->nargs == 0 && rule->has_rest &&
+	    rule->rest.kind == TEMPLATE_PATTERN && is_wide(rule->rest.pattern);
+}
+
 static void
 find_wide_args(struct lint *lint, const struct rule *rule)
 {
-	if (rule->task.name == NULL && rule->nargs == 0 && rule->has_rest &&
-	    rule->rest.kind == TEMPLATE_PATTERN && is_wide(rule->rest.pattern))
+	if (has_wide_args(rule))
 		warn(lint, rule, "args",
 		    "any arguments pass: whatever the image can do may be "
 		    "asked of it");
+}
+
+/* A folder directly below "/", or all that somebody has at home. */
+static bool
+is_wide_source(const char *source)
+{
+	const char *inner = strchr(source + 1, '/');
+
+	return inner == NULL ||
+	    (mount_path_is_within(source, "/home") &&
+		strchr(inner + 1, '/') == NULL);
+}
+
+static void
+find_mounts(struct lint *lint, const struct rule *rule)
+{
+	AUTO(mounts_done) struct mounts mounts = {0};
+	struct err err;
+
+	if (mounts_parse(rule->mounts, &mounts, &err) != 0)
+		die("a rule with mounts that are none");
+	for (size_t k = 0; k < mounts.count; k++) {
+		const struct mount *mount = &mounts.list[k];
+		auto_free char *message = alloc_printf(mount->read_only
+			? "all of %s on the host is shown to its tasks"
+			: "what its tasks write to %s stays on the host",
+		    mount->source);
+
+		if (!mount->read_only || is_wide_source(mount->source))
+			warn(lint, rule, "mounts", message);
+	}
+}
+
+static void
+find_secrets(struct lint *lint, const struct rule *rule)
+{
+	if (rule->secrets == NULL)
+		return;
+	if (wide_subject(rule) != NULL)
+		warn(lint, rule, "secrets",
+		    "everybody's tasks can read what they hold");
+	if (has_wide_args(rule))
+		warn(lint, rule, "secrets",
+		    "any arguments pass: a task may be asked to print what "
+		    "they hold");
 }
 
 /* -- what allows nothing */
@@ -190,18 +260,35 @@ find_covered(struct lint *lint, const struct rule *rule)
 	warn(lint, rule, "id", message);
 }
 
-json_t *
-lint_find(const struct policy *policy, int64_t now_ms)
+static void
+look_at(struct lint *lint, const struct rule *rule)
 {
 	static void (*const finders[])(struct lint *, const struct rule *) = {
 	    find_unsigned, find_stream, find_root, find_wide_subject,
-	    find_wide_image, find_wide_args, find_expired, find_too_many_args,
-	    find_covered};
-	struct lint lint = {policy, now_ms, json_array(), 0};
+	    find_wide_image, find_wide_args, find_mounts, find_secrets,
+	    find_expired, find_too_many_args, find_covered};
 
-	for (size_t k = 0; k < policy->nrules; k++) {
-		for (size_t i = 0; i < COUNT(finders); i++)
-			finders[i](&lint, &policy->rules[k]);
+	for (size_t i = 0; i < COUNT(finders); i++)
+		finders[i](lint, rule);
+}
+
+json_t *
+lint_find(const struct policy *policy, int64_t now_ms)
+{
+	struct lint lint = {
+	    .policy = policy, .now_ms = now_ms, .found = json_array()};
+
+	for (size_t k = 0; k < policy->sources.count; k++) {
+		size_t count;
+		auto_free struct json_item *places = NULL;
+
+		lint.source = &policy->sources.items[k];
+		places = json_find_items(
+		    lint.source->text, lint.source->len, "rules", &count);
+		for (size_t i = 0; i < count; i++) {
+			lint.place = &places[i];
+			look_at(&lint, &policy->rules[lint.source->first + i]);
+		}
 	}
 	return lint.found;
 }

@@ -9,8 +9,9 @@
 
 #include "policy/policy.h"
 
-/* [{"rule": ID, "member": NAME, "message": TEXT}], in the order of the rules.
- * New. */
+/* [{"file": NAME, "line": N, "column": N, "rule": ID, "member": NAME,
+ * "message": TEXT}], in the order of the rules; the place is the member's, or
+ * the rule's where it does not say it. New. */
 json_t *lint_find(const struct policy *policy, int64_t now_ms);
 
 #endif

@@ -20,19 +20,6 @@
 
 #define POLICY_VERSION 1
 
-/* One file while it is being read. */
-struct source {
-	char *name; /* as it stands in messages */
-	char *text;
-	size_t len;
-	size_t first; /* number of its first rule */
-};
-
-struct sources {
-	struct source *items;
-	size_t count;
-};
-
 static void
 sources_done(struct sources *sources)
 {
@@ -220,6 +207,7 @@ list_warm(struct policy *policy)
 	}
 }
 
+/* Takes what is in the sources where it succeeds. */
 static struct policy *
 read_sources(struct sources *sources, struct err *err)
 {
@@ -239,6 +227,8 @@ read_sources(struct sources *sources, struct err *err)
 	index_init(&policy->shadows, policy->rules, policy->nrules, true);
 	for (size_t k = 0; k < policy->nrules; k++)
 		policy->nshadows += policy->rules[k].is_shadow;
+	policy->sources = *sources;
+	*sources = (struct sources){0};
 	return take(policy);
 }
 
@@ -346,6 +336,7 @@ policy_free(struct policy *policy)
 		json_decref(policy->files[k]);
 	index_done(&policy->index);
 	index_done(&policy->shadows);
+	sources_done(&policy->sources);
 	free(policy->by_id);
 	free(policy->warm);
 	free(policy->rules);

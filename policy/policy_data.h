@@ -5,8 +5,22 @@
 #include "policy/index.h"
 #include "policy/rule.h"
 
+/* One file, as it was read. */
+struct source {
+	char *name; /* as it stands in messages */
+	char *text;
+	size_t len;
+	size_t first; /* number of its first rule */
+};
+
+struct sources {
+	struct source *items;
+	size_t count;
+};
+
 struct policy {
-	json_t **files; /* rules borrow from them */
+	struct sources sources;
+	json_t **files; /* of the sources; rules borrow from them */
 	size_t nfiles;
 	struct rule *rules;
 	size_t nrules;

@@ -275,7 +275,7 @@ class Init(AdminCase):
             {"id": "open", "unsigned": True, **plain},
             {"id": "stream", "stdin": "stream", **plain},
             {"id": "root", "user": {"uid": 0, "gid": 0},
-             "subjects": ["**"], "image": "**"}]}))
+             "subjects": ["**"], "image": "**"}]}, indent=1))
         shown = self.run_json("policy", "check", path)
         self.assertEqual(
             [(one["rule"], one["member"]) for one in shown["warnings"]],
@@ -283,7 +283,9 @@ class Init(AdminCase):
              ("root", "user"), ("root", "subjects"), ("root", "image")])
         done = self.admin("policy", "check", path)
         self.assertEqual(done.returncode, 0)
-        for words in ("rule open: unsigned: ", "rule stream: stdin: ",
+        line = path.read_text().splitlines().index("   \"unsigned\": true,")
+        for words in (f"{path}:{line + 1}:16: rule open: unsigned: ",
+                      "rule stream: stdin: ",
                       "rule open: id: it is never asked: rule good "):
             self.assertIn(words, done.stderr)
         self.assertNotIn("rule good: ", done.stderr)

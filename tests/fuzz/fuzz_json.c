@@ -71,6 +71,27 @@ check_places(const char *text, size_t len)
 	}
 }
 
+/* Each item of an array is found, and can be parsed alone. */
+static void
+check_items(const char *text, size_t len, const json_t *json)
+{
+	const json_t *array = json_object_get(json, "a");
+	size_t count = 0;
+	auto_free struct json_item *items =
+	    json_find_items(text, len, "a", &count);
+
+	require(count == json_array_size(array));
+	for (size_t k = 0; k < count; k++) {
+		auto_json *item = json_loadb(text + items[k].offset,
+		    items[k].len, JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+		size_t line = 0, column = 0;
+
+		require(json_equal(item, json_array_get(array, k)));
+		json_scan_place(text, items[k].offset, &line, &column);
+		require(line == items[k].line && column == items[k].column);
+	}
+}
+
 /* What is picked out of the text is what was parsed. */
 static void
 check_picked(const char *text, size_t len, const json_t *json)
@@ -113,6 +134,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	require(json_is_object(json) || json_is_array(json));
 	check_places(text, size);
+	check_items(text, size, json);
 	check_picked(text, size, json);
 	if (!has_real(json))
 		check_canonical(json);

@@ -340,6 +340,64 @@ test_locate_finds_values_by_their_path(void **state)
 }
 
 static void
+test_items_of_an_array_are_found_where_they_stand(void **state)
+{
+	static const char text[] = "{\"rules\": 1, \"a\": {\"rules\": [0]},\n"
+				   " \"b\": [\n"
+				   "  {\"c\": [1, 2], \"d\":\n"
+				   "   true}, 7,[],\n"
+				   "\n"
+				   "   \"x,]\"\n"
+				   " ], \"e\": [9]}";
+	static const struct {
+		const char *begins; /* with */
+		size_t len, line, column;
+	} wanted[] = {
+	    {"{\"c\"", 27, 3, 3},
+	    {"7", 1, 4, 11},
+	    {"[]", 2, 4, 13},
+	    {"\"x", 7, 6, 4},
+	};
+	size_t line, column, count = 0;
+	auto_free struct json_item *items =
+	    json_find_items(text, strlen(text), "b", &count);
+
+	(void)state;
+	assert_int_equal(count, COUNT(wanted));
+	for (size_t k = 0; k < count; k++) {
+		const char *at = text + items[k].offset;
+
+		assert_int_equal(
+		    strncmp(at, wanted[k].begins, strlen(wanted[k].begins)), 0);
+		assert_int_equal(items[k].len, wanted[k].len);
+		assert_int_equal(items[k].line, wanted[k].line);
+		assert_int_equal(items[k].column, wanted[k].column);
+	}
+	json_locate_in_item(text, &items[0], "c[1]", &line, &column);
+	assert_true(line == 3 && column == 13);
+	json_locate_in_item(text, &items[0], "d", &line, &column);
+	assert_true(line == 4 && column == 4);
+	json_locate_in_item(text, &items[0], "none", &line, &column);
+	assert_true(line == 3 && column == 3);
+}
+
+static void
+test_what_is_no_array_has_no_items(void **state)
+{
+	static const char text[] = "{\"a\": [], \"b\": {\"a\": [1]}, \"c\": 1}";
+	static const char *const paths[] = {"", "a", "b", "c", "d", "b.a[0]"};
+
+	(void)state;
+	for (size_t k = 0; k < COUNT(paths); k++) {
+		size_t count = 1;
+
+		assert_null(
+		    json_find_items(text, strlen(text), paths[k], &count));
+		assert_int_equal(count, 0);
+	}
+}
+
+static void
 test_locate_gives_the_nearest_value_around(void **state)
 {
 	static const char text[] = "{\"rules\":[{\"image\":\"a\"}, 1]}";
@@ -593,6 +651,8 @@ main(void)
 	    cmocka_unit_test(test_every_changed_byte_is_read_without_harm),
 	    cmocka_unit_test(test_outside_suites_are_read_as_they_say),
 	    cmocka_unit_test(test_locate_finds_values_by_their_path),
+	    cmocka_unit_test(test_items_of_an_array_are_found_where_they_stand),
+	    cmocka_unit_test(test_what_is_no_array_has_no_items),
 	    cmocka_unit_test(test_locate_gives_the_nearest_value_around),
 	    cmocka_unit_test(test_path_of_a_byte),
 	    cmocka_unit_test(test_fields_are_read_into_their_places),

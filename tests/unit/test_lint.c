@@ -12,7 +12,9 @@
 #include "lib/alloc.h"
 #include "lib/buffer.h"
 #include "lib/cleanup.h"
+#include "lib/file.h"
 #include "lib/json.h"
+#include "tests/unit/folder.h"
 
 DEFINE_CLEANUP(struct policy, policy_free);
 #define auto_policy AUTO(policy_freep)
@@ -64,6 +66,10 @@ expect(const char *wanted, const char *const *rules, size_t count)
 #define SUBJECT(subject) "\"subjects\":[" subject "],\"image\":\"x\""
 #define ARGS(args) RULE(",\"args\":[" args "]")
 #define REST(rest) "{\"rest\":{\"pattern\":\"" rest "\"}}"
+#define MOUNT(source, read_only)                                          \
+	RULE(",\"mounts\":[{\"source\":\"" source "\",\"target\":\"/in\"" \
+	     ",\"read_only\":" read_only "}]")
+#define SECRET "\"secrets\":{\"token\":\"api-token\"}"
 
 static void
 test_what_allows_much_is_named(void **state)
@@ -90,6 +96,17 @@ test_what_allows_much_is_named(void **state)
 	    {ARGS(REST("*")), "a.args"},
 	    {ARGS("\"echo\"," REST("**")), ""},
 	    {ARGS(REST("[a-z]*")), ""},
+	    {MOUNT("/srv/in", "true"), ""},
+	    {MOUNT("/srv/in", "false"), "a.mounts"},
+	    {MOUNT("/srv", "true"), "a.mounts"},
+	    {MOUNT("/home", "true"), "a.mounts"},
+	    {MOUNT("/home/alice", "true"), "a.mounts"},
+	    {MOUNT("/home/alice/in", "true"), ""},
+	    {MOUNT("/homes/alice", "true"), ""},
+	    {RULE("," SECRET), ""},
+	    {SUBJECT("\"**\"") "," SECRET, "a.subjects a.secrets"},
+	    {ARGS(REST("**")) "," SECRET, "a.args a.secrets"},
+	    {ARGS("\"x\"," REST("**")) "," SECRET, ""},
 	};
 
 	(void)state;
@@ -209,6 +226,60 @@ test_very_many_rules_for_one_image_are_not_all_compared(void **state)
 	    "too many"));
 }
 
+/* In a folder too, where the second file's rules are counted from 0. */
+static void
+test_a_warning_says_file_line_and_column(void **state)
+{
+	static const char text[] =
+	    "{\"version\": 1,\n"
+	    " \"rules\": [{\"id\": \"a\", \"subjects\": [\"bob\"], "
+	    "\"image\": \"x\"},\n"
+	    "  {\"id\": \"b\", \"image\": \"x\",\n"
+	    "   \"//\": \"]}\", \"subjects\": [\"*\"],\n"
+	    "\t\"unsigned\": true}]}";
+	static const struct {
+		const char *file, *member;
+		int line, column;
+	} wanted[] = {
+	    {"a.json", "unsigned", 5, 14},
+	    {"a.json", "subjects", 4, 28},
+	    {"b.json", "user", 1, 40},
+	};
+	const char *folder = *state;
+	auto_free char *a = folder_path(folder, "a.json");
+	auto_free char *b = folder_path(folder, "b.json");
+	static const char other[] =
+	    "{\"rules\":[{\"id\":\"c\",\"image\":\"y\",\"user\":"
+	    "{\"uid\":0,\"gid\":0},\"subjects\":[\"eve\"]}],\"version\":1}";
+	struct err err = {0};
+
+	assert_int_equal(file_write(a, text, strlen(text), 0600, &err), 0);
+	assert_int_equal(file_write(b, other, strlen(other), 0600, &err), 0);
+	auto_policy struct policy *policy = policy_load(folder, &err);
+
+	if (policy == NULL)
+		fail_msg("%s", err.detail);
+	auto_json *found = lint_find(policy, NOW);
+
+	assert_int_equal(json_array_size(found), COUNT(wanted));
+	for (size_t k = 0; k < COUNT(wanted); k++) {
+		const json_t *one = json_array_get(found, k);
+		auto_free char *path = folder_path(folder, wanted[k].file);
+
+		assert_string_equal(
+		    json_string_value(json_object_get(one, "file")), path);
+		assert_string_equal(
+		    json_string_value(json_object_get(one, "member")),
+		    wanted[k].member);
+		assert_int_equal(
+		    json_integer_value(json_object_get(one, "line")),
+		    wanted[k].line);
+		assert_int_equal(
+		    json_integer_value(json_object_get(one, "column")),
+		    wanted[k].column);
+	}
+}
+
 int
 main(void)
 {
@@ -219,6 +290,9 @@ main(void)
 		test_a_rule_behind_one_that_allows_as_much_is_named),
 	    cmocka_unit_test(
 		test_very_many_rules_for_one_image_are_not_all_compared),
+	    cmocka_unit_test_setup_teardown(
+		test_a_warning_says_file_line_and_column, folder_make,
+		folder_remove),
 	};
 
 	return cmocka_run_group_tests_name("lint", tests, NULL, NULL);
