@@ -96,8 +96,11 @@ may_be_revoked(const struct task *task, int64_t now_ms)
 
 	task_pack_texts(task->pack, &texts);
 	for (size_t i = 0; i < set->count; i++) {
+		const char *value = set->entries[i]->value;
+
 		if (set->entries[i]->kind == REVOCATION_IMAGE &&
-		    strstr(texts.request, set->entries[i]->value) != NULL)
+		    (strstr(texts.request, value) != NULL ||
+			strstr(texts.launch, value) != NULL))
 			return true;
 	}
 	return revocations_check(set,

@@ -38,7 +38,9 @@
 	"{\"id\":\"approved\",\"subjects\":[\"**\"],\"unsigned\":true,"    \
 	"\"image\":\"" SITE_APPROVAL_IMAGE "\",\"args\":[{\"rest\":"       \
 	"{\"pattern\":\"**\"}}],\"approval\":{\"by\":[\"carol\",\"dave\"," \
-	"\"alice\"],\"ttl\":\"1h\"}}]}"
+	"\"alice\"],\"ttl\":\"1h\"}},"                                     \
+	"{\"id\":\"named\",\"subjects\":[\"**\"],\"unsigned\":true,"       \
+	"\"task\":\"named\",\"image\":\"" SITE_NAMED_IMAGE "\"}]}"
 
 static void
 write_file(const char *folder, const char *name, const char *text, mode_t mode)

@@ -18,6 +18,11 @@
 #define SITE_SIGNED_IMAGE "demo/signed"
 /* May be asked for unsigned; alice, carol or dave has to approve it. */
 #define SITE_APPROVAL_IMAGE "demo/approved"
+/* The named task "named" runs it, for whoever asks, unsigned. */
+#define SITE_NAMED_IMAGE                   \
+	"sha256:"                          \
+	"11111111111111111111111111111111" \
+	"11111111111111111111111111111111"
 
 struct runner_site {
 	const char *folder;

@@ -17,6 +17,7 @@
 #include "lib/json.h"
 #include "lib/packet.h"
 #include "runner/peers.h"
+#include "runner/tasks_change.h"
 #include "tests/unit/folder.h"
 #include "tests/unit/runner_site.h"
 
@@ -312,6 +313,32 @@ test_what_cannot_be_meant_is_refused(void **state)
 	runner_site_close(&site);
 }
 
+/* -- what rests */
+
+static void
+test_what_rests_of_a_revoked_image_is_dropped_at_once(void **state)
+{
+	struct runner_site site;
+	auto_free char *id = NULL, *other = NULL;
+	auto_json *report = NULL;
+	const struct task *task;
+
+	runner_site_open(&site, *state);
+	id = runner_site_submit(&site, "alice", "{\"task\":\"named\"}");
+	other = runner_site_submit(&site, "alice", BODY);
+	runner_site_settle(&site);
+	tasks_rest(&site.runner.tasks);
+	task = table_find(&site.runner.tasks.by_id, id);
+	assert_non_null(task);
+	assert_null(task->data);
+	report = revoke_take(&site, target("image", SITE_NAMED_IMAGE));
+	assert_int_equal(number(report, "queued"), 1);
+	runner_site_settle(&site);
+	assert_null(tasks_find(&site.runner.tasks, id));
+	assert_non_null(tasks_find(&site.runner.tasks, other));
+	runner_site_close(&site);
+}
+
 int
 main(void)
 {
@@ -327,6 +354,7 @@ main(void)
 	    TEST(test_a_gateway_that_comes_gets_all_but_images),
 	    TEST(test_a_confirmation_of_what_never_was_drops_the_peer),
 	    TEST(test_what_cannot_be_meant_is_refused),
+	    TEST(test_what_rests_of_a_revoked_image_is_dropped_at_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
