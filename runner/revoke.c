@@ -19,6 +19,7 @@
 struct change {
 	struct store_op op;
 	struct runner *runner;
+	struct change *next; /* among those that are late */
 	struct revocation revocation; /* its strings are the change's own */
 	struct audit_entry *entry; /* NULL: its time was over, all knew that */
 	void (*done)(void *arg, const struct err *err);
@@ -189,10 +190,23 @@ run_keep(struct store_op *op, struct database *database, struct err *err)
 }
 
 static void
+put_off(struct revoke_list *list, struct change *change)
+{
+	change->entry->is_late = true;
+	change->next = NULL;
+	if (list->late == NULL)
+		list->late = change;
+	else
+		list->latest->next = change;
+	list->latest = change;
+}
+
+static void
 keep_done(struct store_op *op, const struct err *err)
 {
 	struct change *change = (struct change *)op;
-	struct revoke_list *list = &change->runner->revoked;
+	struct runner *runner = change->runner;
+	struct revoke_list *list = &runner->revoked;
 	struct revocation *revocation = find_unchanged(change);
 
 	if (err != NULL && !list->failing)
@@ -203,8 +217,18 @@ keep_done(struct store_op *op, const struct err *err)
 		revocation->recording = false;
 		revocation->unrecorded = err != NULL;
 	}
-	revoke_settle(change->runner);
-	free_change(change);
+	if (err != NULL)
+		put_off(list, change);
+	else
+		free_change(change);
+	revoke_settle(runner);
+}
+
+static void
+submit_keep(struct change *change)
+{
+	change->op = (struct store_op){.run = run_keep, .done = keep_done};
+	store_submit(change->runner->store, &change->op);
 }
 
 static void
@@ -213,10 +237,37 @@ record(struct runner *runner, struct revocation *revocation)
 	struct change *change = new_change(runner, revocation);
 
 	revocation->recording = true;
-	change->op = (struct store_op){.run = run_keep, .done = keep_done};
 	change->entry = new_entry(runner, revocation,
 	    events[revocation->kind].revoked, revocation->uid);
-	store_submit(runner->store, &change->op);
+	submit_keep(change);
+}
+
+/* What is not as it was then is not brought back; that it was is on record all
+ * the same. */
+static void
+record_late(struct change *change)
+{
+	struct revocation *revocation = find_unchanged(change);
+
+	if (revocation != NULL) {
+		revocation->recording = true;
+		submit_keep(change);
+		return;
+	}
+	tasks_record_take(&change->runner->tasks, take(change->entry));
+	free_change(change);
+}
+
+static void
+record_all_late(struct runner *runner)
+{
+	struct change *next;
+
+	for (struct change *change = take(runner->revoked.late); change != NULL;
+	     change = next) {
+		next = change->next;
+		record_late(change);
+	}
 }
 
 static int
@@ -328,6 +379,11 @@ revoke_lift(struct runner *runner, enum revocation_kind kind, const char *value,
 	if (found == NULL)
 		return err_set(err, ERR_NOT_FOUND, "%s %s is not on the list",
 		    revocation_kind_text(kind), value);
+	/* Behind its end its beginning must not be written any more. */
+	if (found->unrecorded)
+		return err_set(err, ERR_UNAVAILABLE,
+		    "%s %s is not on record yet: it stays until it is",
+		    revocation_kind_text(kind), value);
 	change = new_change(runner, found);
 	change->op = (struct store_op){.run = run_remove, .done = lift_done};
 	change->entry = new_entry(runner, found, events[kind].restored, uid);
@@ -362,9 +418,8 @@ on_tick(uv_timer_t *timer)
 
 		if (revocation->until_ms != 0 && now_ms >= revocation->until_ms)
 			expire(runner, revocation);
-		else if (revocation->unrecorded && !revocation->recording)
-			record(runner, revocation);
 	}
+	record_all_late(runner);
 	effect_finish_late(runner, false);
 }
 
@@ -417,4 +472,18 @@ revoke_close(struct runner *runner)
 {
 	effect_finish_late(runner, true);
 	uv_close((uv_handle_t *)&runner->revoked.timer, NULL);
+}
+
+void
+revoke_list_done(struct revoke_list *list)
+{
+	struct change *next;
+
+	for (struct change *change = list->late; change != NULL;
+	     change = next) {
+		next = change->next;
+		free_change(change);
+	}
+	list->late = NULL;
+	revocations_done(&list->set);
 }

@@ -15,6 +15,7 @@
 /* What a command waits for before it answers. */
 #define REVOKE_WAIT_MS 10000
 
+struct change;
 struct effect;
 struct peer;
 struct runner;
@@ -25,6 +26,8 @@ struct revoke_list {
 	uint64_t change; /* number of the last one */
 	uv_timer_t timer;
 	bool failing; /* the log has it that one cannot be recorded */
+	/* What could not be recorded, the oldest first: tried again. */
+	struct change *late, *latest;
 	struct effect *effects; /* that commands wait for */
 };
 
@@ -32,6 +35,8 @@ struct revoke_list {
 int revoke_open(struct runner *runner, struct err *err);
 /* While the store can still be written. */
 void revoke_close(struct runner *runner);
+/* Once nothing of it is under way. */
+void revoke_list_done(struct revoke_list *list);
 
 struct revoke_order {
 	enum revocation_kind kind;
@@ -58,7 +63,8 @@ typedef void revoke_done(void *arg, const struct revoke_report *report);
 int revoke_put(struct runner *runner, const struct revoke_order *order,
     revoke_done *done, void *arg, struct err *err);
 /* done(): it is recorded and in force no longer; or *err says why it stays.
- * ERR_NOT_FOUND, and done() is not called: it is not on the list. */
+ * -1, and done() is not called: ERR_NOT_FOUND, it is not on the list;
+ * ERR_UNAVAILABLE, it is not on record yet. */
 int revoke_lift(struct runner *runner, enum revocation_kind kind,
     const char *value, int64_t uid,
     void (*done)(void *arg, const struct err *err), void *arg, struct err *err);

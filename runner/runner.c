@@ -423,7 +423,7 @@ free_all(struct runner *runner)
 	EVP_PKEY_free(runner->audit_key);
 	certificate_cache_free(runner->certificates);
 	token_cache_free(runner->tokens);
-	revocations_done(&runner->revoked.set);
+	revoke_list_done(&runner->revoked);
 	authority_done(&runner->authority);
 	free(runner->engine_reason);
 	free(runner->store_reason);

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <sqlite3.h>
 
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
@@ -339,6 +340,132 @@ test_what_rests_of_a_revoked_image_is_dropped_at_once(void **state)
 	runner_site_close(&site);
 }
 
+/* -- where it cannot be written */
+
+static void
+run_sql(const struct runner_site *site, const char *sql)
+{
+	auto_free char *path = folder_path(site->folder, "state/store.db");
+	sqlite3 *handle = NULL;
+
+	assert_int_equal(sqlite3_open(path, &handle), SQLITE_OK);
+	sqlite3_busy_timeout(handle, 10000);
+	if (sqlite3_exec(handle, sql, NULL, NULL, NULL) != SQLITE_OK)
+		fail_msg("%s: %s", sql, sqlite3_errmsg(handle));
+	sqlite3_close(handle);
+}
+
+/* What takes back could still be written. */
+static void
+keep_it_unwritten(const struct runner_site *site)
+{
+	run_sql(site,
+	    "CREATE TRIGGER unwritable BEFORE INSERT ON revocation "
+	    "BEGIN SELECT RAISE(ABORT, 'unwritable'); END");
+}
+
+static void
+let_it_be_written(struct runner_site *site)
+{
+	int64_t end_ms = clock_boot_ms() + 30000;
+
+	run_sql(site, "DROP TRIGGER unwritable");
+	/* It tries again by itself. */
+	while (site->runner.revoked.late != NULL ||
+	    store_pending(site->runner.store) > 0) {
+		assert_true(clock_boot_ms() < end_ms);
+		runner_site_settle(site);
+	}
+}
+
+static void
+expect_late(struct runner_site *site, const char *event, size_t expected)
+{
+	auto_json *records = runner_site_audit(site);
+	const json_t *record;
+	size_t i, count = 0;
+
+	json_array_foreach(records, i, record)
+	{
+		if (strcmp(json_string_value(json_object_get(record, "event")),
+			event) != 0)
+			continue;
+		assert_true(json_is_true(json_object_get(record, "late")));
+		count++;
+	}
+	assert_int_equal(count, expected);
+}
+
+static void
+lock_unwritten(struct runner_site *site, int64_t ttl_s)
+{
+	json_t *members = target("lock", "alice");
+	auto_json *report = NULL;
+
+	json_object_set_new(members, "ttl_s", json_integer(ttl_s));
+	report = revoke_take(site, members);
+	assert_true(json_is_false(json_object_get(report, "recorded")));
+	expect_refused(site, "alice", ERR_REVOKED);
+}
+
+/* Taken back first, it would be back with the next life of the runner. */
+static void
+test_what_is_not_on_record_yet_cannot_be_taken_back(void **state)
+{
+	struct runner_site site;
+	auto_json *restored = NULL;
+
+	runner_site_open(&site, *state);
+	keep_it_unwritten(&site);
+	lock_unwritten(&site, 3600);
+	expect_failure_take(
+	    &site, MESSAGE_restore, target("lock", "alice"), ERR_UNAVAILABLE);
+	expect_refused(&site, "alice", ERR_REVOKED);
+	let_it_be_written(&site);
+	expect_late(&site, "subject.locked", 1);
+	restored = admin_ask_take(
+	    &site, MESSAGE_restore, target("lock", "alice"), MESSAGE_reply);
+	expect_served(&site, "alice");
+	runner_site_restart(&site);
+	expect_served(&site, "alice");
+	assert_int_equal(
+	    runner_site_count_events(&site, "subject.unlocked"), 1);
+	runner_site_close(&site);
+}
+
+static void
+test_a_lock_that_was_over_before_it_could_be_written_is_on_record(void **state)
+{
+	struct runner_site site;
+
+	runner_site_open(&site, *state);
+	keep_it_unwritten(&site);
+	/* The second takes the first one's place. */
+	lock_unwritten(&site, 3600);
+	lock_unwritten(&site, 7200);
+	revocations_find(&site.runner.revoked.set, REVOCATION_LOCK, "alice")
+	    ->until_ms = clock_wall_ms() - 1;
+	while (site.runner.revoked.set.count > 0)
+		runner_site_settle(&site);
+	let_it_be_written(&site);
+	expect_late(&site, "subject.locked", 2);
+	runner_site_restart(&site);
+	assert_int_equal(site.runner.revoked.set.count, 0);
+	expect_served(&site, "alice");
+	runner_site_close(&site);
+}
+
+static void
+test_an_end_leaves_nothing_that_could_not_be_written(void **state)
+{
+	struct runner_site site;
+
+	runner_site_open(&site, *state);
+	keep_it_unwritten(&site);
+	lock_unwritten(&site, 3600);
+	runner_site_close(&site);
+}
+
 int
 main(void)
 {
@@ -355,6 +482,10 @@ main(void)
 	    TEST(test_a_confirmation_of_what_never_was_drops_the_peer),
 	    TEST(test_what_cannot_be_meant_is_refused),
 	    TEST(test_what_rests_of_a_revoked_image_is_dropped_at_once),
+	    TEST(test_what_is_not_on_record_yet_cannot_be_taken_back),
+	    TEST(
+		test_a_lock_that_was_over_before_it_could_be_written_is_on_record),
+	    TEST(test_an_end_leaves_nothing_that_could_not_be_written),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
