@@ -44,7 +44,9 @@ may_connect(const struct listener *listener, uid_t uid)
 static void
 admit(struct listener *listener, int accepted)
 {
+	struct runner *runner = listener->runner;
 	auto_fd int fd = accepted;
+	const char *reason = NULL;
 	char text[24] = "unknown";
 	struct err err = {0};
 	uid_t uid = (uid_t)-1;
@@ -52,18 +54,19 @@ admit(struct listener *listener, int accepted)
 
 	if (packet_peer(fd, &uid, &pid, &err) == 0)
 		snprintf(text, sizeof(text), "%lu", (unsigned long)uid);
-	if (err.code != ERR_NONE || !may_connect(listener, uid)) {
+	if (err.code != ERR_NONE || !may_connect(listener, uid))
+		reason = "its uid";
+	else if (runner->npeers >=
+	    (listener->role == ROLE_GATEWAY ? GATEWAY_PEERS_MAX : PEERS_MAX))
+		reason = "too many connections";
+	if (reason != NULL) {
 		log_warning("peer.refused", "socket",
-		    listener->role == ROLE_ADMIN ? "admin" : "gateway", "uid",
-		    text, NULL);
+		    peers_socket(listener->role), "uid", text, "reason", reason,
+		    NULL);
+		peers_record_refused(runner, listener->role, uid, reason, NULL);
 		return;
 	}
-	if (listener->runner->npeers >=
-	    (listener->role == ROLE_GATEWAY ? GATEWAY_PEERS_MAX : PEERS_MAX)) {
-		log_warning("peer.refused", "reason", "too many", NULL);
-		return;
-	}
-	peer_new_take(listener->runner, take_fd(fd), listener->role);
+	peer_new_take(runner, take_fd(fd), listener->role);
 }
 
 static void on_readable(uv_poll_t *poll, int status, int events);

@@ -190,27 +190,65 @@ on_message(void *arg, struct message *message, struct err *err)
 	return messages[message->type].handle(peer, message, err);
 }
 
-/* A gateway that comes and goes all the time must not fill the log: what is
- * not recorded is counted in the next record. */
-static void
-record_connection(const struct peer *peer, enum event event)
+/* Whoever comes and goes all the time must not fill the log: what is not
+ * recorded is counted in the next record. NULL: this one is not. */
+static struct audit_entry *
+new_entry(struct runner *runner, enum event event, uid_t uid)
 {
-	struct runner *runner = peer->runner;
 	struct audit_entry *entry;
 
 	if (!bucket_has(&runner->connections, clock_boot_ms())) {
 		runner->unrecorded++;
-		return;
+		return NULL;
 	}
 	bucket_take(&runner->connections);
 	entry = tasks_entry(&runner->tasks, event);
-	entry->object = json_pack(
-	    "{s:I}", "uid", (json_int_t)channel_peer_uid(peer->channel));
+	entry->object = json_pack("{s:I}", "uid", (json_int_t)uid);
 	if (runner->unrecorded > 0)
 		json_object_set_new(entry->object, "unrecorded",
 		    json_integer((json_int_t)runner->unrecorded));
 	runner->unrecorded = 0;
+	return entry;
+}
+
+static void
+record_connection(const struct peer *peer, enum event event)
+{
+	struct audit_entry *entry =
+	    new_entry(peer->runner, event, channel_peer_uid(peer->channel));
+
+	if (entry != NULL)
+		tasks_record_take(&peer->runner->tasks, entry);
+}
+
+const char *
+peers_socket(enum role role)
+{
+	return role == ROLE_ADMIN ? "admin" : "gateway";
+}
+
+void
+peers_record_refused(struct runner *runner, enum role role, uid_t uid,
+    const char *reason, const char *detail)
+{
+	struct audit_entry *entry = new_entry(runner, EVENT_PEER_REFUSED, uid);
+
+	if (entry == NULL)
+		return;
+	json_object_set_new(
+	    entry->object, "socket", json_string(peers_socket(role)));
+	json_object_set_new(entry->object, "reason", json_string(reason));
+	if (detail != NULL)
+		entry->untrusted =
+		    json_pack("{s:o}", "detail", audit_text(detail));
 	tasks_record_take(&runner->tasks, entry);
+}
+
+/* What it said, and not what became of the connection. */
+static bool
+is_its_fault(const struct err *err)
+{
+	return err->code != ERR_NONE && err_status(err->code) < 500;
 }
 
 static void
@@ -218,13 +256,17 @@ on_closed(void *arg, const struct err *err)
 {
 	struct peer *peer = arg;
 	struct runner *runner = peer->runner;
-	const char *role = peer->role == ROLE_ADMIN ? "admin" : "gateway";
+	const char *role = peers_socket(peer->role);
 
 	if (err->code == ERR_NONE)
 		log_info("peer.closed", "role", role, NULL);
 	else
 		log_failure(
 		    LOG_LEVEL_WARNING, "peer.dropped", err, "role", role, NULL);
+	if (is_its_fault(err))
+		peers_record_refused(runner, peer->role,
+		    channel_peer_uid(peer->channel), "what it sent",
+		    err->detail);
 	if (peer->role == ROLE_GATEWAY && peer->state == STATE_READY)
 		record_connection(peer, EVENT_GATEWAY_DISCONNECTED);
 	peer_free(peer);
@@ -310,7 +352,7 @@ peer_handle_hello(struct peer *peer, struct message *message, struct err *err)
 		"certificate_not_after", JSON_KIND_INTEGER, false, 0,
 		PEER_TIME_MAX_S),
 	};
-	const char *role = peer->role == ROLE_ADMIN ? "admin" : "gateway";
+	const char *role = peers_socket(peer->role);
 	auto_json *welcome = json_pack("{s:i, s:s}", "version",
 	    PROTOCOL_VERSION, "runner", peer->runner->config.id);
 	auto_json *state = NULL;

@@ -66,6 +66,12 @@ struct question {
 
 /* Listens on both sockets. */
 int peers_listen(struct runner *runner, struct err *err);
+/* The name of the socket of such peers. */
+const char *peers_socket(enum role role);
+/* For the audit, within bounds: who did not get in, or was dropped. `reason` is
+ * ours; `detail` may repeat what the peer wrote; NULL: nothing. */
+void peers_record_refused(struct runner *runner, enum role role, uid_t uid,
+    const char *reason, const char *detail);
 void peers_close_listeners(struct runner *runner);
 /* A connection that was accepted; taken over. */
 struct peer *peer_new_take(struct runner *runner, int fd, enum role role);

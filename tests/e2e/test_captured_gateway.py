@@ -6,16 +6,20 @@ it tries is on record. What it can do is in SECURITY.md."""
 import concurrent.futures
 import contextlib
 import dataclasses
+import fcntl
 import json
 import os
-import socket
+import re
 import ssl
+import subprocess
 import time
 import uuid
 
 import harness_forge as forge
-from harness import ALL_SCOPES, Case, main, rule, wait_until
-from harness_gateway import FalseGateway, body
+from harness import (ALL_SCOPES, Case, environment, main, rule,
+                     wait_until)
+from harness_gateway import SEALS, FalseGateway, body, memfd
+from harness_process import ROOT
 from harness_sign import Signer
 
 TASK_EVENTS = ("task.accepted", "task.started")
@@ -29,8 +33,20 @@ class Seen:
     task: str
 
 
+def revoke(site, kind, value, **more):
+    """What the command says. A gateway that was taken over confirms nothing:
+    the command waits ten seconds for it, and ends with 1."""
+    done = site.admin("revoke", kind, value, "--dir", site.etc, "-o", "json",
+                      check=False, **more)
+    assert done.returncode == 1, done.stdout + done.stderr
+    report = json.loads(done.stdout)
+    assert report["confirmed"] == report["gateways"] - 1, report
+    assert report["recorded"] and report["still_running"] == 0, report
+    return report
+
+
 class Captured(Case):
-    policy = {"version": 1, "rules": [rule("test", ["alice", "bob"],
+    policy = {"version": 1, "rules": [rule("test", ["alice", "bob", "dave"],
                                            stdin="stream"),
                                       rule("careful", ["erin"], approval={
                                           "by": ["carol"]})]}
@@ -206,25 +222,58 @@ class TestForgeries(Captured):
                      self.signed(data, token=token))
 
     def test_keys_that_are_not_the_certificates(self):
-        data = body("true")
         folder = self.site.folder / f"forger-{uuid.uuid4()}"
         own, own_key = forge.self_signed(folder / "own")
-        chained, key = forge.Authority.of(self.site, folder / "ca").issue(
-            "chained", extendedKeyUsage="serverAuth")
         alice = self.site.members["alice"]
-        for name, certificate, signing in (
+        for name, certificate in (
                 ("a key of its own under alice's certificate",
-                 alice.certificate, own_key),
-                ("a certificate of its own", own, own_key),
-                ("a certificate without the profile", chained, key)):
-            fields = Signer(certificate, signing).sign(
-                alice.token, data, uuid.uuid4().hex)
-            self.refused(name, data, {
-                **self.signed(data),
-                "certificate": self.certificate_of(certificate),
-                "idempotency_key": fields["Idempotency-Key"],
-                "signature_input": fields["Signature-Input"],
-                "signature": fields["Signature"]})
+                 alice.certificate),
+                ("a certificate of its own", own)):
+            self.refused_of(name, certificate, own_key, alice.token)
+
+    def test_certificates_that_the_ca_made_for_something_else(self):
+        """The key has signed, and the token is bound to it: all is in order
+        but the certificate."""
+        authority = forge.Authority.of(
+            self.site, self.site.folder / f"ca-{uuid.uuid4()}")
+        for name, options in (
+                ("of a server", {"extendedKeyUsage": "serverAuth"}),
+                ("of anything", {"extendedKeyUsage": "anyExtendedKeyUsage"}),
+                ("of nothing", {"extendedKeyUsage": None}),
+                ("of a CA", {"basicConstraints": "critical,CA:TRUE"}),
+                ("that signs nothing", {"keyUsage":
+                                        "critical,keyAgreement"}),
+                ("of nobody", {"subjectAltName": "DNS:alice"}),
+                ("that has ended", {"start": -2, "end": -1}),
+                ("that is not valid yet", {"start": 1, "end": 2})):
+            certificate, key = authority.issue(name.replace(" ", "-"),
+                                               **options)
+            self.refused_of(f"a certificate {name}", certificate, key,
+                            self.bound(certificate, key))
+
+    def test_a_token_that_has_ended(self):
+        now = int(time.time())
+        alice = self.site.members["alice"]
+        data = body("true")
+        self.refused("a token that has ended", data, self.signed(
+            data, token=forge.reissue(self.site, alice, iat=now - 3700,
+                                      nbf=now - 3700, exp=now - 100)))
+
+    def bound(self, certificate, key):
+        """A token of alice's for this one."""
+        return forge.reissue(
+            self.site, self.site.members["alice"],
+            cnf={"x5t#S256": Signer(certificate, key).thumbprint})
+
+    def refused_of(self, name, certificate, key, token):
+        data = body("true")
+        fields = Signer(certificate, key).sign(token, data, uuid.uuid4().hex)
+        self.refused(name, data, {
+            "token": token,
+            "certificate": self.certificate_of(certificate),
+            "idempotency_key": fields["Idempotency-Key"],
+            "signature_input": fields["Signature-Input"],
+            "signature": fields["Signature"]})
 
     def certificate_of(self, path):
         return forge.base64url(ssl.PEM_cert_to_DER_cert(path.read_text()))
@@ -344,6 +393,17 @@ class TestApprovals(Captured):
                 **carols, "token": self.site.members[who].token,
                 "certificate": self.gate.envelope(who)["certificate"]})
 
+    def test_what_was_withheld_until_it_was_not_the_approvers_any_more(self):
+        """Token by token, so that carol can go on."""
+        token = self.site.admin(
+            "token", "issue", "carol", "--dir", self.site.etc, "--cert",
+            self.site.members["carol"].certificate,
+            "--scope=tasks:approve").stdout.strip()
+        data = self.shown(self.task)
+        members = self.words(self.task, data, token=token)
+        revoke(self.site, "token", "-", stdin=token)
+        self.refused("after its token was revoked", data, members, "revoked")
+
     def test_what_was_shown_in_place_of_another(self):
         """The gateway showed carol the one, and sends what she signed of it
         for the other."""
@@ -442,27 +502,162 @@ class TestReplay(Captured):
         self.assertEqual(self.events()[0], tasks)
 
 
+class TestWithheld(Captured):
+    """It can wait with what a client has signed: not until that client is
+    gone."""
+
+    def test_its_owner_is_revoked(self):
+        self.site.enroll("dave")
+        running = self.see("sleep", "600", who="dave")
+        wait_until(lambda: self.site.task(running.task, who="dave")["state"]
+                   == "running", what="a running task")
+        data = body("true")
+        withheld = self.signed(data, "dave")
+        report = revoke(self.site, "subject", "dave")
+        self.assertEqual(report["running"], 1, report)
+        self.assertFalse(self.site.runs(running.task))
+        self.refused("withheld until its owner was revoked", data, withheld,
+                     "revoked")
+        self.refused("what is there already", running.data, running.members,
+                     "revoked")
+        answer, _ = self.gate.ask("get", who="dave", task=running.task,
+                                  wait=0)
+        self.assertEqual(answer.get("error"), "revoked", answer)
+
+    def test_its_token_is_revoked(self):
+        token = self.site.admin(
+            "token", "issue", "bob", "--dir", self.site.etc, "--cert",
+            self.site.members["bob"].certificate,
+            "--scope=tasks:run").stdout.strip()
+        data = body("true")
+        withheld = self.signed(data, "bob", token=token)
+        revoke(self.site, "token", "-", stdin=token)
+        self.refused("withheld until its token was revoked", data, withheld,
+                     "revoked")
+
+    def test_the_policy_does_not_allow_it(self):
+        """Signed as it must be, and forwarded by a gateway that asks no
+        policy."""
+        data = json.dumps({"image": "nobody/allows-this"}).encode()
+        tasks, _ = self.events()
+        answer = self.submit(data, self.signed(data))
+        self.assertEqual(answer.get("error"), "denied", answer)
+        wait_until(lambda: any(
+            record["event"] == "task.denied" and
+            record["object"]["by"] == "runner" and
+            record["principal"]["subject"] == "alice"
+            for record in self.site.audit()), what="a record of it")
+        self.assertEqual(self.events()[0], tasks)
+
+
+# Says hello, and what becomes of it.
+GREET = """
+import socket, sys
+sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+sock.settimeout(30)
+sock.connect(sys.argv[1])
+try:
+    sock.send(b'{"type":"hello","version":1,"role":"gateway"}')
+    answer = sock.recv(65536)
+except ConnectionError:
+    answer = b""
+print(answer or "closed")
+"""
+
+
 class TestReach(Captured):
     """What else it can say to the runner."""
 
+    def refusals(self):
+        """Who was refused on a private socket: (uid, socket, reason)."""
+        return [tuple(record["object"][name]
+                      for name in ("uid", "socket", "reason"))
+                for record in self.site.audit()
+                if record["event"] == "peer.refused"]
+
+    def dropped(self, message, *descriptors, hello=True):
+        """So that nothing comes of it, and it is on record."""
+        tasks, _ = self.events()
+        before = self.refusals()
+        with FalseGateway(self.site, hello=hello) as gate:
+            gate.send(message, *descriptors)
+            self.assertTrue(gate.is_dropped(), message)
+        wait_until(lambda: len(self.refusals()) > len(before),
+                   what=f"a record of {message!r:.200}")
+        self.assertEqual(self.refusals()[len(before):], [
+            (self.site.gateway_uid, "gateway", "what it sent")])
+        self.assertEqual(self.events()[0], tasks)
+
     def test_the_operators_messages_are_not_the_gateways(self):
-        for message in ({"type": "status", "request": 1},
-                        {"type": "audit_read", "request": 1, "limit": 1,
-                         "newest": True},
-                        {"type": "reload", "request": 1}):
-            with FalseGateway(self.site) as gate:
-                gate.send(message)
-                self.assertTrue(gate.is_dropped(), message)
+        table = (ROOT / "lib" / "messages.def").read_text()
+        names = re.findall(r"TO_RUNNER\((\w+), ROLE_ADMIN,", table)
+        self.assertGreaterEqual(set(names), {"revoke", "restore", "reload"})
+        for name in names:
+            self.dropped({"type": name, "request": 1})
+        self.dropped({"type": "restore", "request": 1, "kind": "subject",
+                      "value": "dave"})
+
+    def test_what_makes_no_sense(self):
+        asks = self.gate.envelope()
+        for message in (
+                b"\0", b"[]", b"{}", b'{"type":"nothing"}',
+                b'{"type":"forget","type":"forget","request":1}',
+                b'{"type":"forget","request":1}' + b" " * 65536,
+                {"type": "hello", "version": 1, "role": "gateway"},
+                {"type": "welcome", "version": 1, "runner": "x"},
+                {"type": "revoked", "change": 2 ** 62, "closed": 0},
+                {"type": "approval", **asks, "task": "x" * 36},
+                {"type": "submit", **asks, "wait": 0, "signed": True},
+                {"type": "submit", **asks, "wait": 61}):
+            self.dropped(message)
+        for message in (
+                {"type": "list", **asks, "limit": 1},
+                {"type": "hello", "version": 1, "role": "admin"},
+                {"type": "hello", "version": 2, "role": "gateway"}):
+            self.dropped(message, hello=False)
+
+    def test_bodies_that_are_none_or_could_still_change(self):
+        data = body("true")
+        submit = {"type": "submit", "wait": 0, **self.gate.envelope(),
+                  **self.signed(data)}
+        reading, writing = os.pipe()
+        path = self.site.folder / "body"
+        path.write_bytes(data)
+        made = [reading, writing, os.open(path, os.O_RDONLY), memfd(data, 0),
+                *(memfd(data, SEALS & ~seal) for seal in (
+                    fcntl.F_SEAL_WRITE, fcntl.F_SEAL_GROW,
+                    fcntl.F_SEAL_SHRINK, fcntl.F_SEAL_SEAL)),
+                memfd(b" " * (1024 * 1024 + 1)), memfd(data)]
+        try:
+            for wrong in made[:-1]:
+                self.dropped(submit, wrong)
+            self.dropped(submit)
+            self.dropped(submit, made[-1], made[-1])
+        finally:
+            for number in made:
+                os.close(number)
+        # The same in a memfd that is sealed is a task.
+        answer = self.submit(data, self.signed(data))
+        self.assertEqual(answer["type"], "reply", answer)
+        self.site.finish(answer["body"]["id"])
 
     def test_the_socket_is_the_gateways_alone(self):
-        """Root opens any socket, and is nobody there all the same."""
-        with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as sock:
-            sock.settimeout(30)
-            sock.connect(str(self.site.run / "gateway.sock"))
-            with contextlib.suppress(BrokenPipeError, ConnectionError):
-                sock.send(b'{"type":"hello","version":1,"role":"gateway"}')
-            with contextlib.suppress(ConnectionError):
-                self.assertEqual(sock.recv(65536), b"")
+        """Root opens any socket, and a group may have members: neither is
+        anybody there."""
+        other = self.site.client_uid
+        for uid, gid in ((0, 0), (other, self.site.gateway_uid)):
+            before = len(self.refusals())
+            done = subprocess.run(
+                ["/usr/bin/python3", "-B", "-c", GREET,
+                 str(self.site.run / "gateway.sock")], user=uid, group=gid,
+                extra_groups=[], env=environment(), cwd="/", text=True,
+                capture_output=True, timeout=60, check=False)
+            self.assertEqual((done.returncode, done.stdout), (0, "closed\n"),
+                             done.stderr)
+            wait_until(lambda: len(self.refusals()) > before,
+                       what="a record of it")
+            self.assertEqual(self.refusals()[before:],
+                             [(uid, "gateway", "its uid")])
 
     def test_what_it_can_do_it_can_do_with_what_it_saw(self):
         """Watch, and end: not more. Each has its row in SECURITY.md."""

@@ -38,6 +38,32 @@ check_alive(struct runner_site *site)
 	assert_true(json_is_array(json_object_get(list, "tasks")));
 }
 
+/* So many are on record, the last of them so. */
+static void
+expect_refused(struct runner_site *site, size_t count, const char *socket,
+    const char *reason)
+{
+	auto_json *records = runner_site_audit(site);
+	const json_t *record, *last = NULL;
+	size_t i, found = 0;
+
+	json_array_foreach(records, i, record)
+	{
+		if (strcmp(json_string_value(json_object_get(record, "event")),
+			"peer.refused") != 0)
+			continue;
+		last = json_object_get(record, "object");
+		found++;
+	}
+	assert_int_equal(found, count);
+	assert_string_equal(
+	    json_string_value(json_object_get(last, "socket")), socket);
+	assert_string_equal(
+	    json_string_value(json_object_get(last, "reason")), reason);
+	assert_int_equal(
+	    json_integer_value(json_object_get(last, "uid")), getuid());
+}
+
 static void
 drop_after(
     struct runner_site *site, const char *socket, bool greet, const char *text)
@@ -85,6 +111,7 @@ test_anything_but_hello_first_drops_the_peer(void **state)
 	for (size_t i = 0; i < COUNT(firsts); i++)
 		drop_after(&site, "gateway", false, firsts[i]);
 	check_alive(&site);
+	expect_refused(&site, COUNT(firsts), "gateway", "what it sent");
 	runner_site_close(&site);
 }
 
@@ -140,6 +167,7 @@ test_a_bad_message_drops_the_peer_that_sent_it(void **state)
 	for (size_t i = 0; i < COUNT(bads); i++)
 		drop_after(&site, "gateway", true, bads[i]);
 	check_alive(&site);
+	expect_refused(&site, COUNT(bads), "gateway", "what it sent");
 	runner_site_close(&site);
 }
 
@@ -385,11 +413,35 @@ test_another_uid_is_not_let_in(void **state)
 	auto_fd int sock = runner_site_connect(&site, "gateway");
 
 	runner_site_wait_dropped(&site, sock);
+	expect_refused(&site, 1, "gateway", "its uid");
 	site.runner.config.admin_uids[0] = getuid() + 1;
 	auto_fd int admin = runner_site_connect(&site, "admin");
 
 	runner_site_wait_dropped(&site, admin);
 	check_alive(&site);
+	expect_refused(&site, 2, "admin", "its uid");
+	runner_site_close(&site);
+}
+
+static void
+test_one_connection_too_many_is_not_let_in(void **state)
+{
+	struct runner_site site;
+	auto_free int *socks = alloc_zero(GATEWAY_PEERS_MAX, sizeof(int));
+	size_t count = 0;
+
+	runner_site_open(&site, *state);
+	while (site.runner.npeers < GATEWAY_PEERS_MAX) {
+		socks[count++] = runner_site_connect(&site, "gateway");
+		runner_site_settle(&site);
+	}
+	auto_fd int sock = runner_site_connect(&site, "gateway");
+
+	runner_site_wait_dropped(&site, sock);
+	check_alive(&site);
+	expect_refused(&site, 1, "gateway", "too many connections");
+	while (count > 0)
+		close(socks[--count]);
 	runner_site_close(&site);
 }
 
@@ -472,6 +524,7 @@ main(void)
 	    TEST(test_a_body_of_a_byte_too_many_drops_the_peer),
 	    TEST(test_no_descriptor_stays_behind),
 	    TEST(test_another_uid_is_not_let_in),
+	    TEST(test_one_connection_too_many_is_not_let_in),
 	    TEST(test_the_sockets_are_closed_to_others),
 	    TEST(test_a_folder_that_others_can_enter_is_refused),
 	    TEST(test_the_gateway_hears_of_changes),
