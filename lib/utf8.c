@@ -92,11 +92,23 @@ utf8_is_control(uint32_t c)
 	return false;
 }
 
+/* What stands for itself: of most texts it is every byte. */
+static size_t
+measure_plain(const char *s, size_t len)
+{
+	size_t n = 0;
+
+	while (n < len && s[n] >= 0x20 && s[n] < 0x7f)
+		n++;
+	return n;
+}
+
 void
 utf8_append_neutral(struct buffer *buffer, const char *s, size_t len)
 {
-	size_t at = 0;
+	size_t at = measure_plain(s, len);
 
+	buffer_append(buffer, s, at);
 	while (at < len) {
 		uint32_t character = 0;
 		size_t n = utf8_decode(s + at, len - at, &character);
