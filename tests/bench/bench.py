@@ -181,6 +181,7 @@ class Bench:
             "store": bench_store.store,
             "decide": bench_policy.decide,
             "replay": bench_policy.replay,
+            "records": bench_review.records,
             "review": bench_review.review,
             "http": bench_gateway.http,
             "handshake": bench_gateway.handshake,

@@ -1,12 +1,14 @@
-"""A log of a million records, searched, summed up and verified."""
+"""The audit log: how fast the store takes records; and a million of them,
+searched, summed up and verified."""
 
 import functools
+import json
 import os
 import pathlib
 import subprocess
 import tempfile
 
-from bench import Row, show_bytes, show_time, timed
+from bench import Row, show, show_bytes, show_time, timed
 
 BIN = pathlib.Path(os.environ["TASKGATE_BIN"])
 END = "2026-11-28T00:00:00Z"
@@ -35,11 +37,35 @@ def admin(folder, *words):
     return usage.ru_maxrss * 1024
 
 
-def records(folder):
+def count_records(folder):
     text = subprocess.run(
         [BIN / "taskgate-admin", "audit", "checkpoint", "--dir", folder],
         check=True, capture_output=True, text=True).stdout
     return int(text.splitlines()[1])
+
+
+def records(bench):
+    with tempfile.TemporaryDirectory() as folder:
+        rates = json.loads(subprocess.run(
+            [BIN.parent / "tests" / "records", folder,
+             str(bench.count(21, 1))],
+            capture_output=True, text=True, check=True).stdout)
+    single = rates["single"]
+    for size in (64, 256):
+        rate = rates[f"batch_{size}"]
+        bench.table.add(Row(
+            f"audit records a second, {size} at a time", f"{rate:.0f}", "",
+            rate, f"{rate:.0f}", at_least=10000, aim=20000))
+        bench.table.add(Row(
+            "  beside one transaction for each", f"{rate:.0f}",
+            f"{single:.0f}", rate / single, f"{show(rate / single)}×",
+            at_least=10, aim=20))
+    ours, theirs = (rates[name] / 1e9 for name in
+                    ("single_late", "sync_late"))
+    bench.table.add(Row(
+        "  one by itself, 99th percentile", show_time(ours),
+        f"{show_time(theirs)} an fsync", ours / theirs,
+        f"{show(ours / theirs)}×", at_most=3))
 
 
 def review(bench):
@@ -50,7 +76,7 @@ def review(bench):
         make(large, days, tasks)
         # Enough to fill what SQLite keeps in memory.
         make(small, *bench.count((35, 900), (8, 100)))
-        count = records(large)
+        count = count_records(large)
         for name, words in SEARCHES:
             run = timed(functools.partial(admin, large, "search", *words))
             run()
@@ -70,5 +96,5 @@ def review(bench):
                            for folder in (large, small))
             bench.table.add(Row(
                 f"  memory of audit {words[0]}", show_bytes(most),
-                f"{show_bytes(least)} of {records(small)} records",
+                f"{show_bytes(least)} of {count_records(small)} records",
                 most / least, f"{most / least:.2f}×", at_most=1.5))
