@@ -20,8 +20,8 @@
 /* Of both streams together (docs/api.md). */
 #define INLINE_MAX (16 * 1024)
 
-static int
-authenticate(const struct runner *runner, const struct envelope *envelope,
+int
+gate_authenticate(const struct runner *runner, const struct envelope *envelope,
     struct principal *ret, struct err *err)
 {
 	const struct verified_certificate *verified = NULL;
@@ -77,7 +77,7 @@ gate_open(struct peer *peer, const struct envelope *envelope, enum scope scope,
 		return -1;
 	snprintf(question->address, sizeof(question->address), "%s",
 	    envelope->address);
-	if (authenticate(
+	if (gate_authenticate(
 		peer->runner, envelope, &question->principal, &refused) != 0 ||
 	    gate_check_revocations(question, NULL, &refused) != 0 ||
 	    principal_require(&question->principal, scope, &refused) != 0) {

@@ -35,6 +35,12 @@ struct gate_claim {
 	    JSON_FIELD(type, envelope.request_id, "request_id",                \
 		JSON_KIND_STRING, true, 1, 63)
 
+/* Who has made this request, by certificate, token and, where there is one,
+ * signature, all verified here; ERR_UNAUTHENTICATED. What was seen before is
+ * known (`runner->certificates`, `tokens`); a signature never is. */
+int gate_authenticate(const struct runner *runner,
+    const struct envelope *envelope, struct principal *ret, struct err *err);
+
 /*
  * Opens the question and verifies who asks, by certificate, token and, where
  * there is one, signature. 1: the principal stands in it;

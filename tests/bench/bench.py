@@ -172,6 +172,7 @@ class Bench:
         import bench_review
         import bench_store
         import bench_tasks
+        import bench_verify
         benchmarks = {
             "cold": bench_tasks.cold,
             "throughput": bench_tasks.throughput,
@@ -183,6 +184,7 @@ class Bench:
             "replay": bench_policy.replay,
             "records": bench_review.records,
             "review": bench_review.review,
+            "verify": bench_verify.verify,
             "http": bench_gateway.http,
             "handshake": bench_gateway.handshake,
             "memory": bench_gateway.memory,

@@ -33,7 +33,9 @@ class TestBench(unittest.TestCase):
 
     def test_machines_get_the_same_as_json(self):
         done = self.run_bench("-o", "json", "--only", "store",
-                              "--only", "decide", "--only", "replay", "--only", "review")
+                              *(word for name in ("decide", "replay",
+                                                  "review", "verify")
+                                for word in ("--only", name)))
         self.assertEqual(done.returncode, 0, done.stderr)
         document = json.loads(done.stdout)
         self.assertIn("engine", document["about"])
@@ -42,6 +44,7 @@ class TestBench(unittest.TestCase):
         self.assertIn("decision by 10", names)
         self.assertIn("policy replay", names)
         self.assertIn("audit search by subject", names)
+        self.assertIn("verifying a submission", names)
         for row in document["rows"]:
             self.assertGreater(row["value"], 0, row)
             self.assertIsNone(row["verdict"], row)
