@@ -212,7 +212,9 @@ static int
 compare_values(const struct last *last, const struct entry *entry)
 {
 	size_t shorter = last->len < entry->len ? last->len : entry->len;
-	int result = shorter > 0 ? memcmp(last->data, entry->data, shorter) : 0;
+	int result = shorter > 0 && last->data != NULL
+	    ? memcmp(last->data, entry->data, shorter)
+	    : 0;
 
 	if (result != 0)
 		return result;
