@@ -118,7 +118,8 @@ enum sandbox_failure {
 	SANDBOX_FAILURE_INPUT, /* an input could not be placed: errnum */
 	SANDBOX_FAILURE_SECRET, /* the same, of a secret */
 	SANDBOX_FAILURE_MOUNT, /* what a mount is to show must not be */
-	SANDBOX_FAILURE_NETWORK /* not there, or not one for tasks */
+	SANDBOX_FAILURE_NETWORK, /* not there, or not one for tasks */
+	SANDBOX_FAILURE_COUNT
 };
 
 struct sandbox_end {

@@ -31,6 +31,13 @@ static const char *const decisions[] = {
 #undef DECISION
 };
 
+static const char *const reasons[] = {
+#define REASON(name, text) [SANDBOX_FAILURE_##name] = text,
+#include "runner/tasks.def"
+#undef REASON
+};
+_Static_assert(COUNT(reasons) == SANDBOX_FAILURE_COUNT, "a word for each");
+
 /* The state that follows, and 1 more, so that 0 is "refused". */
 static const unsigned char steps[TASK_STATE_COUNT][TASK_EVENT_COUNT] = {
 #define STEP(from, event, to) [TASK_##from][TASK_EVENT_##event] = TASK_##to + 1,
@@ -78,6 +85,16 @@ task_decision_parse(const char *text, enum task_decision *ret)
 		return true;
 	}
 	return false;
+}
+
+const char *
+task_reason_find(const char *text)
+{
+	for (size_t i = 0; i < COUNT(reasons); i++) {
+		if (strcmp(reasons[i], text) == 0)
+			return reasons[i];
+	}
+	return NULL;
 }
 
 bool
@@ -187,22 +204,6 @@ outcome_of_kill(const struct sandbox_end *end)
 	return OUTCOME_KILLED;
 }
 
-static const char *
-reason_of(enum sandbox_failure failure)
-{
-	static const char *const reasons[] = {
-	    [SANDBOX_FAILURE_IMAGE] = "image",
-	    [SANDBOX_FAILURE_COMMAND] = "command",
-	    [SANDBOX_FAILURE_ENGINE] = "engine",
-	    [SANDBOX_FAILURE_INPUT] = "input",
-	    [SANDBOX_FAILURE_SECRET] = "secret",
-	    [SANDBOX_FAILURE_MOUNT] = "mount",
-	    [SANDBOX_FAILURE_NETWORK] = "network",
-	};
-
-	return reasons[failure];
-}
-
 /* Who took its end into their hands; OUTCOME_NONE: nobody. */
 static enum task_outcome
 outcome_of_order(const struct task_end_context *context)
@@ -229,7 +230,7 @@ end_not_started(struct task_facts *facts, const struct sandbox_end *end,
 		return;
 	}
 	facts->outcome = OUTCOME_NOT_STARTED;
-	facts->reason = reason_of(end->failure);
+	facts->reason = reasons[end->failure];
 	if ((end->failure == SANDBOX_FAILURE_COMMAND ||
 		end->failure == SANDBOX_FAILURE_INPUT ||
 		end->failure == SANDBOX_FAILURE_SECRET) &&

@@ -55,6 +55,9 @@ bool task_state_parse(const char *text, enum task_state *ret);
 const char *task_outcome_text(enum task_outcome outcome);
 const char *task_decision_text(enum task_decision decision);
 bool task_decision_parse(const char *text, enum task_decision *ret);
+/* Of what was not started: the static text, as the facts hold it; NULL: it is
+ * none. */
+const char *task_reason_find(const char *text);
 /* False: this cannot happen in this state. */
 bool
 task_step(enum task_state from, enum task_event event, enum task_state *ret_to);

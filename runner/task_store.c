@@ -250,17 +250,8 @@ parse(const char *text)
 static bool
 read_reason(const char *text, const char **ret)
 {
-	static const char *const reasons[] = {"image", "command", "engine",
-	    "input", "secret", "mount", "network"};
-
-	*ret = NULL;
-	if (text == NULL)
-		return true;
-	for (size_t i = 0; i < COUNT(reasons) && *ret == NULL; i++) {
-		if (strcmp(reasons[i], text) == 0)
-			*ret = reasons[i];
-	}
-	return *ret != NULL;
+	*ret = text == NULL ? NULL : task_reason_find(text);
+	return text == NULL || *ret != NULL;
 }
 
 static bool

@@ -153,6 +153,27 @@ test_a_command_that_is_not_there_says_which_error(void **state)
 	task_data_done(&data);
 }
 
+static void
+test_each_reason_is_known_again_by_its_word(void **state)
+{
+	(void)state;
+	for (int i = 0; i < SANDBOX_FAILURE_COUNT; i++) {
+		const struct sandbox_end end = {.how = SANDBOX_NOT_STARTED,
+		    .failure = (enum sandbox_failure)i};
+		const struct task_end_context context = {0};
+		struct task_data data;
+		auto_free char *word = NULL;
+
+		task_data_init(&data);
+		task_facts_end(&data.facts, &end, &context, 42);
+		word = alloc_string(data.facts.reason);
+		assert_ptr_equal(task_reason_find(word), data.facts.reason);
+		task_data_done(&data);
+	}
+	assert_null(task_reason_find("weather"));
+	assert_null(task_reason_find(""));
+}
+
 /* -- JSON */
 
 static void
@@ -596,6 +617,7 @@ main(void)
 		test_who_is_to_approve_is_shown_what_the_task_gets),
 	    cmocka_unit_test(test_each_end_has_its_outcome),
 	    cmocka_unit_test(test_a_command_that_is_not_there_says_which_error),
+	    cmocka_unit_test(test_each_reason_is_known_again_by_its_word),
 	    cmocka_unit_test(
 		test_a_waiting_task_shows_names_of_its_environment_alone),
 	    cmocka_unit_test(test_an_ended_task_shows_how_it_ended),
