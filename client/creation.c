@@ -11,6 +11,7 @@
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
+#include "lib/idempotency_key.h"
 #include "lib/json.h"
 
 static int
@@ -22,7 +23,7 @@ make_key(const struct invocation *invocation, char ret[65], struct err *err)
 		uuid_make(clock_wall_ms(), ret);
 		return 0;
 	}
-	if (!order_key_is_valid(key))
+	if (!idempotency_key_is_valid(key))
 		return err_set(err, ERR_UNPROCESSABLE,
 		    "--idempotency-key: 1 to 64 letters, digits, \"-\" and "
 		    "\"_\", not \"%s\"",

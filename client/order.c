@@ -235,14 +235,3 @@ order_build(const struct invocation *invocation, struct err *err)
 		return NULL;
 	return take(order);
 }
-
-bool
-order_key_is_valid(const char *key)
-{
-	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				      "abcdefghijklmnopqrstuvwxyz"
-				      "0123456789_-";
-	size_t len = strlen(key);
-
-	return len >= 1 && len <= 64 && key[strspn(key, allowed)] == '\0';
-}

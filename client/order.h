@@ -68,7 +68,4 @@ int order_add_param(json_t *params, const char *text, struct err *err);
 int order_add_limit(
     json_t *limits, const char *member, const char *text, struct err *err);
 
-/* 1 to 64 of [A-Za-z0-9_-]. */
-bool order_key_is_valid(const char *key);
-
 #endif

@@ -7,8 +7,7 @@
 
 #include "gateway/conn.h"
 #include "gateway/exchange.h"
-
-#define KEY_MAX 64
+#include "lib/idempotency_key.h"
 
 static int
 check_digest(const struct exchange *x, const uint8_t body_sha256[SHA256_BYTES],
@@ -51,21 +50,14 @@ verify(const struct exchange *x, const char *key,
 	    signature, &signer, clock_wall_ms() / 1000, err);
 }
 
-/* docs/api.md: 1 to 64 bytes of [A-Za-z0-9_-]. */
 int
 signed_check_key(const char *key, struct err *err)
 {
-	static const char allowed[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				      "abcdefghijklmnopqrstuvwxyz"
-				      "0123456789_-";
-	size_t len = key == NULL ? 0 : strlen(key);
-
-	if (key == NULL ||
-	    (len > 0 && len <= KEY_MAX && strspn(key, allowed) == len))
+	if (key == NULL || idempotency_key_is_valid(key))
 		return 0;
 	return err_set(err, ERR_MALFORMED,
 	    "the Idempotency-Key is not 1 to %d bytes of A-Z a-z 0-9 _ -",
-	    KEY_MAX);
+	    IDEMPOTENCY_KEY_MAX);
 }
 
 int

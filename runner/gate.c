@@ -165,17 +165,6 @@ gate_may_approve(const struct question *question, const char *rule)
 }
 
 bool
-gate_is_key(const char *text)
-{
-	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-				       "abcdefghijklmnopqrstuvwxyz"
-				       "0123456789_-";
-	size_t len = strlen(text);
-
-	return len > 0 && len <= TASK_KEY_MAX && strspn(text, alphabet) == len;
-}
-
-bool
 gate_may_see(const struct question *question, const char *subject)
 {
 	return strcmp(question->principal.certificate.subject, subject) == 0 ||

@@ -66,8 +66,6 @@ json_t *gate_principal(const struct question *question);
 void gate_owner(const struct question *question, struct task_owner *ret);
 /* Whether the asker may approve what this rule lets others run. */
 bool gate_may_approve(const struct question *question, const char *rule);
-/* 1 to 64 bytes of [A-Za-z0-9_-]. */
-bool gate_is_key(const char *text);
 /* Whether the asker may see a task of this subject. */
 bool gate_may_see(const struct question *question, const char *subject);
 

@@ -10,6 +10,7 @@
 
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
+#include "lib/idempotency_key.h"
 #include "runner/gate.h"
 
 struct approval_request {
@@ -223,7 +224,8 @@ read_approval(const struct message *message, struct approval_request *ret,
 	    JSON_FIELD(struct approval_request, task, "task", JSON_KIND_STRING,
 		true, 36, 36),
 	    JSON_FIELD(struct approval_request, idempotency_key,
-		"idempotency_key", JSON_KIND_STRING, false, 1, TASK_KEY_MAX),
+		"idempotency_key", JSON_KIND_STRING, false, 1,
+		IDEMPOTENCY_KEY_MAX),
 	    JSON_FIELD(struct approval_request, signature.input,
 		"signature_input", JSON_KIND_STRING, false, 0, 0),
 	    JSON_FIELD(struct approval_request, signature.value, "signature",
@@ -234,7 +236,8 @@ read_approval(const struct message *message, struct approval_request *ret,
 		ret, err) != 0 ||
 	    gate_check_task(ret->task, err) != 0)
 		return -1;
-	if (ret->idempotency_key != NULL && !gate_is_key(ret->idempotency_key))
+	if (ret->idempotency_key != NULL &&
+	    !idempotency_key_is_valid(ret->idempotency_key))
 		return err_set(err, ERR_MALFORMED, "idempotency_key: not one");
 	return 0;
 }

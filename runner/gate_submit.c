@@ -7,6 +7,7 @@
 
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
+#include "lib/idempotency_key.h"
 #include "policy/launch.h"
 #include "policy/recorded.h"
 #include "runner/gate.h"
@@ -354,7 +355,7 @@ read_submit(const struct message *message, struct submit *ret, struct err *err)
 	    JSON_FIELD(
 		struct submit, wait, "wait", JSON_KIND_INTEGER, true, 0, 60),
 	    JSON_FIELD(struct submit, idempotency_key, "idempotency_key",
-		JSON_KIND_STRING, false, 1, TASK_KEY_MAX),
+		JSON_KIND_STRING, false, 1, IDEMPOTENCY_KEY_MAX),
 	    JSON_FIELD(struct submit, signature.input, "signature_input",
 		JSON_KIND_STRING, false, 0, 0),
 	    JSON_FIELD(struct submit, signature.value, "signature",
@@ -364,7 +365,8 @@ read_submit(const struct message *message, struct submit *ret, struct err *err)
 	if (json_read_fields(message->members, "", fields, COUNT(fields), false,
 		ret, err) != 0)
 		return -1;
-	if (ret->idempotency_key != NULL && !gate_is_key(ret->idempotency_key))
+	if (ret->idempotency_key != NULL &&
+	    !idempotency_key_is_valid(ret->idempotency_key))
 		return err_set(err, ERR_MALFORMED, "idempotency_key: not one");
 	return 0;
 }

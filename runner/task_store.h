@@ -9,7 +9,6 @@
 
 /* How long a key stands for its task. */
 #define TASK_KEY_AGE_MS (INT64_C(24) * 3600 * 1000)
-#define TASK_KEY_MAX 64
 
 /* Accepted. ERR_UNPROCESSABLE: an input is not there; from here on they are
  * kept for the task, until it has ended. */

@@ -140,25 +140,6 @@ test_what_no_request_can_carry_is_refused_with_the_reason(void **state)
 }
 
 static void
-test_idempotency_keys_are_judged_by_the_api(void **state)
-{
-	char longest[66];
-
-	(void)state;
-	memset(longest, 'k', sizeof(longest));
-	longest[64] = '\0';
-	assert_true(order_key_is_valid("a"));
-	assert_true(order_key_is_valid("AZaz09-_"));
-	assert_true(order_key_is_valid(longest));
-	longest[64] = 'k';
-	longest[65] = '\0';
-	assert_false(order_key_is_valid(longest));
-	assert_false(order_key_is_valid(""));
-	assert_false(order_key_is_valid("a b"));
-	assert_false(order_key_is_valid("a\r\nX: y"));
-}
-
-static void
 test_ids_are_read_whatever_their_case(void **state)
 {
 	char id[OPERAND_ID];
@@ -242,7 +223,6 @@ main(void)
 	    cmocka_unit_test(test_environment_is_given_or_looked_up),
 	    cmocka_unit_test(
 		test_what_no_request_can_carry_is_refused_with_the_reason),
-	    cmocka_unit_test(test_idempotency_keys_are_judged_by_the_api),
 	    cmocka_unit_test(test_ids_are_read_whatever_their_case),
 	    cmocka_unit_test(test_what_is_no_id_never_reaches_a_path),
 	    cmocka_unit_test(test_words_of_a_query_need_no_encoding),
