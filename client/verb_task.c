@@ -95,14 +95,17 @@ list_page(struct session *session, const char *state, const char *subject,
 	return 0;
 }
 
+static const char *const states[] = {
+#define STATE(name, text) text,
+#include "lib/task_states.def"
+#undef STATE
+};
+
 /* What has not ended yet, or what the options ask for. */
 static int
 list_tasks(const struct invocation *invocation, struct session *session,
     json_t *tasks, struct failure *failure)
 {
-	/* The newest first in each, and what is youngest waits. */
-	static const char *const unfinished[] = {
-	    "waiting_approval", "queued", "starting", "running"};
 	const char *state = option_value(invocation, "state");
 	const char *subject = option_value(invocation, "subject");
 	long long limit;
@@ -117,8 +120,10 @@ list_tasks(const struct invocation *invocation, struct session *session,
 	if (state != NULL || option_flag(invocation, "all"))
 		return list_page(
 		    session, state, subject, limit, tasks, failure);
-	for (size_t i = 0; i < COUNT(unfinished); i++) {
-		if (list_page(session, unfinished[i], subject, limit, tasks,
+	/* All but the last. The newest first in each, and what is youngest
+	 * waits. */
+	for (size_t i = 0; i + 1 < COUNT(states); i++) {
+		if (list_page(session, states[i], subject, limit, tasks,
 			failure) != 0)
 			return -1;
 		more |= session->has_next;

@@ -25,7 +25,10 @@
 #define REPLY_S 30
 
 static const char *const states[] = {
-    "waiting_approval", "queued", "starting", "running", "finished", NULL};
+#define STATE(name, text) text,
+#include "lib/task_states.def"
+#undef STATE
+    NULL};
 
 /* The task, as the runner describes it. */
 static void

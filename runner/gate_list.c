@@ -235,9 +235,7 @@ serve_list(struct question *question, const struct list *list)
 	struct err err;
 
 	if (list->state != NULL && !task_state_parse(list->state, &state)) {
-		err_set(&err, ERR_UNPROCESSABLE,
-		    "state: must be waiting_approval, queued, starting, "
-		    "running or finished");
+		err_set(&err, ERR_UNPROCESSABLE, "state: no state of a task's");
 		gate_refuse(question, &err);
 		return;
 	}

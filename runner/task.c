@@ -13,7 +13,7 @@
 
 static const char *const states[] = {
 #define STATE(name, text) [TASK_##name] = text,
-#include "runner/tasks.def"
+#include "lib/task_states.def"
 #undef STATE
 };
 

@@ -19,7 +19,7 @@
 
 enum task_state {
 #define STATE(name, text) TASK_##name,
-#include "runner/tasks.def"
+#include "lib/task_states.def"
 #undef STATE
 	TASK_STATE_COUNT
 };
