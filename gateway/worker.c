@@ -188,10 +188,12 @@ on_turn(uv_idle_t *turn)
 {
 	struct worker *worker = turn->data;
 
+	log_hold();
 	/* Answers make connections ready. */
 	http_run_due(worker);
 	advance_ready(worker);
 	advance_handshakes(worker);
+	log_release();
 	if (worker->ready == NULL && !worker->http.due &&
 	    handshakes_due(worker->handshakes) == 0)
 		uv_idle_stop(turn);

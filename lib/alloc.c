@@ -10,11 +10,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "lib/log.h"
+
 void
 die(const char *format, ...)
 {
 	va_list ap;
 
+	/* What led here. */
+	log_release();
 	va_start(ap, format);
 	fputs("fatal: ", stderr);
 	vfprintf(stderr, format, ap);

@@ -5,6 +5,7 @@
 #include "lib/log.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,13 @@ static struct {
 	enum log_level least;
 	bool journal;
 } settings = {"taskgate", LOG_FORMAT_LOGFMT, LOG_LEVEL_INFO, false};
+
+/* What this thread has to say and holds back. */
+static _Thread_local struct {
+	bool back;
+	size_t len;
+	char lines[PIPE_BUF];
+} held;
 
 static const struct {
 	const char *name;
@@ -209,29 +217,64 @@ add_pairs(struct buffer *line, va_list ap)
 		add(line, key, va_arg(ap, const char *));
 }
 
-/* One write(2), so that lines of several threads do not mix. A log that
- * cannot be written must not stop the program. */
+/* A log that cannot be written must not stop the program. */
+static void
+write_out(const char *text, size_t len)
+{
+	while (len > 0) {
+		ssize_t n = write(STDERR_FILENO, text, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return;
+		text += n;
+		len -= (size_t)n;
+	}
+}
+
+static void
+write_held(void)
+{
+	write_out(held.lines, held.len);
+	held.len = 0;
+}
+
+/* In one piece, so that lines of several threads do not mix. */
 static void
 write_line(struct buffer *line, enum log_level level)
 {
 	auto_buffer whole = BUFFER_INIT(LINE_MAX_BYTES + 16);
-	size_t at = 0;
 
 	if (settings.journal)
 		buffer_printf(&whole, "<%d>", levels[level].priority);
 	buffer_append(&whole, line->data, line->len);
 	buffer_append_string(
 	    &whole, settings.format == LOG_FORMAT_JSON ? "}\n" : "\n");
-	while (at < whole.len) {
-		ssize_t n =
-		    write(STDERR_FILENO, whole.data + at, whole.len - at);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0)
-			return;
-		at += (size_t)n;
+	if (whole.len > sizeof(held.lines) - held.len)
+		write_held();
+	if (!held.back || whole.len > sizeof(held.lines)) {
+		write_out(whole.data, whole.len);
+		return;
 	}
+	memcpy(held.lines + held.len, whole.data, whole.len);
+	held.len += whole.len;
+}
+
+void
+log_hold(void)
+{
+	held.back = true;
+}
+
+void
+log_release(void)
+{
+	int errnum = errno;
+
+	held.back = false;
+	write_held();
+	errno = errnum;
 }
 
 void

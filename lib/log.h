@@ -37,6 +37,15 @@ void log_event(enum log_level level, const char *event, ...)
 void log_failure(enum log_level level, const char *event, const struct err *err,
     ...) __attribute__((sentinel));
 
+/*
+ * Lines of this thread are kept back from here to log_release(), which must
+ * come before the thread waits for anything, and written as many at a time as
+ * a pipe takes in one piece (PIPE_BUF): one write(2) for all that a turn of a
+ * loop has to say. Does not nest. die() releases first.
+ */
+void log_hold(void);
+void log_release(void);
+
 #define log_debug(...) log_event(LOG_LEVEL_DEBUG, __VA_ARGS__)
 #define log_info(...) log_event(LOG_LEVEL_INFO, __VA_ARGS__)
 #define log_warning(...) log_event(LOG_LEVEL_WARNING, __VA_ARGS__)

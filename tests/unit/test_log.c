@@ -1,12 +1,18 @@
 /* The log: both formats, and that no value can forge a line. */
 #include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -266,6 +272,172 @@ test_the_journal_gets_a_priority_and_no_time(void **state)
 	assert_memory_equal(elsewhere.err, "time=", 5);
 }
 
+/* Standard error that tells one write from the next; kept is given back. */
+static int
+divert_to_packets(int *ret_kept)
+{
+	int pair[2];
+	int big = 1 << 20;
+
+	assert_int_equal(
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK,
+		0, pair),
+	    0);
+	assert_int_equal(
+	    setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &big, sizeof(big)), 0);
+	fflush(stderr);
+	*ret_kept = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+	assert_int_equal(dup2(pair[1], STDERR_FILENO), STDERR_FILENO);
+	close(pair[1]);
+	return pair[0];
+}
+
+static void
+restore_stderr(int kept)
+{
+	assert_int_equal(dup2(kept, STDERR_FILENO), STDERR_FILENO);
+	close(kept);
+}
+
+static void
+say(const char *event, int from, int to)
+{
+	for (int i = from; i < to; i++) {
+		char number[16];
+
+		snprintf(number, sizeof(number), "%d", i);
+		log_info(event, "number", number, NULL);
+	}
+}
+
+/* How many whole lines a packet has, each with the number after the one
+ * before; 0 where there is no packet. */
+static int
+count_lines(int fd, int *next)
+{
+	char packet[PIPE_BUF + 1], number[32];
+	ssize_t n = recv(fd, packet, sizeof(packet), 0);
+	int lines = 0;
+
+	if (n == 0 || (n < 0 && errno == EAGAIN))
+		return 0;
+	assert_in_range(n, 1, PIPE_BUF);
+	packet[n] = '\0';
+	assert_int_equal(packet[n - 1], '\n');
+	for (char *line = packet; *line != '\0'; lines++) {
+		char *end = strchr(line, '\n');
+
+		*end = '\0';
+		assert_memory_equal(line, "time=", 5);
+		snprintf(number, sizeof(number), " number=%d", (*next)++);
+		assert_string_equal(strrchr(line, ' '), number);
+		line = end + 1;
+	}
+	return lines;
+}
+
+static void
+test_lines_that_are_held_back_go_out_together(void **state)
+{
+	int kept = -1;
+	int next = 0;
+
+	(void)state;
+	log_init("tester", LOG_FORMAT_LOGFMT, LOG_LEVEL_INFO);
+	auto_fd int fd = divert_to_packets(&kept);
+	log_hold();
+	say("test.happened", 0, 5);
+	bool were_early = count_lines(fd, &next) > 0;
+	log_release();
+	say("test.happened", 5, 6);
+	restore_stderr(kept);
+	assert_false(were_early);
+	assert_int_equal(count_lines(fd, &next), 5);
+	/* Nothing is held back any more. */
+	assert_int_equal(count_lines(fd, &next), 1);
+	assert_int_equal(count_lines(fd, &next), 0);
+}
+
+static void
+test_no_write_of_held_lines_is_longer_than_a_pipe_takes(void **state)
+{
+	int kept = -1;
+	int next = 0;
+	int all = 0, lines, packets = 0;
+
+	(void)state;
+	log_init("tester", LOG_FORMAT_LOGFMT, LOG_LEVEL_INFO);
+	auto_fd int fd = divert_to_packets(&kept);
+	log_hold();
+	say("test.happened", 0, 200);
+	log_release();
+	restore_stderr(kept);
+	for (; (lines = count_lines(fd, &next)) > 0; packets++)
+		all += lines;
+	assert_int_equal(all, 200);
+	assert_in_range(packets, 200 * 60 / PIPE_BUF, 200 * 120 / PIPE_BUF + 1);
+}
+
+/* One that is longer goes out by itself, behind what was said before. */
+static void
+test_a_long_line_is_not_held_back(void **state)
+{
+	char value[2000], packet[3 * PIPE_BUF];
+	int kept = -1;
+	int next = 0;
+
+	(void)state;
+	memset(value, '"', sizeof(value) - 1);
+	value[sizeof(value) - 1] = '\0';
+	log_init("tester", LOG_FORMAT_LOGFMT, LOG_LEVEL_INFO);
+	auto_fd int fd = divert_to_packets(&kept);
+	log_hold();
+	say("test.happened", 0, 2);
+	log_info("test.happened", "a", value, "b", value, NULL);
+	say("test.happened", 2, 3);
+	log_release();
+	restore_stderr(kept);
+	assert_int_equal(count_lines(fd, &next), 2);
+	assert_in_range(recv(fd, packet, sizeof(packet), 0), 2 * PIPE_BUF - 200,
+	    2 * PIPE_BUF);
+	assert_int_equal(count_lines(fd, &next), 1);
+}
+
+static void
+test_what_is_held_back_goes_out_before_a_fatal_end(void **state)
+{
+	char text[1024];
+	size_t len = 0;
+	ssize_t n;
+	int fds[2];
+	int status = 0;
+
+	(void)state;
+	log_init("tester", LOG_FORMAT_LOGFMT, LOG_LEVEL_INFO);
+	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+	pid_t child = fork();
+
+	assert_true(child >= 0);
+	if (child == 0) {
+		const struct rlimit none = {0};
+
+		setrlimit(RLIMIT_CORE, &none);
+		signal(SIGABRT, SIG_DFL);
+		dup2(fds[1], STDERR_FILENO);
+		log_hold();
+		say("test.happened", 0, 1);
+		die("all is lost");
+	}
+	close(fds[1]);
+	while ((n = read(fds[0], text + len, sizeof(text) - 1 - len)) > 0)
+		len += (size_t)n;
+	close(fds[0]);
+	text[len] = '\0';
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	assert_non_null(strstr(text, " number=0\nfatal: all is lost\n"));
+}
+
 static void
 test_names_of_levels_and_formats_are_read(void **state)
 {
@@ -297,6 +469,12 @@ main(void)
 	    cmocka_unit_test(test_a_line_that_is_full_drops_whole_pairs),
 	    cmocka_unit_test(test_a_failure_says_what_and_keeps_errno),
 	    cmocka_unit_test(test_the_journal_gets_a_priority_and_no_time),
+	    cmocka_unit_test(test_lines_that_are_held_back_go_out_together),
+	    cmocka_unit_test(
+		test_no_write_of_held_lines_is_longer_than_a_pipe_takes),
+	    cmocka_unit_test(test_a_long_line_is_not_held_back),
+	    cmocka_unit_test(
+		test_what_is_held_back_goes_out_before_a_fatal_end),
 	    cmocka_unit_test(test_names_of_levels_and_formats_are_read),
 	};
 
