@@ -34,49 +34,62 @@ handle_status(struct exchange *x)
 	exchange_answer_json(x, MHD_HTTP_OK, body);
 }
 
-static json_t *
-list_roles(const struct token_claims *token)
+/* Into an array that was begun. */
+static void
+add_item(struct buffer *text, const char *item)
 {
-	json_t *roles = json_array();
+	bool is_first = text->data[text->len - 1] == '[';
 
-	for (size_t i = 0; i < token->nroles; i++)
-		json_array_append_new(roles, json_string(token->roles[i]));
-	return roles;
+	buffer_append_string(text, is_first ? "\"" : ",\"");
+	buffer_append_string(text, item);
+	buffer_append(text, "\"", 1);
 }
 
-static json_t *
-list_scopes(const struct token_claims *token)
+static void
+add_roles(struct buffer *text, const struct token_claims *token)
+{
+	for (size_t i = 0; i < token->nroles; i++)
+		add_item(text, token->roles[i]);
+}
+
+static void
+add_scopes(struct buffer *text, const struct token_claims *token)
 {
 	static const enum scope all[] = {
 #define SCOPE(name, bit, text) SCOPE_##name,
 #include "certs/scopes.def"
 #undef SCOPE
 	};
-	json_t *scopes = json_array();
 
 	for (size_t i = 0; i < COUNT(all); i++)
 		if ((token->scopes & all[i]) != 0)
-			json_array_append_new(
-			    scopes, json_string(scope_name(all[i])));
-	return scopes;
+			add_item(text, scope_name(all[i]));
 }
 
+/* As text, since a tree of jansson's takes a tenth of the whole request
+ * (measured). Nothing has to be escaped: a certificate or a token with a byte
+ * that JSON does not take as it is would not have been accepted. */
 void
 handle_whoami(struct exchange *x)
 {
 	const struct token_claims *token = &x->principal.token;
 	const struct certificate *certificate = &x->principal.certificate;
 	char token_end[CLOCK_TEXT], certificate_end[CLOCK_TEXT];
-	auto_json *body = NULL;
+	auto_buffer body = BUFFER_INIT(SIZE_MAX);
 
 	clock_format(token->expires_s * 1000, token_end);
 	clock_format(certificate->not_after_s * 1000, certificate_end);
-	body = json_pack("{s:s, s:o, s:o, s:{s:s, s:s}, s:{s:s, s:s, s:s}}",
-	    "subject", token->subject, "roles", list_roles(token), "scopes",
-	    list_scopes(token), "token", "id", token->id, "expires_at",
-	    token_end, "certificate", "thumbprint", certificate->thumbprint,
-	    "serial", certificate->serial, "expires_at", certificate_end);
-	exchange_answer_json(x, MHD_HTTP_OK, body);
+	buffer_printf(&body, "{\"subject\":\"%s\",\"roles\":[", token->subject);
+	add_roles(&body, token);
+	buffer_append_string(&body, "],\"scopes\":[");
+	add_scopes(&body, token);
+	buffer_printf(&body,
+	    "],\"token\":{\"id\":\"%s\",\"expires_at\":\"%s\"},"
+	    "\"certificate\":{\"thumbprint\":\"%s\",\"serial\":\"%s\","
+	    "\"expires_at\":\"%s\"}}",
+	    token->id, token_end, certificate->thumbprint, certificate->serial,
+	    certificate_end);
+	exchange_answer_text(x, MHD_HTTP_OK, body.data, "application/json");
 }
 
 void

@@ -1,8 +1,11 @@
 """The commands of `taskgate` besides `run`: what they print, in each format,
 and what they exit with."""
 
+import base64
 import json
 import signal
+import subprocess
+import time
 import uuid
 
 from harness import IMAGE, Case, main, wait_until
@@ -248,6 +251,34 @@ class TestCommands(Case):
         self.assertNotIn(self.site.members["alice"].token, text)
         self.assertEqual(self.json("whoami")["subject"], "alice")
         self.assertEqual(self.call("whoami", "-o", "id").stdout, "alice\n")
+
+    def test_whoami_tells_all_of_token_and_certificate(self):
+        carol = self.site.enroll("carol", roles=("ops", "ci-2"),
+                                 scopes=("tasks:read", "tasks:read:all"))
+        claims = carol.token.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(
+            claims + "=" * (-len(claims) % 4)))
+        text = subprocess.run(
+            ["openssl", "x509", "-in", carol.certificate, "-noout", "-serial",
+             "-enddate", "-dateopt", "iso_8601"], check=True,
+            capture_output=True, text=True).stdout
+        certificate = dict(line.split("=") for line in text.splitlines())
+        self.assertEqual(self.site.call("GET", "/v1/whoami", who="carol").json, {
+            "subject": "carol",
+            "roles": ["ops", "ci-2"],
+            "scopes": ["tasks:read", "tasks:read:all"],
+            "token": {
+                "id": claims["jti"],
+                "expires_at": time.strftime(
+                    "%Y-%m-%dT%H:%M:%S.000Z", time.gmtime(claims["exp"]))},
+            "certificate": {
+                "thumbprint": carol.signer.thumbprint,
+                "serial": certificate["serial"].lower(),
+                "expires_at": certificate["notAfter"].replace(
+                    " ", "T").replace("Z", ".000Z")}})
+        self.site.enroll("erin", scopes=("tasks:read",))
+        who = self.site.call("GET", "/v1/whoami", who="erin").json
+        self.assertEqual((who["roles"], who["scopes"]), ([], ["tasks:read"]))
 
     def test_a_token_without_the_scope_exits_with_5(self):
         self.site.enroll("reader", scopes=("tasks:read",))
