@@ -117,15 +117,36 @@ advise_not_found(
 	failure_hint(failure, "taskgate ps --all");
 }
 
+/* Rounded up where seconds would tell nobody anything. */
+static char *
+describe_wait(int seconds)
+{
+	static const struct {
+		int seconds;
+		const char *name;
+	} units[] = {{86400, "days"}, {3600, "hours"}, {60, "minutes"}};
+
+	for (size_t i = 0; i < COUNT(units); i++) {
+		int unit = units[i].seconds;
+
+		if (seconds >= 2 * unit)
+			return alloc_printf("%d %s",
+			    seconds / unit + (seconds % unit > 0 ? 1 : 0),
+			    units[i].name);
+	}
+	return alloc_printf("%d s", seconds);
+}
+
 static void
 advise_busy(
     const struct context *context, int64_t now_s, struct failure *failure)
 {
+	auto_free char *wait = describe_wait(failure->retry_after_s);
+
 	(void)context;
 	(void)now_s;
 	if (failure->retry_after_s > 0)
-		failure_hint(
-		    failure, "the same again in %d s", failure->retry_after_s);
+		failure_hint(failure, "the same again in %s", wait);
 	else
 		failure_hint(failure, "the same again in a while");
 }
@@ -156,6 +177,7 @@ advice_for_reply(
 	    {"context", advise_unreachable},
 	    {"not-found", advise_not_found},
 	    {"busy", advise_busy},
+	    {"over-rate", advise_busy},
 	    {"unavailable", advise_unavailable},
 	};
 

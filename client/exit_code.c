@@ -102,6 +102,7 @@ static const struct {
     {"not-found", EXIT_NOT_FOUND},
     {"conflict", EXIT_CONFLICT},
     {"busy", EXIT_BUSY},
+    {"over-rate", EXIT_BUSY},
     {"unavailable", EXIT_UNREACHABLE},
     {"unreachable", EXIT_UNREACHABLE},
     {"waited", EXIT_WAITED},

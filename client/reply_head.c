@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "lib/cleanup.h"
+#include "policy/allowances.h"
 
 #define VALUE_MAX 1024 /* none that we read is as long */
 
@@ -48,13 +49,14 @@ take_connection(struct reply_head *head, const char *value)
 	return true;
 }
 
-/* Seconds; a date, which RFC 9110 allows too, our servers do not send. */
+/* Seconds, and no longer than a rule can make anybody wait; a date, which RFC
+ * 9110 allows too, our servers do not send. */
 static bool
 take_retry_after(struct reply_head *head, const char *value)
 {
 	int64_t seconds;
 
-	if (read_decimal(value, &seconds) && seconds < 86400)
+	if (read_decimal(value, &seconds) && seconds <= ALLOWANCE_PERIOD_MAX_S)
 		head->retry_after_s = (int)seconds;
 	return true;
 }

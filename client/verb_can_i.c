@@ -3,6 +3,7 @@
  */
 #include "client/verbs.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -10,8 +11,10 @@
 #include "client/exit_code.h"
 #include "client/show_task.h"
 #include "lib/alloc.h"
+#include "lib/buffer.h"
 #include "lib/cleanup.h"
 #include "lib/json.h"
+#include "lib/quantity.h"
 
 /* One rule that was for us and this image, and did not let it pass. */
 static void
@@ -27,6 +30,34 @@ show_candidate(const json_t *candidate)
 	line = alloc_printf("%s: %s: %s", rule,
 	    condition != NULL ? condition : "?", detail != NULL ? detail : "?");
 	show_fact("  not by", line);
+}
+
+/* "10 in 1m, 100 in 1d" */
+static void
+show_rate(const json_t *document)
+{
+	const json_t *list = json_object_get(document, "rate");
+	const json_t *window = NULL;
+	struct buffer line = BUFFER_INIT(1024);
+	auto_free char *text = NULL;
+	size_t i;
+
+	json_array_foreach(list, i, window)
+	{
+		int64_t tasks = task_integer(window, "tasks");
+		int64_t per_s = task_integer(window, "per");
+		char per[QUANTITY_TEXT];
+
+		if (tasks < 0 || per_s < 0)
+			continue;
+		quantity_format_duration(per_s, per);
+		buffer_printf(&line, "%s%" PRId64 " in %s",
+		    line.len > 0 ? ", " : "", tasks, per);
+	}
+	if (line.len > 0)
+		text = buffer_take(&line);
+	show_fact("rate", text);
+	buffer_done(&line);
 }
 
 static void
@@ -49,6 +80,7 @@ show_grant(const json_t *document)
 	show_fact("user", both);
 	show_member("unsigned", document, "unsigned");
 	show_member("approval", document, "approval");
+	show_rate(document);
 }
 
 static void

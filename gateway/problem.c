@@ -120,6 +120,7 @@ problem_fields(
 			add_field(&at, "Allow", problem->allow);
 		break;
 	case ERR_BUSY:
+	case ERR_OVER_RATE:
 	case ERR_UNAVAILABLE:
 		snprintf(value, sizeof(value), "%lld",
 		    (long long)(problem->retry_after_s > 0

@@ -16,7 +16,7 @@ struct problem {
 	const char *rule, *condition; /* borrowed; NULL: none */
 	const char *allow; /* METHOD_NOT_ALLOWED: value of Allow */
 	const char *scope; /* INSUFFICIENT_SCOPE: the one that is missing */
-	int64_t retry_after_s; /* BUSY, UNAVAILABLE; 0: 1 */
+	int64_t retry_after_s; /* BUSY, OVER_RATE, UNAVAILABLE; 0: 1 */
 	const int64_t
 	    *received; /* where a task's input stands; NULL: no matter */
 };

@@ -9,11 +9,13 @@
 #include "lib/cleanup.h"
 #include "lib/json.h"
 #include "lib/packet.h"
+#include "policy/allowances.h"
 #include "policy/policy.h"
 
 /* A page of tasks whose arguments had to be escaped byte by byte. */
 #define REPLY_BODY_MAX (64 * 1024 * 1024)
-#define RETRY_AFTER_MAX_S 86400
+/* A window of a rule's rate is what anybody is told to wait longest for. */
+#define RETRY_AFTER_MAX_S ALLOWANCE_PERIOD_MAX_S
 #define REASONS_MAX 64
 /* The path of a member of a request, such as a variable with its name. */
 #define CONDITION_MAX 128

@@ -28,7 +28,8 @@ enum err_code {
 struct err {
 	enum err_code code;
 	int errnum; /* errno where a system call failed, else 0 */
-	int64_t retry_after_s; /* BUSY, UNAVAILABLE: when; 0: not said */
+	int64_t
+	    retry_after_s; /* BUSY, OVER_RATE, UNAVAILABLE: when; 0: not said */
 	char detail[ERR_DETAIL_MAX]; /* one line of UTF-8, cut if too long */
 };
 

@@ -36,6 +36,33 @@ allowances_find(
 	*ret = found != NULL ? found->allowances : (struct allowances){0};
 }
 
+json_t *
+allowances_write_rate(const struct allowances *allowances)
+{
+	json_t *list = json_array();
+
+	for (size_t k = 0; k < allowances->nwindows; k++) {
+		const struct allowance_window *window = &allowances->rate[k];
+
+		json_array_append_new(list,
+		    json_pack("{s:I, s:I}", "tasks", (json_int_t)window->tasks,
+			"per", (json_int_t)window->per_s));
+	}
+	return list;
+}
+
+int64_t
+allowances_longest_s(const struct allowances *allowances)
+{
+	int64_t longest_s = 0;
+
+	for (size_t k = 0; k < allowances->nwindows; k++) {
+		if (allowances->rate[k].per_s > longest_s)
+			longest_s = allowances->rate[k].per_s;
+	}
+	return longest_s;
+}
+
 bool
 allowances_name_approver(const struct policy *policy, const char *rule,
     const struct policy_principal *approver)

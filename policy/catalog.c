@@ -42,6 +42,7 @@ static const struct {
     {"network", true},
     {"unsigned", true},
     {"approval", true},
+    {"rate", true},
     {"hours", true},
     {"expires", true},
     {"mode", false},

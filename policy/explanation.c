@@ -53,6 +53,9 @@ add_grant(const struct policy *policy, const struct policy_verdict *verdict,
 	    object, "unsigned", json_boolean(verdict->is_unsigned));
 	json_object_set_new(
 	    object, "approval", json_boolean(allowances.approval));
+	if (allowances.nwindows > 0)
+		json_object_set_new(
+		    object, "rate", allowances_write_rate(&allowances));
 	json_object_set_new(object, "limits", describe_limits(verdict));
 	set_text(object, "network",
 	    verdict->network != NULL ? verdict->network : "none");

@@ -203,6 +203,40 @@ find_too_many_args(struct lint *lint, const struct rule *rule)
 		    "it can never match: no request has so many arguments");
 }
 
+/* Whoever keeps to `outer` cannot but keep to `inner`: a time holds no more
+ * than the times of the other that it is cut into. */
+static bool
+is_void(
+    const struct allowance_window *inner, const struct allowance_window *outer)
+{
+	int64_t times = (inner->per_s + outer->per_s - 1) / outer->per_s;
+
+	return inner->tasks >= outer->tasks * times;
+}
+
+static void
+find_void_rate(struct lint *lint, const struct rule *rule)
+{
+	const struct allowances *allowances = &rule->allowances;
+
+	for (size_t k = 0; k < allowances->nwindows; k++) {
+		for (size_t i = 0; i < allowances->nwindows; i++) {
+			auto_free char *message = NULL;
+
+			if (i == k ||
+			    !is_void(
+				&allowances->rate[k], &allowances->rate[i]))
+				continue;
+			message = alloc_printf(
+			    "window %zu can never be used up: window %zu "
+			    "comes before it",
+			    k + 1, i + 1);
+			warn(lint, rule, "rate", message);
+			break;
+		}
+	}
+}
+
 static bool
 compare(struct lint *lint, const struct rule *outer, const struct rule *inner)
 {
@@ -266,7 +300,7 @@ look_at(struct lint *lint, const struct rule *rule)
 	static void (*const finders[])(struct lint *, const struct rule *) = {
 	    find_unsigned, find_stream, find_root, find_wide_subject,
 	    find_wide_image, find_wide_args, find_mounts, find_secrets,
-	    find_expired, find_too_many_args, find_covered};
+	    find_expired, find_too_many_args, find_void_rate, find_covered};
 
 	for (size_t i = 0; i < COUNT(finders); i++)
 		finders[i](lint, rule);

@@ -130,6 +130,8 @@ int rule_secrets_read(
     const json_t *json, const char *path, struct rule *rule, struct err *err);
 int rule_approval_read(
     const json_t *json, const char *path, struct rule *rule, struct err *err);
+int rule_rate_read(
+    const json_t *json, const char *path, struct rule *rule, struct err *err);
 int rule_network_read(
     const json_t *json, const char *path, struct rule *rule, struct err *err);
 int rule_user_read(

@@ -88,15 +88,15 @@ gate_open(struct peer *peer, const struct envelope *envelope, enum scope scope,
 	return 1;
 }
 
-void
-gate_refuse(struct question *question, const struct err *err)
-{
-	gate_refuse_about(question, NULL, err);
-}
+/* What it was about; NULL: nothing. */
+struct refused_of {
+	const char *task;
+	const char *rule, *condition;
+};
 
-void
-gate_refuse_about(
-    struct question *question, const char *task, const struct err *err)
+static void
+refuse(struct question *question, const struct refused_of *of,
+    const struct err *err)
 {
 	const struct certificate *certificate =
 	    &question->principal.certificate;
@@ -110,14 +110,37 @@ gate_refuse_about(
 	    .subject = known ? certificate->subject : NULL,
 	    .thumbprint = known ? certificate->thumbprint : NULL,
 	    .token_id = known ? question->principal.token.id : NULL,
-	    .task = task,
+	    .task = of->task,
+	    .rule = of->rule,
+	    .condition = of->condition,
 	    .untrusted = untrusted,
 	};
 
 	refusals_add(question->runner->refusals, &refusal);
 	if (!err_detail_is_public(err->code))
 		log_failure(LOG_LEVEL_ERROR, "request.failed", err, NULL);
-	question_fail(question, err);
+	question_fail_rule(question, err, of->rule, of->condition);
+}
+
+void
+gate_refuse(struct question *question, const struct err *err)
+{
+	refuse(question, &(struct refused_of){0}, err);
+}
+
+void
+gate_refuse_about(
+    struct question *question, const char *task, const struct err *err)
+{
+	refuse(question, &(struct refused_of){.task = task}, err);
+}
+
+void
+gate_refuse_by(struct question *question, const char *rule,
+    const char *condition, const struct err *err)
+{
+	refuse(question,
+	    &(struct refused_of){.rule = rule, .condition = condition}, err);
 }
 
 json_t *

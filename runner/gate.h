@@ -59,6 +59,10 @@ void gate_refuse(struct question *question, const struct err *err);
 void gate_refuse_about(
     struct question *question, const char *task, const struct err *err);
 
+/* The same for what a rule that names the asker does not let it do now. */
+void gate_refuse_by(struct question *question, const char *rule,
+    const char *condition, const struct err *err);
+
 /* The asker as records show it. */
 json_t *gate_principal(const struct question *question);
 /* The asker as whom a task belongs to, or who decides about one; its address is

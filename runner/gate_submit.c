@@ -25,6 +25,7 @@ struct proposal {
 	struct store_op op; /* looks the key up */
 	struct question *question;
 	struct task_data data;
+	char *rule; /* that allows it; NULL: none was asked yet */
 	char *key; /* NULL: none */
 	int64_t request_bytes;
 	int64_t wait_ms;
@@ -37,6 +38,7 @@ static void
 free_proposal(struct proposal *proposal)
 {
 	task_data_done(&proposal->data);
+	free(proposal->rule);
 	free(proposal->key);
 	free(proposal);
 }
@@ -79,7 +81,9 @@ submitted(
 {
 	struct proposal *proposal = arg;
 
-	if (err != NULL)
+	if (err != NULL && err->code == ERR_OVER_RATE)
+		gate_refuse_by(proposal->question, proposal->rule, "rate", err);
+	else if (err != NULL)
 		gate_refuse(proposal->question, err);
 	else if (existing != NULL)
 		answer_existing(proposal, existing);
@@ -107,6 +111,7 @@ propose(struct proposal *proposal, json_t *recorded, json_t *shadows)
 	};
 	struct err err;
 
+	proposal->rule = alloc_string(proposal->data.rule);
 	tasks_make_id(tasks, proposal->data.created_ms, proposal->data.id);
 	if (tasks_submit_take(tasks, &proposal->data, &submission, &err) != 0)
 		refuse(proposal, &err);

@@ -158,7 +158,8 @@ question_fail_rule(struct question *question, const struct err *err,
 	if (question->received >= 0)
 		json_object_set_new(
 		    members, "received", json_integer(question->received));
-	if (err->code == ERR_BUSY || err->code == ERR_UNAVAILABLE)
+	if (err->code == ERR_BUSY || err->code == ERR_OVER_RATE ||
+	    err->code == ERR_UNAVAILABLE)
 		json_object_set_new(members, "retry_after",
 		    json_integer(
 			err->retry_after_s > 0 ? err->retry_after_s : 1));

@@ -193,10 +193,22 @@ static const char version_9[] =
     "CREATE INDEX audit_task ON audit (task) WHERE task IS NOT NULL;"
     "UPDATE meta SET value = 9 WHERE key = 'version';";
 
+static const char version_10[] =
+    /* runner/admission.h: who had tasks of which rule accepted. */
+    "CREATE TABLE admission ("
+    " rule TEXT NOT NULL, subject TEXT NOT NULL,"
+    " seq INTEGER NOT NULL," /* from 1, of rule and subject */
+    " at_ms INTEGER NOT NULL," /* wall clock */
+    " until_ms INTEGER NOT NULL," /* it counts no longer than this */
+    " PRIMARY KEY (rule, subject, seq)"
+    ") WITHOUT ROWID;"
+    "CREATE INDEX admission_until ON admission (until_ms);"
+    "UPDATE meta SET value = 10 WHERE key = 'version';";
+
 /* steps[n] leads from version n to n + 1. */
 static const char *const steps[SCHEMA_VERSION] = {version_1, version_2,
-    version_3, version_4, version_5, version_6, version_7, version_8,
-    version_9};
+    version_3, version_4, version_5, version_6, version_7, version_8, version_9,
+    version_10};
 
 int
 schema_version(struct database *database, int64_t *ret_version, struct err *err)

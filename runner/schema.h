@@ -7,7 +7,7 @@
 
 #include "runner/database.h"
 
-#define SCHEMA_VERSION 9
+#define SCHEMA_VERSION 10
 
 /* 0: the file is empty. ERR_CONFLICT: a newer version's, or none of ours.
  * Changes nothing. */

@@ -242,6 +242,17 @@ forget_key(struct task *task)
 	free(take(task->key));
 }
 
+/* What may be refused yet takes no sandbox from those that are ready: whoever
+ * asks for more than there is would use them all up. */
+static bool
+may_be_refused(const struct task *task)
+{
+	struct allowances allowances;
+
+	allowances_find(task->tasks->policy, task->data->rule, &allowances);
+	return allowances.nwindows > 0;
+}
+
 int
 tasks_submit_take(struct tasks *tasks, struct task_data *data,
     const struct task_submission *submission, struct err *err)
@@ -266,7 +277,8 @@ tasks_submit_take(struct tasks *tasks, struct task_data *data,
 	task->entry = entry;
 	task->accepting = true;
 	task->accepted_us = clock_boot_us();
-	if (note_key(task, submission->key) && task->data->approval == NULL)
+	if (note_key(task, submission->key) && task->data->approval == NULL &&
+	    !may_be_refused(task))
 		task_turn_at_once(task);
 	tasks_change_accept(task, submission);
 	return 0;

@@ -176,7 +176,8 @@ struct task_submission {
 	json_t *shadows; /* likewise; NULL: none */
 	/* NULL err: accepted (existing is NULL), or `existing` is the id of
 	 * the task that this key stands for. ERR_CONFLICT: for another
-	 * request. */
+	 * request. ERR_OVER_RATE: its rule has no room for one more of the
+	 * subject's now. */
 	void (*done)(void *arg, const struct err *err, struct task *task,
 	    const char *existing);
 	void *arg;

@@ -4,6 +4,7 @@
  */
 #include "runner/tasks_change.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,7 +12,9 @@
 #include "lib/cleanup.h"
 #include "lib/json.h"
 #include "lib/log.h"
+#include "lib/quantity.h"
 #include "policy/launch.h"
+#include "runner/admission.h"
 
 struct change {
 	struct store_op op;
@@ -32,6 +35,9 @@ struct change {
 	char *key;
 	char existing[UUID_TEXT];
 	bool repeated, same;
+	struct allowances allowances;
+	bool over; /* the rate of its rule: */
+	struct err over_rate;
 };
 
 static void
@@ -46,12 +52,47 @@ free_change(struct change *change)
 	free(change);
 }
 
+static void
+say_over(struct change *change, const struct admission_refusal *refusal)
+{
+	const struct task_data *data = change->task->data;
+	int64_t wait_ms = refusal->free_ms - change->entry->wall_ms;
+	char per[QUANTITY_TEXT], when[CLOCK_TEXT];
+
+	quantity_format_duration(refusal->window.per_s, per);
+	clock_format(refusal->free_ms, when);
+	change->over = true;
+	err_set(&change->over_rate, ERR_OVER_RATE,
+	    "rule %s: rate: you have had %" PRId64 " tasks in %s, which is all "
+	    "that it allows; there is room for the next at %s",
+	    data->rule, refusal->window.tasks, per, when);
+	change->over_rate.retry_after_s = (wait_ms + 999) / 1000;
+}
+
+/* 1: there is room for it, and a place is taken. What is found out about the
+ * clock is kept where there is none: that is no failure of the operation. */
+static int
+take_place(struct change *change, struct database *database, struct err *err)
+{
+	const struct task_data *data = change->task->data;
+	struct admission_refusal refusal;
+	int result;
+
+	if (change->allowances.nwindows == 0)
+		return 1;
+	result = admission_take(database, data->rule, data->owner.subject,
+	    &change->allowances, change->entry->wall_ms, &refusal, err);
+	if (result == 0)
+		say_over(change, &refusal);
+	return result;
+}
+
 static int
 run_accept(struct store_op *op, struct database *database, struct err *err)
 {
 	struct change *change = (struct change *)op;
 	const struct task_data *data = change->task->data;
-	int found = 0;
+	int found = 0, place;
 
 	if (change->key != NULL)
 		found = task_store_find_key(database, data->owner.subject,
@@ -62,6 +103,9 @@ run_accept(struct store_op *op, struct database *database, struct err *err)
 	change->repeated = found > 0;
 	if (change->repeated)
 		return 0;
+	place = take_place(change, database, err);
+	if (place <= 0)
+		return place;
 	if (task_store_insert(database, data, err) != 0)
 		return -1;
 	if (change->key != NULL &&
@@ -188,6 +232,8 @@ accept_done(struct store_op *op, const struct err *err)
 	struct change *change = (struct change *)op;
 
 	change->submission.key = NULL;
+	if (err == NULL && change->over)
+		err = &change->over_rate;
 	tasks_accepted(change->task, err,
 	    change->repeated ? change->existing : NULL, change->same,
 	    &change->submission);
@@ -378,6 +424,8 @@ tasks_change_accept(struct task *task, const struct task_submission *submission)
 		run_accept, accept_done);
 
 	change->submission = *submission;
+	allowances_find(
+	    task->tasks->policy, task->data->rule, &change->allowances);
 	if (submission->key != NULL)
 		change->key = alloc_string(submission->key);
 	if (task->data->approval != NULL)

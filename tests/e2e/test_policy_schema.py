@@ -44,7 +44,8 @@ THE_READER_ALONE = {
     "param_default_out_of_range", "param_default_with_a_dash",
     "param_integer_backwards", "param_never_used", "param_pattern_anchored",
     "param_pattern_that_never_matches", "param_string_backwards",
-    "param_unknown_in_args", "secrets_comment_alone", "secrets_name_newline",
+    "param_unknown_in_args", "rate_per_too_long", "rate_per_twice",
+    "secrets_comment_alone", "secrets_name_newline",
     "secrets_name_twice", "secrets_too_many", "subject_regular_expression",
     "version_real", "warm_backwards", "warm_max_age_too_long",
 }

@@ -132,6 +132,9 @@ class Generator:
                         sorted(LIMITS), self.random.randint(1, 4))}),
                 ("user", 0.3, lambda: {
                     "uid": self.pick((0, 2000)), "gid": self.pick((1, 2000))}),
+                # No part of the verdict.
+                ("rate", 0.2, lambda: [{
+                    "tasks": self.random.randint(1, 3), "per": "1m"}]),
                 ("unsigned", 0.3, lambda: self.chance(0.5)),
                 ("hours", 0.2, self.hours),
                 ("expires", 0.2, lambda: self.pick(EXPIRIES)),

@@ -35,6 +35,9 @@
 	"\"args\":[{\"rest\":{\"pattern\":\"**\"}}],\"env\":{\"SECRET\":{" \
 	"\"pattern\":\"**\"}}},{\"id\":\"signed\",\"subjects\":[\"**\"],"  \
 	"\"image\":\"" SITE_SIGNED_IMAGE "\"},"                            \
+	"{\"id\":\"rated\",\"subjects\":[\"**\"],\"unsigned\":true,"       \
+	"\"image\":\"" SITE_RATED_IMAGE "\",\"rate\":[{\"tasks\":2,"       \
+	"\"per\":\"1d\"}]},"                                               \
 	"{\"id\":\"approved\",\"subjects\":[\"**\"],\"unsigned\":true,"    \
 	"\"image\":\"" SITE_APPROVAL_IMAGE "\",\"args\":[{\"rest\":"       \
 	"{\"pattern\":\"**\"}}],\"approval\":{\"by\":[\"carol\",\"dave\"," \

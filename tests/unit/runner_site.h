@@ -16,6 +16,8 @@
 #define SITE_SUBJECT "alice"
 #define SITE_IMAGE "demo/busybox" /* may be asked for unsigned */
 #define SITE_SIGNED_IMAGE "demo/signed"
+/* May be asked for unsigned, twice a day. */
+#define SITE_RATED_IMAGE "demo/rated"
 /* May be asked for unsigned; alice, carol or dave has to approve it. */
 #define SITE_APPROVAL_IMAGE "demo/approved"
 /* The named task "named" runs it, for whoever asks, unsigned. */

@@ -153,6 +153,7 @@ test_each_refusal_comes_with_what_helps(void **state)
 	    {"unreachable", "taskgate doctor"},
 	    {"not-found", "taskgate ps"},
 	    {"busy", "in 7 s"},
+	    {"over-rate", "in 7 s"},
 	    {"unavailable", "taskgate status"},
 	};
 	const struct context context = {.subject = (char *)"alice"};
@@ -169,6 +170,34 @@ test_each_refusal_comes_with_what_helps(void **state)
 		    strstr(failure.hint, cases[i].words) == NULL)
 			fail_msg("%s: \"%s\"", cases[i].slug,
 			    failure.hint != NULL ? failure.hint : "");
+	}
+}
+
+static void
+test_a_long_wait_is_told_in_longer_units(void **state)
+{
+	static const struct {
+		int seconds;
+		const char *words;
+	} cases[] = {
+	    {119, "in 119 s"},
+	    {120, "in 2 minutes"},
+	    {121, "in 3 minutes"},
+	    {7199, "in 120 minutes"},
+	    {7201, "in 3 hours"},
+	    {172800, "in 2 days"},
+	    {2678400, "in 31 days"},
+	};
+	const struct context context = {.subject = (char *)"alice"};
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(cases); i++) {
+		auto_failure failure = FAILURE_INIT;
+
+		failure_set(&failure, "over-rate", "x");
+		failure.retry_after_s = cases[i].seconds;
+		advice_for_reply(&context, 0, &failure);
+		assert_non_null(strstr(failure.hint, cases[i].words));
 	}
 }
 
@@ -349,6 +378,7 @@ main(void)
 	    cmocka_unit_test(test_a_long_text_of_a_server_is_cut),
 	    cmocka_unit_test(test_a_program_gets_a_document_of_the_same),
 	    cmocka_unit_test(test_each_refusal_comes_with_what_helps),
+	    cmocka_unit_test(test_a_long_wait_is_told_in_longer_units),
 	    cmocka_unit_test(
 		test_the_doctor_looks_at_both_ends_of_a_certificate),
 	    cmocka_unit_test(

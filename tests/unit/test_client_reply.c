@@ -157,7 +157,7 @@ test_fields_that_say_nothing_usable_are_passed_over(void **state)
 	struct reply_head reply = read_fields(
 	    "Retry-After: soon\r\nDate: never\r\n"
 	    "Link: <x>; rel=\"prev\"\r\nWWW-Authenticate: Bearer\r\n");
-	struct reply_head later = read_fields("Retry-After: 86400\r\n");
+	struct reply_head later = read_fields("Retry-After: 2678401\r\n");
 
 	(void)state;
 	assert_int_equal(reply.retry_after_s, -1);

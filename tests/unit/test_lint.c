@@ -132,6 +132,36 @@ test_what_can_never_match_is_named(void **state)
 		expect(cases[k].wanted, &cases[k].rule, 1);
 }
 
+#define WINDOW(tasks, per) "{\"tasks\":" tasks ",\"per\":\"" per "\"}"
+#define RATE(windows) RULE(",\"rate\":[" windows "]")
+
+static void
+test_a_window_that_cannot_be_used_up_is_named(void **state)
+{
+	static const struct {
+		const char *rule, *wanted;
+	} cases[] = {
+	    {RATE(WINDOW("10", "1m")), ""},
+	    /* Of a longer time: as much as the shorter lets through. */
+	    {RATE(WINDOW("10", "1m") "," WINDOW("599", "1h")), ""},
+	    {RATE(WINDOW("10", "1m") "," WINDOW("600", "1h")), "a.rate"},
+	    {RATE(WINDOW("600", "1h") "," WINDOW("10", "1m")), "a.rate"},
+	    /* What is no multiple lets one more through. */
+	    {RATE(WINDOW("1", "7s") "," WINDOW("8", "1m")), ""},
+	    {RATE(WINDOW("1", "7s") "," WINDOW("9", "1m")), "a.rate"},
+	    /* Of a shorter time: the longer one's are all it could let. */
+	    {RATE(WINDOW("10", "1m") "," WINDOW("10", "1h")), "a.rate"},
+	    {RATE(WINDOW("9", "1m") "," WINDOW("10", "1h")), ""},
+	    {RATE(WINDOW("5", "1s") "," WINDOW("100", "1m") "," WINDOW(
+		 "500", "1h") "," WINDOW("500", "1d")),
+		"a.rate"},
+	};
+
+	(void)state;
+	for (size_t k = 0; k < COUNT(cases); k++)
+		expect(cases[k].wanted, &cases[k].rule, 1);
+}
+
 #define INTEGER(min, max) "{\"integer\":{\"min\":" min ",\"max\":" max "}}"
 
 static void
@@ -286,6 +316,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_what_allows_much_is_named),
 	    cmocka_unit_test(test_what_can_never_match_is_named),
+	    cmocka_unit_test(test_a_window_that_cannot_be_used_up_is_named),
 	    cmocka_unit_test(
 		test_a_rule_behind_one_that_allows_as_much_is_named),
 	    cmocka_unit_test(

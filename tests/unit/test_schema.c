@@ -251,6 +251,7 @@ test_what_version_1_wrote_is_there(void **state)
 
 #define WITHOUT(column) "ALTER TABLE audit DROP COLUMN " column ";"
 #define WITHOUT_INDEXED(column) "DROP INDEX audit_" column ";" WITHOUT(column)
+#define WITHOUT_10 "DROP TABLE admission;"
 #define WITHOUT_8 "ALTER TABLE task DROP COLUMN approval;"
 #define WITHOUT_6                               \
 	"ALTER TABLE task DROP COLUMN secrets;" \
@@ -274,8 +275,8 @@ test_what_version_3_wrote_is_there(void **state)
 	database_close(&database);
 	/* All that version 4 and those after it brought. */
 	run_sql(path,
-	    "DROP TABLE revocation;" WITHOUT_8 WITHOUT_7 WITHOUT_6 WITHOUT_5
-	    "UPDATE meta SET value = 3 WHERE key = 'version';");
+	    "DROP TABLE revocation;" WITHOUT_10 WITHOUT_8 WITHOUT_7 WITHOUT_6
+		WITHOUT_5 "UPDATE meta SET value = 3 WHERE key = 'version';");
 	open_database(path, &database);
 	assert_int_equal(database.migrated_from, 3);
 	check_migrated(&database);
@@ -295,7 +296,7 @@ test_what_version_4_wrote_is_found(void **state)
 	open_database(path, &database);
 	database_close(&database);
 	run_sql(path,
-	    WITHOUT_8 WITHOUT_7 WITHOUT_6 WITHOUT_5
+	    WITHOUT_10 WITHOUT_8 WITHOUT_7 WITHOUT_6 WITHOUT_5
 	    "INSERT INTO audit VALUES (2, 1004, 'task.denied', NULL,"
 	    " '{\"outcome\":\"denied\",\"principal\":{\"subject\":"
 	    "\"alice\",\"thumbprint\":\"thumb\"},\"rule\":\"demo\"}',"
