@@ -174,11 +174,16 @@ class TestMadGateway(Case):
             FalseGateway(self.site).socket.close()
         self.assertEqual(self.site.call("GET", "/v1/tasks").status, 200)
         self.assertLess(len(records.all()), 400)
-        # What was not recorded is counted by the next that is.
-        wait_until(lambda: FalseGateway(self.site).socket.close() or [
-            record for record in records.all()
-            if record["object"].get("unrecorded", 0) > number / 2],
-            what="the count of the rest")
+
+        def told():
+            """What the log tells of, one by one or by number: what was not
+            recorded is counted by the next that is."""
+            FalseGateway(self.site).socket.close()
+            return sum(1 + record["object"].get("unrecorded", 0)
+                       for record in records.all() if record["event"] in
+                       ("gateway.connected", "gateway.disconnected",
+                        "peer.refused"))
+        wait_until(lambda: told() >= number, what="the count of the rest")
 
     def try_to_connect(self):
         """None: more are waiting already than the runner has let in."""
