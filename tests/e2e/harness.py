@@ -11,6 +11,7 @@ own; the programs are the real ones and so is the Docker Engine.
 The suite runs as root, since it starts processes as other users.
 """
 
+import datetime
 import json
 import os
 import pathlib
@@ -389,6 +390,12 @@ class Site:
             if found["state"] == "finished":
                 return found
             assert time.monotonic() < deadline, found
+
+    def finish_time(self, task, **more):
+        """When it ended, by the clock of time.time()."""
+        return datetime.datetime.fromisoformat(
+            self.finish(task, **more)["finished_at"].replace("Z", "+00:00")
+        ).timestamp()
 
     def output(self, task, stream="stdout", *, who="alice", offset=0,
                follow=0):

@@ -3,6 +3,7 @@
 import json
 import signal
 import subprocess
+import time
 
 from harness import (IMAGE, POLICY, Case, environment, main,
                      wait_until)
@@ -250,14 +251,17 @@ class TestSignals(Case):
 
     def test_the_second_kills_at_once(self):
         process = self.begin(*self.STUBBORN)
+        began = time.time()
         process.send_signal(signal.SIGINT)
         wait_until(lambda: self.newest()["state"] == "running")
         with self.assertRaises(subprocess.TimeoutExpired):
             process.wait(0.5)
         process.send_signal(signal.SIGINT)
-        # Well within the grace of the first.
-        process.communicate(timeout=8)
+        process.communicate(timeout=30)
         self.assertEqual(process.returncode, 130)
+        # The grace of the first.
+        self.assertLess(self.site.finish_time(self.newest()["id"]),
+                        began + 10)
 
     def test_the_third_leaves_it_to_the_server(self):
         with Terminal(self.site, "run", IMAGE, "--",
@@ -270,7 +274,7 @@ class TestSignals(Case):
                               b"taskgate status"):
                     terminal.process.send_signal(signal.SIGINT)
                     terminal.wait_for(words)
-                self.assertEqual(terminal.finish(8), 130)
+                self.assertEqual(terminal.finish(), 130)
             finally:
                 self.site.runner.send(signal.SIGCONT)
         self.site.call("DELETE", f"/v1/tasks/{self.newest()['id']}?grace=0")
