@@ -15,6 +15,7 @@ struct effect {
 	char value[REVOCATION_VALUE_MAX + 1];
 	uint64_t change;
 	int64_t began_ms; /* CLOCK_BOOTTIME */
+	bool early; /* tasks of an earlier life were not known */
 	struct revoke_report report;
 	revoke_done *done;
 	void *arg;
@@ -89,8 +90,8 @@ has_come_about(struct effect *effect, const struct runner *runner)
 	count_gateways(effect, runner, report);
 	report->still_running = runner->tasks.revoking;
 	report->took_ms = clock_boot_ms() - effect->began_ms;
-	return report->still_running == 0 && !recording &&
-	    report->confirmed == report->gateways;
+	return runner->tasks.recovered && report->still_running == 0 &&
+	    !recording && report->confirmed == report->gateways;
 }
 
 /* Takes it out of the list. */
@@ -111,11 +112,21 @@ take_finished(struct runner *runner, bool late, bool all)
 }
 
 static void
+add_found(struct tasks_revoked *to, const struct tasks_revoked *found)
+{
+	to->queued += found->queued;
+	to->running += found->running;
+}
+
+static void
 finish(struct runner *runner, bool late, bool all)
 {
 	struct effect *effect;
 
 	while ((effect = take_finished(runner, late, all)) != NULL) {
+		if (effect->early)
+			add_found(&effect->report.tasks,
+			    &runner->tasks.found_revoked);
 		effect->done(effect->arg, &effect->report);
 		free(effect);
 	}
@@ -155,6 +166,7 @@ effect_begin(struct runner *runner, const struct revocation *revocation,
 	    .kind = revocation->kind,
 	    .change = revocation->change,
 	    .began_ms = clock_boot_ms(),
+	    .early = !runner->tasks.recovered,
 	    .done = done,
 	    .arg = arg,
 	};

@@ -39,6 +39,7 @@ tasks_open(struct tasks *tasks, const struct queue_bounds *bounds)
 	tasks->awaiting = 0;
 	tasks->lapse_ms = INT64_MAX;
 	tasks->revoking = 0;
+	tasks->found_revoked = (struct tasks_revoked){0};
 	tasks->recovered = true;
 	tasks->recovering = false;
 	tasks->last_id[0] = '\0';

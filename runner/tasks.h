@@ -89,6 +89,11 @@ struct tasks_counters {
 	uint64_t output_bytes;
 };
 
+/* How many waited, and how many were starting or running. */
+struct tasks_revoked {
+	size_t queued, running;
+};
+
 struct tasks {
 	uv_loop_t *loop;
 	struct store *store;
@@ -120,6 +125,7 @@ struct tasks {
 	size_t awaiting; /* of these, those that wait for an approval */
 	int64_t lapse_ms; /* wall clock: no sooner does one of those lapse */
 	size_t revoking; /* of these, revoked ones that still run */
+	struct tasks_revoked found_revoked; /* as they were taken up */
 	size_t held; /* of these, ends that the store refused */
 	uv_timer_t again; /* held ends, and a recovery that failed */
 	struct arrears *arrears; /* what was done and is not on record yet */
@@ -139,11 +145,9 @@ void tasks_close(struct tasks *tasks);
 /* Starts what can be started now. */
 void tasks_dispatch(struct tasks *tasks);
 /* Ends whatever was revoked, or whose image was: at once, without a record of
- * its own but that of the end. How many waited, and how many were starting or
- * running; these have ended when tasks->revoking is 0. */
-struct tasks_revoked {
-	size_t queued, running;
-};
+ * its own but that of the end. What was running has ended when tasks->revoking
+ * is 0. Those of an earlier life are known, and ended, once tasks->recovered.
+ */
 void tasks_revoke(struct tasks *tasks, struct tasks_revoked *ret);
 /* Ends everything that runs, as cancelled. */
 void tasks_end_all(struct tasks *tasks, const char *why);

@@ -138,6 +138,8 @@ approved(struct task *task, struct deciding *deciding)
 	    task->data->owner.subject, "by", task->data->approval->by.subject,
 	    NULL);
 	task_wait(task);
+	/* Whoever approves it may have been revoked while that was written. */
+	(void)task_ask_revocations(task);
 	tasks_dispatch(tasks);
 	tasks->changed(tasks->arg);
 }

@@ -285,8 +285,6 @@ adopt(struct tasks *tasks, size_t count)
 static void
 take_up_all(struct tasks *tasks, struct recovery *recovery)
 {
-	struct tasks_revoked ignored;
-
 	for (size_t i = 0; i < recovery->count; i++) {
 		struct found *found = &recovery->found[i];
 
@@ -296,8 +294,8 @@ take_up_all(struct tasks *tasks, struct recovery *recovery)
 			take_up(tasks, found->data);
 	}
 	adopt(tasks, recovery->count);
-	/* Some may have been revoked as the last life ended. */
-	tasks_revoke(tasks, &ignored);
+	/* Some may have been revoked as the last life ended, or by now. */
+	tasks_revoke(tasks, &tasks->found_revoked);
 }
 
 static void

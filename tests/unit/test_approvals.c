@@ -638,6 +638,59 @@ test_revoking_who_approved_ends_what_has_not_started(void **state)
 	runner_site_close(&site);
 }
 
+/* What carol decides is on its way to the disk, and no further. */
+static void
+begin_to_approve(struct runner_site *site, const char *id, const char *body)
+{
+	auto_fd int fd = runner_site_body(body);
+	const struct task *task = tasks_find(&site->runner.tasks, id);
+
+	runner_site_send_take(site->gateway, MESSAGE_approval,
+	    approval(site, "carol", id, body), fd);
+	while (!task->deciding)
+		uv_run(&site->runner.loop, UV_RUN_NOWAIT);
+}
+
+static void
+check_revoked_meanwhile(void *folder, const char *subject)
+{
+	struct runner_site site;
+	auto_free char *id = NULL;
+	auto_free char *body = NULL;
+	auto_json *task = NULL;
+	struct message answer;
+
+	runner_site_open(&site, folder);
+	id = runner_site_submit(&site, "bob", BODY);
+	body = approval_of(&site, "carol", id);
+	runner_site_settle(&site);
+	begin_to_approve(&site, id, body);
+	withdraw(&site, subject);
+	answer = runner_site_receive_any(&site, site.gateway);
+	message_done(&answer);
+	runner_site_settle(&site);
+	assert_int_equal(site.runner.tasks.count, 0);
+	assert_int_equal(site.runner.tasks.awaiting, 0);
+	assert_int_equal(site.runner.tasks.queue.admitted, 0);
+	runner_site_restart(&site);
+	assert_int_equal(site.runner.tasks.count, 0);
+	task = get_as(&site, "bob", SCOPE_TASKS_READ, id);
+	assert_string_equal(text_of(task, "outcome"), "revoked");
+	runner_site_close(&site);
+}
+
+static void
+test_revoking_its_owner_while_it_is_approved(void **state)
+{
+	check_revoked_meanwhile(*state, "bob");
+}
+
+static void
+test_revoking_who_approves_while_it_is_written(void **state)
+{
+	check_revoked_meanwhile(*state, "carol");
+}
+
 int
 main(void)
 {
@@ -660,6 +713,8 @@ main(void)
 	    TEST(test_the_policy_is_asked_again_when_it_is_approved),
 	    TEST(test_revoking_its_owner_ends_what_waits),
 	    TEST(test_revoking_who_approved_ends_what_has_not_started),
+	    TEST(test_revoking_its_owner_while_it_is_approved),
+	    TEST(test_revoking_who_approves_while_it_is_written),
 #undef TEST
 	};
 

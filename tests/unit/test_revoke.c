@@ -314,6 +314,125 @@ test_what_cannot_be_meant_is_refused(void **state)
 	runner_site_close(&site);
 }
 
+/* -- what is on its way meanwhile */
+
+/* As a command does it; nobody waits for it. */
+static void
+put(struct runner_site *site, enum revocation_kind kind, const char *value)
+{
+	struct tasks_revoked ignored;
+
+	revocations_put(&site->runner.revoked.set, kind, value);
+	tasks_revoke(&site->runner.tasks, &ignored);
+}
+
+static void
+test_a_task_that_is_being_accepted_is_revoked(void **state)
+{
+	struct runner_site site;
+	auto_fd int fd = runner_site_body(BODY);
+	json_t *members;
+	struct message reply;
+
+	runner_site_open(&site, *state);
+	runner_site_settle(&site);
+	members = runner_site_envelope(&site, "alice", SCOPE_TASKS_RUN);
+	json_object_set_new(members, "wait", json_integer(0));
+	runner_site_send_take(site.gateway, MESSAGE_submit, members, fd);
+	/* On its way to the disk, and no further. */
+	while (store_pending(site.runner.store) == 0)
+		uv_run(&site.runner.loop, UV_RUN_NOWAIT);
+	assert_int_equal(site.runner.tasks.count, 0);
+	put(&site, REVOCATION_SUBJECT, "alice");
+	reply = runner_site_receive(&site, site.gateway, MESSAGE_reply);
+	message_done(&reply);
+	runner_site_settle(&site);
+	assert_int_equal(site.runner.tasks.count, 0);
+	assert_int_equal(
+	    site.runner.tasks.counters.finished[OUTCOME_REVOKED], 1);
+	runner_site_close(&site);
+}
+
+/* Before those of an earlier life are known, nobody can say that they have
+ * ended. */
+static void
+test_a_command_waits_until_an_earlier_lifes_tasks_are_known(void **state)
+{
+	struct runner_site site;
+	struct tasks *tasks = &site.runner.tasks;
+	struct message reply;
+	const json_t *report;
+
+	runner_site_open(&site, *state);
+	tasks->recovered = false;
+	tasks->recovering = true;
+	runner_site_send_take(site.admin, MESSAGE_revoke,
+	    json_pack("{s:i, s:s, s:s}", "request", 1, "kind", "image", "value",
+		SITE_NAMED_IMAGE),
+	    -1);
+	while (site.runner.revoked.effects == NULL ||
+	    store_pending(site.runner.store) > 0)
+		runner_site_settle(&site);
+	runner_site_settle(&site);
+	assert_non_null(site.runner.revoked.effects);
+	tasks->found_revoked = (struct tasks_revoked){2, 1};
+	tasks->recovered = true;
+	tasks->recovering = false;
+	tasks->changed(tasks->arg);
+	reply = runner_site_receive(&site, site.admin, MESSAGE_reply);
+	report = json_object_get(reply.members, "body");
+	assert_int_equal(number(report, "queued"), 2);
+	assert_int_equal(number(report, "running"), 1);
+	message_done(&reply);
+	runner_site_close(&site);
+}
+
+/* Whichever of the two comes first, the gateway hears of it before it serves:
+ * with the list or right behind it. */
+static void
+test_a_gateway_that_comes_as_the_list_changes_misses_nothing(void **state)
+{
+	struct runner_site site;
+
+	runner_site_open(&site, *state);
+	for (int i = 0; i < 20; i++) {
+		auto_free char *value = alloc_printf("subject-%d", i);
+		auto_fd int sock = runner_site_connect(&site, "gateway");
+		auto_free char *text = NULL;
+		auto_json *list = NULL;
+		struct message message;
+		size_t len;
+		struct err err;
+
+		json_t *members = target("subject", value);
+		json_object_set_new(
+		    members, "request", json_integer(++site.last_request));
+		if (i % 2 == 0)
+			runner_site_send_raw(sock, HELLO, strlen(HELLO), -1);
+		runner_site_send_take(site.admin, MESSAGE_revoke, members, -1);
+		if (i % 2 == 1)
+			runner_site_send_raw(sock, HELLO, strlen(HELLO), -1);
+		message = runner_site_receive(&site, sock, MESSAGE_welcome);
+		message_done(&message);
+		message = runner_site_receive(&site, sock, MESSAGE_revocations);
+		assert_int_equal(packet_read_sealed(
+				     message.fds[0], 65536, &text, &len, &err),
+		    0);
+		message_done(&message);
+		list = json_parse_strict(text, len, &err);
+		if (json_array_size(list) == (size_t)i) {
+			message = runner_site_receive(
+			    &site, sock, MESSAGE_revocation);
+			assert_string_equal(json_string_value(json_object_get(
+						message.members, "value")),
+			    value);
+			message_done(&message);
+		}
+		assert_in_range(json_array_size(list), i, i + 1);
+	}
+	runner_site_close(&site);
+}
+
 /* -- what rests */
 
 static void
@@ -481,6 +600,9 @@ main(void)
 	    TEST(test_a_gateway_that_comes_gets_all_but_images),
 	    TEST(test_a_confirmation_of_what_never_was_drops_the_peer),
 	    TEST(test_what_cannot_be_meant_is_refused),
+	    TEST(test_a_task_that_is_being_accepted_is_revoked),
+	    TEST(test_a_command_waits_until_an_earlier_lifes_tasks_are_known),
+	    TEST(test_a_gateway_that_comes_as_the_list_changes_misses_nothing),
 	    TEST(test_what_rests_of_a_revoked_image_is_dropped_at_once),
 	    TEST(test_what_is_not_on_record_yet_cannot_be_taken_back),
 	    TEST(
