@@ -46,6 +46,16 @@ exchange_new(struct conn *conn, struct MHD_Connection *mhd, const char *method,
 	return exchange;
 }
 
+/* Whoever is answered, or gone, hears nothing more of the runner: there is no
+ * second answer. */
+static void
+forget_question(struct exchange *exchange)
+{
+	if (exchange->request != 0)
+		link_forget(exchange->worker->link, exchange->request);
+	exchange->request = 0;
+}
+
 static void
 count(const struct exchange *exchange, int64_t took_us)
 {
@@ -93,8 +103,7 @@ exchange_free(struct exchange *exchange)
 
 	count(exchange, took_us);
 	log_end(exchange, took_us);
-	if (exchange->request != 0)
-		link_forget(exchange->worker->link, exchange->request);
+	forget_question(exchange);
 	if (exchange->response != NULL)
 		MHD_destroy_response(exchange->response);
 	if (exchange->upload != NULL)
@@ -177,6 +186,7 @@ exchange_answer_take(
 		die("an answer cannot be made");
 	if (exchange->response != NULL || exchange->queued)
 		die("%s was answered twice", exchange->path);
+	forget_question(exchange);
 	exchange->status = status;
 	exchange->response = response;
 	exchange_header(exchange, "X-Request-Id", exchange->request_id);
@@ -238,6 +248,7 @@ static void
 answer_problem(struct exchange *exchange, const struct problem *problem)
 {
 	if (exchange->in_body) {
+		forget_question(exchange);
 		exchange->status = (unsigned)err_status(problem->err.code);
 		conn_answer(exchange->conn, problem);
 	} else {
@@ -392,10 +403,7 @@ void
 exchange_abandon(struct exchange *exchange)
 {
 	exchange->conn = NULL;
-	if (exchange->request != 0) {
-		link_forget(exchange->worker->link, exchange->request);
-		exchange->request = 0;
-	}
+	forget_question(exchange);
 	if (exchange->suspended)
 		http_resume(exchange);
 }
