@@ -4,6 +4,8 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -21,6 +23,7 @@
  * open connections are served in between. */
 #define ACCEPTS_MAX 16
 #define HANDSHAKE_STEPS_MAX 4
+#define SHED_TOLD_MS (INT64_C(10) * 1000)
 #define TABLE_ENTRIES 4096
 #define TOKENS_CACHED 1024
 
@@ -94,6 +97,23 @@ reserve_descriptor(void)
 	return fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
 }
 
+/* Whoever opens connections must not fill the log: those that are not told of
+ * are counted in what is told next. */
+static void
+tell_shed(struct worker *worker)
+{
+	int64_t now_ms = clock_boot_ms();
+	char count[24];
+
+	if (!bucket_has(&worker->shed_told, now_ms))
+		return;
+	bucket_take(&worker->shed_told);
+	snprintf(count, sizeof(count), "%" PRIu64, worker->shed);
+	worker->shed = 0;
+	log_warning("connection.shed", "reason", "no descriptor is left",
+	    "connections", count, NULL);
+}
+
 /* No descriptor is left: the one kept in reserve lets the next caller be told
  * so, instead of the loop turning on a connection it cannot take. */
 static void
@@ -109,6 +129,8 @@ shed(struct worker *worker)
 		close(fd);
 	worker->reserve_fd = reserve_descriptor();
 	counter_add(&worker->counters.connections_refused, 1);
+	worker->shed++;
+	tell_shed(worker);
 }
 
 /* False: there is nobody more for now. */
@@ -121,8 +143,6 @@ accept_one(struct worker *worker)
 	    &address.len, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 	if (fd < 0 && (errno == EMFILE || errno == ENFILE)) {
-		log_warning(
-		    "connection.shed", "reason", "no descriptor is left", NULL);
 		shed(worker);
 		return false;
 	}
@@ -429,6 +449,7 @@ worker_new_take(const struct worker_spec *spec, struct err *err)
 	atomic_init(&worker->serving, spec->snapshot->serial);
 	worker->listen_fd = spec->listen_fd;
 	worker->reserve_fd = reserve_descriptor();
+	worker->shed_told = (struct bucket)BUCKET_INIT(1, SHED_TOLD_MS);
 	worker->loop = spec->loop == NULL ? &worker->own_loop : spec->loop;
 	if (spec->loop == NULL && uv_loop_init(&worker->own_loop) != 0)
 		die("a loop cannot be set up");

@@ -21,6 +21,7 @@
 #include "gateway/refusals.h"
 #include "gateway/snapshot.h"
 #include "gateway/transport.h"
+#include "lib/bucket.h"
 
 #define WORKER_SCRATCH 16384 /* a TLS record */
 #define WORKER_DRAIN_S 30
@@ -39,6 +40,8 @@ struct worker {
 	uv_thread_t thread;
 
 	int listen_fd, reserve_fd;
+	uint64_t shed; /* connections, since that was told of */
+	struct bucket shed_told;
 	uv_poll_t listen_poll;
 	uv_async_t order; /* look at what the main thread wants */
 	_Atomic(struct snapshot *) next; /* to be taken up; NULL: none */
