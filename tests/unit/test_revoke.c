@@ -340,7 +340,7 @@ test_a_task_that_is_being_accepted_is_revoked(void **state)
 	json_object_set_new(members, "wait", json_integer(0));
 	runner_site_send_take(site.gateway, MESSAGE_submit, members, fd);
 	/* On its way to the disk, and no further. */
-	while (store_pending(site.runner.store) == 0)
+	while (site.runner.tasks.queue.admitted == 0)
 		uv_run(&site.runner.loop, UV_RUN_NOWAIT);
 	assert_int_equal(site.runner.tasks.count, 0);
 	put(&site, REVOCATION_SUBJECT, "alice");
