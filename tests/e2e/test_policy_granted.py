@@ -25,6 +25,11 @@ class TestGranted(Case):
              limits={"memory": {"default": "32MiB", "max": "48MiB"}},
              user={"uid": 2345, "gid": 2346}),
         rule("command", ["ci-*"]) | {"args": []},
+        rule("any-tag", ["dave"], image=f"{IMAGE}*:[a-z]*",
+             args=[{"enum": ["sleep"]}, {"integer": {"min": 1, "max": 900}}],
+             env={"LANG": {"enum": ["C", "de"]}},
+             limits={"cpus": {"default": "0.5", "max": "1.5"},
+                     "pids": {"default": 20, "max": 30}}),
     )
 
     @classmethod
@@ -32,6 +37,7 @@ class TestGranted(Case):
         super().setUpClass()
         cls.site.enroll("carol", roles=["dev"])
         cls.site.enroll("ci-7", roles=["developers"])
+        cls.site.enroll("dave")
 
     def ask(self, who, *args, **members):
         return self.site.call(
@@ -95,6 +101,35 @@ class TestGranted(Case):
                 self.assertEqual(int(task["stdout"]), expected << 20)
         self.assert_denied("developers", "limits.memory", "carol", "true",
                            limits={"memory": (48 << 20) + 1})
+
+    def test_a_pattern_of_images_and_what_the_engine_was_asked_for(self):
+        for asked, cpus, pids in (({}, 500000000, 20),
+                                  ({"cpus": "1.25", "pids": 30},
+                                   1250000000, 30)):
+            answer = self.site.call("POST", "/v1/tasks", {
+                "image": IMAGE, "args": ["sleep", "600"],
+                "env": {"LANG": "de"}, "limits": asked}, who="dave")
+            self.assertEqual(answer.json["rule"], "any-tag", answer.body)
+            task = answer.json["id"]
+            started = wait_until(lambda: [
+                record for record in self.site.audit(task)
+                if record["event"] == "task.started"], what="the start")[0]
+            found = self.site.engine.inspect(started["object"]["container"])
+            # task-init is one more.
+            self.assertEqual((found["HostConfig"]["NanoCpus"],
+                              found["HostConfig"]["PidsLimit"] - 1),
+                             (cpus, pids))
+            self.assertEqual(found["Image"], self.site.engine.image_id())
+            self.site.call("DELETE", f"/v1/tasks/{task}?grace=0", who="dave")
+            self.site.finish(task, who="dave")
+        for condition, members in (
+                ("env.LANG", {"env": {"LANG": "fr"}}),
+                ("limits.cpus", {"limits": {"cpus": "1.51"}}),
+                ("args[1]", {"args": ["sleep", "901"]})):
+            self.assert_denied("any-tag", condition, "dave", *members.pop(
+                "args", ["sleep", "1"]), **members)
+        self.assert_denied(None, None, "dave", "sleep", "1",
+                           image=f"{IMAGE}:1")
 
     def test_the_user_of_the_rule(self):
         task = self.assert_runs(
