@@ -30,7 +30,8 @@ class TestTimes(Case):
         rule("open", ["alice"], task="open", args=["echo", "open"],
              hours=window(-6, 6), expires=moment(1)),
         rule("closed", ["alice"], task="closed", args=["echo", "closed"],
-             hours=window(6, 18)),
+             hours=window(6, 18), warm={"min": 1},
+             user={"uid": 2345, "gid": 2345}),
         rule("ended", ["alice"], task="ended", args=["echo", "ended"],
              expires=moment(-1)),
         rule("next", ["alice"], args=[{"enum": ["true", "false"]}],
@@ -75,6 +76,23 @@ class TestTimes(Case):
                 self.assertEqual(answer.problem, "denied", answer.body)
                 self.assertEqual(answer.json["condition"], condition)
                 self.assertIn(words, answer.detail)
+
+    def test_what_is_warm_waits_for_the_hours_of_its_rule(self):
+        wait_until(lambda: self.site.call(
+            "GET", "/api/status").json["warm"] == 1,
+            what="a container of the rule that is closed")
+        answer = self.ask(task="closed")
+        self.assertEqual(answer.json["condition"], "hours", answer.body)
+        rules = [one | {"hours": window(-6, 6)} if one["id"] == "closed"
+                 else one for one in self.policy["rules"]]
+        try:
+            self.put_in_force(policy(*rules))
+            # The one from before: another rule's user is not its own.
+            answer = self.ask(task="closed")
+            self.assertEqual((answer.json["stdout"], answer.json["start"]),
+                             ("closed\n", "warm"), answer.body)
+        finally:
+            self.put_in_force(self.policy)
 
     def test_a_shadow_decides_nothing_and_is_on_record(self):
         # What the shadow alone allows is denied, and not told of it.
