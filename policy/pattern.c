@@ -174,14 +174,17 @@ static void
 fill_columns(struct pattern *pattern, const struct token *tokens)
 {
 	size_t size = 2 * pattern->words;
-	size_t count = 0;
+	size_t count = 0, room = 0;
 
 	for (int byte = 0; byte < BYTES; byte++) {
 		uint64_t *fresh;
 		size_t k = 0;
 
-		pattern->columns = alloc_resize(pattern->columns,
-		    (count + 1) * size, sizeof(*pattern->columns));
+		if (count == room) {
+			room = 2 * room + 4;
+			pattern->columns = alloc_resize(pattern->columns,
+			    room * size, sizeof(*pattern->columns));
+		}
 		fresh = pattern->columns + count * size;
 		fill_column(
 		    tokens, pattern->accept, pattern->words, byte, fresh);
