@@ -48,8 +48,6 @@ has_image(sqlite3 *database, const char *image, bool *ret, struct err *err)
 	return result < 0 ? -1 : 0;
 }
 
-#define LATEST ":latest"
-
 /* "demo" is "demo:latest", and stands in a record as the client spelled it.
  * Both are looked for only where both are there: one alone is found in the
  * order in which it is shown. */
@@ -58,19 +56,9 @@ spell_image(sqlite3 *database, struct audit_filter *filter,
     char other[IMAGE_REFERENCE], struct err *err)
 {
 	bool has_it = false, has_other = false;
-	enum image_kind kind;
 
-	if (filter->image == NULL ||
-	    image_read(filter->image, other, &kind) != NULL ||
-	    kind != IMAGE_TAG)
+	if (filter->image == NULL || !image_respell(filter->image, other))
 		return 0;
-	size_t len = strlen(other) - strlen(LATEST);
-	if (strcmp(other, filter->image) == 0) {
-		if (strlen(other) < strlen(LATEST) ||
-		    strcmp(other + len, LATEST) != 0)
-			return 0;
-		other[len] = '\0';
-	}
 	if (has_image(database, filter->image, &has_it, err) != 0 ||
 	    has_image(database, other, &has_other, err) != 0)
 		return -1;

@@ -196,6 +196,22 @@ image_read(
 	return NULL;
 }
 
+bool
+image_respell(const char *text, char ret[IMAGE_REFERENCE])
+{
+	enum image_kind kind;
+
+	if (image_read(text, ret, &kind) != NULL || kind != IMAGE_TAG)
+		return false;
+	char *tag = ret + image_name_len(ret);
+
+	if (strcmp(tag, LATEST) != 0)
+		return false;
+	if (strcmp(ret, text) == 0)
+		*tag = '\0';
+	return true;
+}
+
 size_t
 image_name_len(const char *reference)
 {

@@ -27,6 +27,11 @@ enum image_kind { IMAGE_TAG, IMAGE_DIGEST, IMAGE_ID };
 const char *image_read(
     const char *text, char ret[IMAGE_REFERENCE], enum image_kind *ret_kind);
 
+/* How else the image of a name can be written that means its tag "latest":
+ * "demo" for "demo:latest", and the other way round. False: it is no such name;
+ * *ret is of no use then. */
+bool image_respell(const char *text, char ret[IMAGE_REFERENCE]);
+
 /* Of a reference: bytes of the name without tag or digest; 0 of an id. */
 size_t image_name_len(const char *reference);
 

@@ -175,9 +175,6 @@ int rule_subjects_read(const json_t *subjects, const char *path,
  * reference, which has one, or its name alone where the digest is the
  * caller's to say. Not of a pattern. */
 const char *rule_key(const struct rule *rule);
-/* Whether one of them is the principal, or a role of it. */
-bool rule_subjects_name(const struct rule_subject *subjects, size_t count,
-    const struct policy_principal *principal);
 
 /* Whether the rule is about this image or task. */
 bool rule_is_candidate(const struct rule *rule, const struct request *request);

@@ -64,24 +64,11 @@ text_of(const struct search *search, size_t i)
 static void
 spell_image(struct reading *reading)
 {
-	static const char latest[] = ":latest";
 	struct audit_filter *filter = &reading->query.filter;
-	enum image_kind kind;
-	size_t len;
 
-	if (filter->image == NULL ||
-	    image_read(filter->image, reading->image, &kind) != NULL ||
-	    kind != IMAGE_TAG)
-		return;
-	len = strlen(reading->image);
-	if (strcmp(reading->image, filter->image) == 0) {
-		if (len <= sizeof(latest) - 1 ||
-		    strcmp(reading->image + len - (sizeof(latest) - 1),
-			latest) != 0)
-			return;
-		reading->image[len - (sizeof(latest) - 1)] = '\0';
-	}
-	filter->image_or = reading->image;
+	if (filter->image != NULL &&
+	    image_respell(filter->image, reading->image))
+		filter->image_or = reading->image;
 }
 
 static struct reading *

@@ -171,6 +171,35 @@ test_kind_of_a_pattern_is_read_off_its_text(void **state)
 	assert_false(add_latest);
 }
 
+static void
+test_what_means_latest_is_written_in_two_ways(void **state)
+{
+	static const struct {
+		const char *text, *other; /* NULL: none */
+	} table[] = {
+	    {"demo/busybox", "demo/busybox:latest"},
+	    {"demo/busybox:latest", "demo/busybox"},
+	    {"localhost:5000/a", "localhost:5000/a:latest"},
+	    {"localhost:5000/a:latest", "localhost:5000/a"},
+	    {"demo/busybox:1.36", NULL},
+	    {"demo/latest:1", NULL},
+	    {"demo/busybox@sha256:" HEX, NULL},
+	    {"sha256:" HEX, NULL},
+	    {"Demo", NULL},
+	    {"", NULL},
+	};
+
+	(void)state;
+	for (size_t k = 0; k < COUNT(table); k++) {
+		char other[IMAGE_REFERENCE];
+		bool has_one = image_respell(table[k].text, other);
+
+		assert_int_equal(has_one, table[k].other != NULL);
+		if (has_one)
+			assert_string_equal(other, table[k].other);
+	}
+}
+
 int
 main(void)
 {
@@ -180,6 +209,7 @@ main(void)
 	    cmocka_unit_test(test_longest_name_is_accepted_and_one_more_is_not),
 	    cmocka_unit_test(test_tag_has_128_bytes_and_no_more),
 	    cmocka_unit_test(test_kind_of_a_pattern_is_read_off_its_text),
+	    cmocka_unit_test(test_what_means_latest_is_written_in_two_ways),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
