@@ -6,6 +6,7 @@
 #include "lib/buffer.h"
 #include "lib/cleanup.h"
 #include "lib/json.h"
+#include "lib/statement.h"
 #include "lib/utf8.h"
 
 static const struct {
@@ -16,13 +17,6 @@ static const struct {
 #include "admin/audit_statistics.def"
 #undef STATISTIC
 };
-
-static void
-cleanup_statement(sqlite3_stmt **statement)
-{
-	sqlite3_finalize(*statement);
-}
-#define auto_statement __attribute__((cleanup(cleanup_statement))) sqlite3_stmt
 
 const char *
 audit_statistic_title(enum audit_statistic statistic)

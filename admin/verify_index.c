@@ -15,6 +15,7 @@
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
 #include "lib/digest.h"
+#include "lib/statement.h"
 
 static const struct {
 	const char *name, *column;
@@ -30,13 +31,6 @@ static const struct {
     {"audit_outcome", "outcome", VERIFY_OUTCOME, true},
     {"audit_image", "image", VERIFY_IMAGE, true},
 };
-
-static void
-cleanup_statement(sqlite3_stmt **statement)
-{
-	sqlite3_finalize(*statement);
-}
-#define auto_statement __attribute__((cleanup(cleanup_statement))) sqlite3_stmt
 
 /* -- how they are defined */
 

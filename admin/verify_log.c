@@ -10,6 +10,7 @@
 #include "admin/verify_row.h"
 #include "lib/cleanup.h"
 #include "lib/merkle.h"
+#include "lib/statement.h"
 
 struct verification {
 	sqlite3 *database;
@@ -38,13 +39,6 @@ prepare(sqlite3 *database, const char *sql, sqlite3_stmt **ret, struct err *err)
 		return fail(database, "it is no log of ours", err);
 	return 0;
 }
-
-static void
-cleanup_statement(sqlite3_stmt **statement)
-{
-	sqlite3_finalize(*statement);
-}
-#define auto_statement __attribute__((cleanup(cleanup_statement))) sqlite3_stmt
 
 /* Each level's nodes are asked for in their order, so they are read in it. */
 static sqlite3_stmt *

@@ -9,6 +9,7 @@
 #include "lib/clock.h"
 #include "lib/digest.h"
 #include "lib/json.h"
+#include "lib/statement.h"
 #include "lib/utf8.h"
 
 struct audit_rows {
@@ -18,13 +19,6 @@ struct audit_rows {
 };
 
 DEFINE_CLEANUP(struct audit_rows, audit_rows_close);
-
-static void
-cleanup_statement(sqlite3_stmt **statement)
-{
-	sqlite3_finalize(*statement);
-}
-#define auto_statement __attribute__((cleanup(cleanup_statement))) sqlite3_stmt
 
 static int
 fail(sqlite3 *database, struct err *err)
