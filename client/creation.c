@@ -70,18 +70,10 @@ add_inputs(const struct invocation *invocation, struct session *session,
 	return 0;
 }
 
-static int
-add_files(const struct invocation *invocation, struct session *session,
-    const struct collection *collection, settle_inputs *settle, json_t *order,
-    struct failure *failure)
-{
-	collection_add(collection, order);
-	return add_inputs(invocation, session, settle, order, failure);
-}
-
 static json_t *
-begin_order(
-    const struct invocation *invocation, bool streams, struct failure *failure)
+make_order(const struct invocation *invocation, struct session *session,
+    const struct collection *collection, bool streams, settle_inputs *settle,
+    struct failure *failure)
 {
 	struct err err;
 	auto_json *order = order_build(invocation, &err);
@@ -90,35 +82,28 @@ begin_order(
 		failure_from_err(failure, "usage", &err);
 		return NULL;
 	}
-	return add_standard_input(invocation, streams, order, failure) == 0
-	    ? take(order)
-	    : NULL;
+	if (add_standard_input(invocation, streams, order, failure) != 0)
+		return NULL;
+	collection_add(collection, order);
+	if (add_inputs(invocation, session, settle, order, failure) != 0)
+		return NULL;
+	return take(order);
 }
 
 json_t *
 creation_order(const struct invocation *invocation, struct session *session,
     const struct collection *collection, bool streams, struct failure *failure)
 {
-	auto_json *order = begin_order(invocation, streams, failure);
-
-	return order != NULL &&
-		add_files(invocation, session, collection, deposits_send, order,
-		    failure) == 0
-	    ? take(order)
-	    : NULL;
+	return make_order(
+	    invocation, session, collection, streams, deposits_send, failure);
 }
 
 json_t *
 creation_question(const struct invocation *invocation, struct session *session,
     const struct collection *collection, bool streams, struct failure *failure)
 {
-	auto_json *order = begin_order(invocation, streams, failure);
-
-	return order != NULL &&
-		add_files(invocation, session, collection, deposits_hash, order,
-		    failure) == 0
-	    ? take(order)
-	    : NULL;
+	return make_order(
+	    invocation, session, collection, streams, deposits_hash, failure);
 }
 
 int
