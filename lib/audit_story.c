@@ -287,6 +287,54 @@ tell_read(struct buffer *story, const json_t *record)
 	buffer_append_string(story, " read it, a task of another subject's");
 }
 
+/* -- of a task that waits for somebody else */
+
+static void
+tell_approval_asked(struct buffer *story, const json_t *record)
+{
+	const char *until = text_of(object_of(record), "expires_at");
+
+	buffer_append_string(story, "It waits for somebody else to approve it");
+	if (until != NULL)
+		buffer_printf(story, ", until %s", until);
+}
+
+/* Why is what the approver wrote. */
+static void
+tell_decision(struct buffer *story, const json_t *record, const char *verb)
+{
+	const char *owner = text_of(object_of(record), "subject");
+	const char *reason =
+	    text_of(json_object_get(record, "untrusted"), "reason");
+
+	add_who(story, record);
+	add_from(story, record);
+	buffer_printf(story, " %s it", verb);
+	if (owner != NULL)
+		buffer_printf(story, ", a task of %s", owner);
+	if (reason != NULL)
+		buffer_printf(story, ": %s", reason);
+}
+
+static void
+tell_approval_given(struct buffer *story, const json_t *record)
+{
+	tell_decision(story, record, "approved");
+}
+
+static void
+tell_approval_denied(struct buffer *story, const json_t *record)
+{
+	tell_decision(story, record, "denied");
+}
+
+static void
+tell_approval_lapsed(struct buffer *story, const json_t *record)
+{
+	(void)record;
+	buffer_append_string(story, "Nobody approved it in time");
+}
+
 /* Of whatever else: the record's own sentence, and what it is about. */
 static void
 tell_other(struct buffer *story, const json_t *record)
@@ -322,6 +370,10 @@ static const struct {
     {"task.accepted", tell_accepted},
     {"task.denied", tell_denied},
     {"request.refused", tell_refused},
+    {"approval.asked", tell_approval_asked},
+    {"approval.given", tell_approval_given},
+    {"approval.denied", tell_approval_denied},
+    {"approval.lapsed", tell_approval_lapsed},
     {"task.started", tell_started},
     {"task.finished", tell_finished},
     {"task.cancel_asked", tell_cancel},

@@ -93,6 +93,27 @@ test_refusals_say_why(void **state)
 }
 
 static void
+test_approvals_say_who_and_why(void **state)
+{
+	(void)state;
+	assert_tells("{\"event\":\"approval.asked\"," ALICE
+		     ",\"object\":{\"expires_at\":"
+		     "\"2026-01-02T03:04:05.000Z\"}}",
+	    "It waits for somebody else to approve it, until "
+	    "2026-01-02T03:04:05.000Z.");
+	assert_tells("{\"event\":\"approval.given\"," ALICE
+		     ",\"object\":{\"subject\":\"bob\"}}",
+	    "alice from 192.0.2.1 approved it, a task of bob.");
+	assert_tells("{\"event\":\"approval.denied\"," ALICE
+		     ",\"object\":{\"subject\":\"bob\"},\"untrusted\":"
+		     "{\"reason\":\"not on a Friday\"}}",
+	    "alice from 192.0.2.1 denied it, a task of bob: not on a Friday.");
+	assert_tells("{\"event\":\"approval.lapsed\",\"object\":{\"subject\":"
+		     "\"bob\"}}",
+	    "Nobody approved it in time.");
+}
+
+static void
 test_what_is_gone_is_said_to_be(void **state)
 {
 	(void)state;
@@ -116,7 +137,8 @@ test_records_of_any_form_tell_something(void **state)
 	static const char *const events[] = {"task.accepted", "task.denied",
 	    "request.refused", "task.started", "task.finished",
 	    "task.cancel_asked", "task.signalled", "task.read_by_other",
-	    "image.revoked", "no.such.event"};
+	    "approval.asked", "approval.given", "approval.denied",
+	    "approval.lapsed", "image.revoked", "no.such.event"};
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(events); i++) {
@@ -296,6 +318,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_a_task_is_a_story),
 	    cmocka_unit_test(test_refusals_say_why),
+	    cmocka_unit_test(test_approvals_say_who_and_why),
 	    cmocka_unit_test(test_what_is_gone_is_said_to_be),
 	    cmocka_unit_test(test_records_of_any_form_tell_something),
 	    cmocka_unit_test(test_a_line_has_no_control_byte),
