@@ -70,7 +70,8 @@ struct runner {
 	    push; /* what changed is told soon, and numbers each second */
 	bool push_soon;
 	char *pushed; /* the last state, as text */
-	int64_t pushed_ms;
+	int64_t clock_ahead_ms; /* of CLOCK_BOOTTIME, at the last look */
+	bool clock_seen;
 	uv_signal_t term, interrupt, hangup;
 	struct runner_stop stop;
 	bool stopping;
@@ -116,5 +117,9 @@ void runner_state_open(struct runner *runner);
 void runner_state_changed(struct runner *runner);
 /* Looks whether the disk has room; now and then. */
 void runner_look_at_room(struct runner *runner);
+
+/* runner/clock_jump.c: puts on record that the wall clock was set since the
+ * last look; each second. */
+void runner_look_at_clock(struct runner *runner);
 
 #endif

@@ -156,6 +156,7 @@ on_push(uv_timer_t *timer)
 	struct runner *runner = timer->data;
 
 	runner_look_at_room(runner);
+	runner_look_at_clock(runner);
 	push(runner);
 	uv_timer_start(&runner->push, on_push, EACH_MS, 0);
 }
