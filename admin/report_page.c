@@ -309,7 +309,7 @@ report_write(struct buffer *html, const struct report *report)
 	write_activity(html, report);
 	write_bars(html, report);
 	write_table(html, report, &ran);
-	buffer_append_string(html, "<div class=\"pairs\">\n");
+	buffer_append_string(html, "<div class=\"pairs tables\">\n");
 	write_table(html, report, &refused);
 	write_table(html, report, &new_names);
 	buffer_append_string(html, "</div>\n");

@@ -88,9 +88,12 @@ static const char *const report_style[] = {
     "@page{margin:14mm}body{font-size:10pt}main{max-width:none;padding:0}"
     "svg.wide{display:block}svg.narrow{display:none}"
     ".rare{display:table-cell}section{padding:.6rem;margin-top:.6rem}"
-    ".cards,.pairs,.bars,li,tr{break-inside:avoid}"
+    ".cards,.bars,li,tr{break-inside:avoid}"
+    ".pairs:not(.tables) section,svg{break-inside:avoid}"
+    "h2,.legend,svg.wide{break-after:avoid}.bars th{width:56%}"
     ".cards{grid-template-columns:repeat(5,1fr)}"
     ".pairs{grid-template-columns:1fr 1fr}"
+    ".pairs.tables{display:block}"
     "*{print-color-adjust:exact;-webkit-print-color-adjust:exact}}\n",
 };
 
