@@ -23,7 +23,7 @@
 
 #define ROUNDS_MAX 1000
 #define SINGLES 100 /* of a round */
-#define BATCHED 8192
+#define BATCHED 4096
 #define SLICE 4096 /* what an fsync has to write, over what is there */
 
 struct measure {

@@ -34,7 +34,8 @@ class TestBench(unittest.TestCase):
     def test_machines_get_the_same_as_json(self):
         done = self.run_bench("-o", "json", "--only", "store",
                               *(word for name in ("decide", "replay",
-                                                  "review", "verify")
+                                                  "records", "review",
+                                                  "verify")
                                 for word in ("--only", name)))
         self.assertEqual(done.returncode, 0, done.stderr)
         document = json.loads(done.stdout)
@@ -43,6 +44,7 @@ class TestBench(unittest.TestCase):
         self.assertEqual(names[:3], ["submit", "list", "status"])
         self.assertIn("decision by 10", names)
         self.assertIn("policy replay", names)
+        self.assertIn("audit records a second", names)
         self.assertIn("audit search by subject", names)
         self.assertIn("verifying a submission", names)
         for row in document["rows"]:
