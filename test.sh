@@ -7,6 +7,8 @@
 #	sudo ./test.sh			everything but the label soak
 #	sudo ./test.sh -L unit		arguments are ctest's
 #	sudo PRESET=asan ./test.sh	by clang with sanitizers and fuzz targets
+#	sudo PRESET=release-tests ./test.sh -L e2e
+#					the programs as they are installed
 #
 # Leaves nothing behind but build/PRESET, also when it is interrupted.
 set -u
