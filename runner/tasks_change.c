@@ -255,7 +255,7 @@ note_unwritten(struct change *change, const struct err *err)
 }
 
 static void
-cancel_done(struct store_op *op, const struct err *err)
+withdrawn_done(struct store_op *op, const struct err *err)
 {
 	struct change *change = (struct change *)op;
 
@@ -449,18 +449,18 @@ tasks_change_start(struct task *task, bool again, task_changed *done)
 }
 
 void
-tasks_change_return(struct task *task, task_changed *done)
+tasks_change_return(struct task *task)
 {
 	struct audit_entry *entry = new_entry(task, EVENT_TASK_RETURNED);
 	struct change *change =
-	    new_change(task, entry, run_return, change_done);
+	    new_change(task, entry, run_return, withdrawn_done);
 
 	audit_set_message(entry,
 	    "A task of %s waits again: its container went before its order",
 	    task->data->owner.subject);
 	json_object_set_new(entry->object, "container",
 	    audit_text(task->data->facts.container));
-	change->changed = done;
+	change->arrears = task->tasks->arrears;
 	store_submit(task->tasks->store, &change->op);
 }
 
@@ -505,7 +505,7 @@ tasks_change_cancel(struct task *task, struct audit_entry *entry,
     void (*done)(void *arg, const struct err *err), void *arg)
 {
 	struct change *change =
-	    new_change(task, entry, run_cancel, cancel_done);
+	    new_change(task, entry, run_cancel, withdrawn_done);
 
 	change->arrears = task->tasks->arrears;
 	change->facts = task->data->facts;

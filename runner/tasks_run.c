@@ -128,14 +128,6 @@ task_return_to_queue(struct task *task)
 	task_tire(task);
 }
 
-static void
-return_written(struct task *task, const struct err *err)
-{
-	if (err != NULL)
-		log_failure(LOG_LEVEL_ERROR, "task.return_not_written", err,
-		    "task", task->data->id, NULL);
-}
-
 void
 task_take_back_start(struct task *task)
 {
@@ -143,7 +135,7 @@ task_take_back_start(struct task *task)
 		return;
 	task->recorded = false;
 	task->again = false;
-	tasks_change_return(task, return_written);
+	tasks_change_return(task);
 }
 
 static void
