@@ -19,6 +19,8 @@
 
 #define VALUE_MAX 2048
 #define LINE_MAX_BYTES 16384
+#define LINE_END_MAX 2 /* beyond that */
+#define PRIORITY "<6>" /* before a line for the journal */
 
 /* Set once, before any thread is started. */
 static struct {
@@ -184,10 +186,11 @@ add(struct buffer *line, const char *key, const char *value)
 	    [LOG_FORMAT_JSON] = add_json,
 	};
 
+	size_t begin = settings.journal ? strlen(PRIORITY) : 0;
 	size_t before = line->len;
 
 	writers[settings.format](
-	    line, before == 0, key, value != NULL ? value : "");
+	    line, before == begin, key, value != NULL ? value : "");
 	/* A pair goes in whole or not at all, so that a line stays one. */
 	if (line->full)
 		buffer_cut(line, before);
@@ -199,7 +202,9 @@ begin_line(struct buffer *line, enum log_level level, const char *event)
 {
 	char now[CLOCK_TEXT];
 
-	if (!settings.journal) {
+	if (settings.journal) {
+		buffer_printf(line, "<%d>", levels[level].priority);
+	} else {
 		clock_format(clock_wall_ms(), now);
 		add(line, "time", now);
 	}
@@ -242,23 +247,19 @@ write_held(void)
 
 /* In one piece, so that lines of several threads do not mix. */
 static void
-write_line(struct buffer *line, enum log_level level)
+write_line(struct buffer *line)
 {
-	auto_buffer whole = BUFFER_INIT(LINE_MAX_BYTES + 16);
-
-	if (settings.journal)
-		buffer_printf(&whole, "<%d>", levels[level].priority);
-	buffer_append(&whole, line->data, line->len);
+	line->max += LINE_END_MAX;
 	buffer_append_string(
-	    &whole, settings.format == LOG_FORMAT_JSON ? "}\n" : "\n");
-	if (whole.len > sizeof(held.lines) - held.len)
+	    line, settings.format == LOG_FORMAT_JSON ? "}\n" : "\n");
+	if (line->len > sizeof(held.lines) - held.len)
 		write_held();
-	if (!held.back || whole.len > sizeof(held.lines)) {
-		write_out(whole.data, whole.len);
+	if (!held.back || line->len > sizeof(held.lines)) {
+		write_out(line->data, line->len);
 		return;
 	}
-	memcpy(held.lines + held.len, whole.data, whole.len);
-	held.len += whole.len;
+	memcpy(held.lines + held.len, line->data, line->len);
+	held.len += line->len;
 }
 
 void
@@ -290,7 +291,7 @@ log_event(enum log_level level, const char *event, ...)
 	va_start(ap, event);
 	add_pairs(&line, ap);
 	va_end(ap);
-	write_line(&line, level);
+	write_line(&line);
 	errno = errnum;
 }
 
@@ -309,6 +310,6 @@ log_failure(enum log_level level, const char *event, const struct err *err, ...)
 	va_start(ap, err);
 	add_pairs(&line, ap);
 	va_end(ap);
-	write_line(&line, level);
+	write_line(&line);
 	errno = errnum;
 }

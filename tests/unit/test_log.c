@@ -239,18 +239,23 @@ test_a_failure_says_what_and_keeps_errno(void **state)
 	assert_string_equal(capture.out, "");
 }
 
+struct journal {
+	enum log_format format;
+	unsigned shift; /* of the inode: not 0 is another file's */
+};
+
 static int
 write_to_journal(void *arg)
 {
+	const struct journal *journal = arg;
 	struct stat st;
 	auto_free char *stream = NULL;
-	int shift = *(int *)arg;
 
 	fstat(STDERR_FILENO, &st);
 	stream = alloc_printf("%llu:%llu", (unsigned long long)st.st_dev,
-	    (unsigned long long)st.st_ino + (unsigned)shift);
+	    (unsigned long long)st.st_ino + journal->shift);
 	setenv("JOURNAL_STREAM", stream, 1);
-	log_init("tester", LOG_FORMAT_LOGFMT, LOG_LEVEL_INFO);
+	log_init("tester", journal->format, LOG_LEVEL_INFO);
 	unsetenv("JOURNAL_STREAM");
 	log_warning("test.happened", NULL);
 	return 0;
@@ -259,16 +264,22 @@ write_to_journal(void *arg)
 static void
 test_the_journal_gets_a_priority_and_no_time(void **state)
 {
-	int same = 0;
-	int other = 1;
+	struct journal logfmt = {LOG_FORMAT_LOGFMT, 0};
+	struct journal json = {LOG_FORMAT_JSON, 0};
+	struct journal other = {LOG_FORMAT_LOGFMT, 1};
 	AUTO(capture_done)
-	struct capture journal = capture_run(write_to_journal, &same);
+	struct capture journal = capture_run(write_to_journal, &logfmt);
+	AUTO(capture_done)
+	struct capture as_json = capture_run(write_to_journal, &json);
 	AUTO(capture_done)
 	struct capture elsewhere = capture_run(write_to_journal, &other);
 
 	(void)state;
 	assert_string_equal(journal.err,
 	    "<4>level=warning program=tester event=test.happened\n");
+	assert_string_equal(as_json.err,
+	    "<4>{\"level\":\"warning\",\"program\":\"tester\","
+	    "\"event\":\"test.happened\"}\n");
 	assert_memory_equal(elsewhere.err, "time=", 5);
 }
 
