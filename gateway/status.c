@@ -34,14 +34,20 @@ handle_status(struct exchange *x)
 	exchange_answer_json(x, MHD_HTTP_OK, body);
 }
 
+static void
+add(struct buffer *text, const char *before, const char *value)
+{
+	buffer_append_string(text, before);
+	buffer_append_string(text, value);
+}
+
 /* Into an array that was begun. */
 static void
 add_item(struct buffer *text, const char *item)
 {
 	bool is_first = text->data[text->len - 1] == '[';
 
-	buffer_append_string(text, is_first ? "\"" : ",\"");
-	buffer_append_string(text, item);
+	add(text, is_first ? "\"" : ",\"", item);
 	buffer_append(text, "\"", 1);
 }
 
@@ -79,16 +85,18 @@ handle_whoami(struct exchange *x)
 
 	clock_format(token->expires_s * 1000, token_end);
 	clock_format(certificate->not_after_s * 1000, certificate_end);
-	buffer_printf(&body, "{\"subject\":\"%s\",\"roles\":[", token->subject);
+	add(&body, "{\"subject\":\"", token->subject);
+	buffer_append_string(&body, "\",\"roles\":[");
 	add_roles(&body, token);
 	buffer_append_string(&body, "],\"scopes\":[");
 	add_scopes(&body, token);
-	buffer_printf(&body,
-	    "],\"token\":{\"id\":\"%s\",\"expires_at\":\"%s\"},"
-	    "\"certificate\":{\"thumbprint\":\"%s\",\"serial\":\"%s\","
-	    "\"expires_at\":\"%s\"}}",
-	    token->id, token_end, certificate->thumbprint, certificate->serial,
-	    certificate_end);
+	add(&body, "],\"token\":{\"id\":\"", token->id);
+	add(&body, "\",\"expires_at\":\"", token_end);
+	add(&body, "\"},\"certificate\":{\"thumbprint\":\"",
+	    certificate->thumbprint);
+	add(&body, "\",\"serial\":\"", certificate->serial);
+	add(&body, "\",\"expires_at\":\"", certificate_end);
+	buffer_append_string(&body, "\"}}");
 	exchange_answer_text(x, MHD_HTTP_OK, body.data, "application/json");
 }
 
