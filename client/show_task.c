@@ -18,6 +18,9 @@
 static char *
 describe_place(const struct task *task)
 {
+	if (task->waits_for != NULL)
+		return alloc_printf("%s (waits for %s, %" PRId64 " before it)",
+		    task->state, task->waits_for, task->place);
 	if (task->estimate_s < 0)
 		return alloc_printf(
 		    "%s (%" PRId64 " before it)", task->state, task->place);

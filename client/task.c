@@ -45,6 +45,7 @@ task_read(const json_t *document, struct task *ret, struct err *err)
 	    .started_at = read_string(document, "started_at"),
 	    .finished_at = read_string(document, "finished_at"),
 	    .exit_code = task_integer(document, "exit_code"),
+	    .waits_for = read_string(document, "waits_for"),
 	    .place = task_integer(document, "place"),
 	    .estimate_s = task_integer(document, "estimate_s"),
 	    .stdout_bytes = task_integer(output, "stdout"),

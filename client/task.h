@@ -26,6 +26,7 @@ struct task {
 	const char *rule;
 	const char *created_at, *started_at, *finished_at;
 	int64_t exit_code;
+	const char *waits_for; /* NULL: its turn alone */
 	int64_t place, estimate_s;
 	int64_t stdout_bytes, stderr_bytes;
 	bool truncated;

@@ -60,6 +60,27 @@ show_rate(const json_t *document)
 	buffer_done(&line);
 }
 
+/* "2 of yours, 8 in all" */
+static void
+show_concurrency(const json_t *document)
+{
+	const json_t *bounds = json_object_get(document, "concurrency");
+	int64_t own = task_integer(bounds, "per_subject");
+	int64_t total = task_integer(bounds, "total");
+	auto_free char *of_own =
+	    own > 0 ? alloc_printf("%" PRId64 " of yours", own) : NULL;
+	auto_free char *in_all =
+	    total > 0 ? alloc_printf("%" PRId64 " in all", total) : NULL;
+	auto_free char *both = of_own != NULL && in_all != NULL
+	    ? alloc_printf("%s, %s", of_own, in_all)
+	    : NULL;
+
+	show_fact("at a time",
+	    both != NULL         ? both
+		: of_own != NULL ? of_own
+				 : in_all);
+}
+
 static void
 show_grant(const json_t *document)
 {
@@ -81,6 +102,7 @@ show_grant(const json_t *document)
 	show_member("unsigned", document, "unsigned");
 	show_member("approval", document, "approval");
 	show_rate(document);
+	show_concurrency(document);
 }
 
 static void

@@ -51,6 +51,23 @@ allowances_write_rate(const struct allowances *allowances)
 	return list;
 }
 
+json_t *
+allowances_write_concurrency(const struct allowances *allowances)
+{
+	json_t *bounds = json_object();
+
+	if (allowances->running_per_subject > 0)
+		json_object_set_new(bounds, "per_subject",
+		    json_integer((json_int_t)allowances->running_per_subject));
+	if (allowances->running_total > 0)
+		json_object_set_new(bounds, "total",
+		    json_integer((json_int_t)allowances->running_total));
+	if (json_object_size(bounds) > 0)
+		return bounds;
+	json_decref(bounds);
+	return NULL;
+}
+
 int64_t
 allowances_longest_s(const struct allowances *allowances)
 {

@@ -43,6 +43,7 @@ static const struct {
     {"unsigned", true},
     {"approval", true},
     {"rate", true},
+    {"concurrency", true},
     {"hours", true},
     {"expires", true},
     {"mode", false},

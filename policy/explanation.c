@@ -43,6 +43,7 @@ add_grant(const struct policy *policy, const struct policy_verdict *verdict,
     json_t *object)
 {
 	struct allowances allowances;
+	json_t *concurrency;
 
 	allowances_find(policy, verdict->rule, &allowances);
 	set_text(object, "rule", verdict->rule);
@@ -56,6 +57,9 @@ add_grant(const struct policy *policy, const struct policy_verdict *verdict,
 	if (allowances.nwindows > 0)
 		json_object_set_new(
 		    object, "rate", allowances_write_rate(&allowances));
+	concurrency = allowances_write_concurrency(&allowances);
+	if (concurrency != NULL)
+		json_object_set_new(object, "concurrency", concurrency);
 	json_object_set_new(object, "limits", describe_limits(verdict));
 	set_text(object, "network",
 	    verdict->network != NULL ? verdict->network : "none");

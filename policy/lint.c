@@ -237,6 +237,17 @@ find_void_rate(struct lint *lint, const struct rule *rule)
 	}
 }
 
+static void
+find_void_concurrency(struct lint *lint, const struct rule *rule)
+{
+	const struct allowances *allowances = &rule->allowances;
+
+	if (allowances->running_total > 0 &&
+	    allowances->running_per_subject >= allowances->running_total)
+		warn(lint, rule, "concurrency",
+		    "per_subject bounds nobody: total allows no more");
+}
+
 static bool
 compare(struct lint *lint, const struct rule *outer, const struct rule *inner)
 {
@@ -300,7 +311,8 @@ look_at(struct lint *lint, const struct rule *rule)
 	static void (*const finders[])(struct lint *, const struct rule *) = {
 	    find_unsigned, find_stream, find_root, find_wide_subject,
 	    find_wide_image, find_wide_args, find_mounts, find_secrets,
-	    find_expired, find_too_many_args, find_void_rate, find_covered};
+	    find_expired, find_too_many_args, find_void_rate,
+	    find_void_concurrency, find_covered};
 
 	for (size_t i = 0; i < COUNT(finders); i++)
 		finders[i](lint, rule);

@@ -132,6 +132,8 @@ int rule_approval_read(
     const json_t *json, const char *path, struct rule *rule, struct err *err);
 int rule_rate_read(
     const json_t *json, const char *path, struct rule *rule, struct err *err);
+int rule_concurrency_read(
+    const json_t *json, const char *path, struct rule *rule, struct err *err);
 int rule_network_read(
     const json_t *json, const char *path, struct rule *rule, struct err *err);
 int rule_user_read(

@@ -82,33 +82,19 @@ settle(struct line *line, struct line_node *node)
 }
 
 void
-line_push(
-    struct line *line, struct line_node *node, int64_t cost, uint32_t priority)
+line_add(struct line *line, struct line_node *node, int64_t order, int64_t cost,
+    uint32_t priority)
 {
 	struct line_node *parent = NULL, **at = &line->root;
 
 	while (*at != NULL) {
 		parent = *at;
-		at = &parent->right;
+		at = parent->order <= order ? &parent->right : &parent->left;
 	}
-	*node = (struct line_node){
-	    .parent = parent, .cost = cost, .priority = priority};
-	*at = node;
-	settle(line, node);
-}
-
-void
-line_push_front(
-    struct line *line, struct line_node *node, int64_t cost, uint32_t priority)
-{
-	struct line_node *parent = NULL, **at = &line->root;
-
-	while (*at != NULL) {
-		parent = *at;
-		at = &parent->left;
-	}
-	*node = (struct line_node){
-	    .parent = parent, .cost = cost, .priority = priority};
+	*node = (struct line_node){.parent = parent,
+	    .order = order,
+	    .cost = cost,
+	    .priority = priority};
 	*at = node;
 	settle(line, node);
 }

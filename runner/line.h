@@ -13,6 +13,7 @@ struct line_node {
 	struct line_node *parent, *left, *right;
 	uint32_t priority;
 	uint32_t count; /* of nodes from here down */
+	int64_t order;
 	int64_t cost, cost_sum; /* its own; of all from here down */
 };
 
@@ -20,13 +21,11 @@ struct line {
 	struct line_node *root; /* zeroed: nobody */
 };
 
-/* The priority is any number: what keeps the tree flat is that nobody else
- * can tell it in advance. The cost is at least 0. */
-void line_push(
-    struct line *line, struct line_node *node, int64_t cost, uint32_t priority);
-/* The same, in front of all. */
-void line_push_front(
-    struct line *line, struct line_node *node, int64_t cost, uint32_t priority);
+/* Behind those of a lower order and of the same. The priority is any number:
+ * what keeps the tree flat is that nobody else can tell it in advance. The cost
+ * is at least 0. */
+void line_add(struct line *line, struct line_node *node, int64_t order,
+    int64_t cost, uint32_t priority);
 void line_remove(struct line *line, struct line_node *node);
 
 /* NULL: nobody. */

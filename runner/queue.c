@@ -11,25 +11,11 @@
 #include "lib/alloc.h"
 #include "lib/digest.h"
 #include "lib/quantity.h"
+#include "runner/queue_state.h"
 
 /* Who takes the whole machine has no more to pay than this: nobody is put off
  * for so long that it looks like a fault. */
 #define COST_MAX 64
-
-struct queue_subject {
-	struct queue_subject *next, *previous; /* the ring */
-	char *name;
-	struct line line;
-	int64_t debt; /* turns */
-	int64_t admitted;
-	size_t users; /* entries that are not nowhere */
-};
-
-struct queue_rule {
-	char *name;
-	int64_t admitted;
-	size_t users;
-};
 
 void
 queue_init(struct queue *queue, const struct queue_bounds *bounds)
@@ -37,51 +23,29 @@ queue_init(struct queue *queue, const struct queue_bounds *bounds)
 	*queue = (struct queue){.bounds = *bounds, .stay_ms = -1};
 	table_init(&queue->subjects);
 	table_init(&queue->rules);
+	table_init(&queue->lanes);
 	random_bytes(&queue->random, sizeof(queue->random));
 	queue->random |= 1;
 }
 
-static struct queue_entry *
-entry_of(struct line_node *node)
+struct queue_entry *
+queue_entry_of(struct line_node *node)
 {
 	return (struct queue_entry *)((char *)node -
 	    offsetof(struct queue_entry, node));
 }
 
-static void
-check_standing(const struct queue_entry *entry, enum queue_standing standing)
+void
+queue_check_standing(
+    const struct queue_entry *entry, enum queue_standing standing)
 {
 	if (entry->standing != standing)
 		die("queue: an entry stands at %d instead of %d",
 		    (int)entry->standing, (int)standing);
 }
 
-/* -- who is known: as long as an entry names it, or it owes */
-
-static void
-hold_names(struct queue *queue, const char *subject, const char *rule,
-    struct queue_entry *entry)
-{
-	check_standing(entry, QUEUE_NOWHERE);
-	entry->subject = table_find(&queue->subjects, subject);
-	if (entry->subject == NULL) {
-		entry->subject = alloc_zero(1, sizeof(*entry->subject));
-		entry->subject->name = alloc_string(subject);
-		table_add(
-		    &queue->subjects, entry->subject->name, entry->subject);
-	}
-	entry->rule = table_find(&queue->rules, rule);
-	if (entry->rule == NULL) {
-		entry->rule = alloc_zero(1, sizeof(*entry->rule));
-		entry->rule->name = alloc_string(rule);
-		table_add(&queue->rules, entry->rule->name, entry->rule);
-	}
-	entry->subject->users++;
-	entry->rule->users++;
-}
-
-static void
-forget_subject(struct queue *queue, struct queue_subject *subject)
+void
+queue_forget_subject(struct queue *queue, struct queue_subject *subject)
 {
 	/* Who owes is still in the ring. */
 	if (subject->users > 0 || subject->next != NULL)
@@ -91,27 +55,10 @@ forget_subject(struct queue *queue, struct queue_subject *subject)
 	free(subject);
 }
 
-static void
-release_names(struct queue *queue, struct queue_entry *entry)
-{
-	struct queue_rule *rule = entry->rule;
-
-	entry->standing = QUEUE_NOWHERE;
-	entry->subject->users--;
-	forget_subject(queue, entry->subject);
-	entry->subject = NULL;
-	entry->rule = NULL;
-	if (--rule->users > 0)
-		return;
-	table_remove(&queue->rules, rule->name);
-	free(rule->name);
-	free(rule);
-}
-
 /* -- the ring */
 
-static void
-join_ring(struct queue *queue, struct queue_subject *subject)
+void
+queue_join_ring(struct queue *queue, struct queue_subject *subject)
 {
 	struct queue_subject *turn = queue->turn;
 
@@ -141,16 +88,23 @@ leave_ring(struct queue *queue, struct queue_subject *subject)
 			queue->turn = subject->next;
 	}
 	subject->next = subject->previous = NULL;
-	forget_subject(queue, subject);
+	queue_forget_subject(queue, subject);
 }
 
-/* Debts are paid to those who wait: where nobody does, they are forgotten. */
+static size_t
+in_line(const struct queue *queue)
+{
+	return queue->length - queue->held;
+}
+
+/* Debts are paid to those who wait in line: where nobody does, they are
+ * forgotten. */
 static void
 tidy_ring(struct queue *queue, struct queue_subject *subject)
 {
 	if (line_count(&subject->line) == 0 && subject->debt == 0)
 		leave_ring(queue, subject);
-	while (queue->length == 0 && queue->turn != NULL) {
+	while (in_line(queue) == 0 && queue->turn != NULL) {
 		queue->turn->debt = 0;
 		leave_ring(queue, queue->turn);
 	}
@@ -165,6 +119,7 @@ queue_done(struct queue *queue)
 		    queue->admitted, queue->running);
 	table_done(&queue->subjects);
 	table_done(&queue->rules);
+	table_done(&queue->lanes);
 }
 
 static bool
@@ -194,7 +149,7 @@ refuse_subject(const struct queue *queue, const struct queue_subject *subject,
 	    subject->admitted, subject->name);
 	return refuse(queue,
 	    first != NULL
-		? queue_place(queue, entry_of(line_first(&subject->line)))
+		? queue_place(queue, queue_entry_of(line_first(&subject->line)))
 		: 0,
 	    now_ms, err);
 }
@@ -261,8 +216,8 @@ queue_admit(struct queue *queue, const char *subject, const char *rule,
 static void
 count_in(struct queue *queue, struct queue_entry *entry)
 {
-	entry->subject->admitted++;
-	entry->rule->admitted++;
+	entry->lane->subject->admitted++;
+	entry->lane->rule->admitted++;
 	queue->admitted++;
 	queue->admitted_bytes += entry->bytes;
 	entry->standing = QUEUE_ADMITTED;
@@ -271,8 +226,8 @@ count_in(struct queue *queue, struct queue_entry *entry)
 static void
 count_out(struct queue *queue, struct queue_entry *entry)
 {
-	entry->subject->admitted--;
-	entry->rule->admitted--;
+	entry->lane->subject->admitted--;
+	entry->lane->rule->admitted--;
 	queue->admitted--;
 	queue->admitted_bytes -= entry->bytes;
 }
@@ -281,16 +236,24 @@ void
 queue_readmit(struct queue *queue, const char *subject, const char *rule,
     struct queue_entry *entry)
 {
-	hold_names(queue, subject, rule, entry);
+	queue_check_standing(entry, QUEUE_NOWHERE);
+	queue_enter_lane(queue, subject, rule, entry);
 	count_in(queue, entry);
+}
+
+static void
+leave(struct queue *queue, struct queue_entry *entry)
+{
+	entry->standing = QUEUE_NOWHERE;
+	queue_leave_lane(queue, entry);
 }
 
 void
 queue_dismiss(struct queue *queue, struct queue_entry *entry)
 {
-	check_standing(entry, QUEUE_ADMITTED);
+	queue_check_standing(entry, QUEUE_ADMITTED);
 	count_out(queue, entry);
-	release_names(queue, entry);
+	leave(queue, entry);
 }
 
 /* -- waiting */
@@ -322,38 +285,60 @@ cost_of(const struct queue *queue, const struct queue_entry *entry)
 	return cost <= 1 ? 1 : cost >= COST_MAX ? COST_MAX : (int64_t)cost;
 }
 
+void
+queue_put(struct queue *queue, struct line *line, struct queue_entry *entry)
+{
+	line_add(line, &entry->node, entry->order, cost_of(queue, entry),
+	    draw_priority(queue));
+}
+
 static void
 stand(struct queue *queue, struct queue_entry *entry)
 {
-	check_standing(entry, QUEUE_ADMITTED);
+	queue_check_standing(entry, QUEUE_ADMITTED);
 	entry->standing = QUEUE_WAITING;
 	queue->length++;
-	join_ring(queue, entry->subject);
+	queue_put(queue, &entry->lane->subject->line, entry);
+	queue_join_ring(queue, entry->lane->subject);
 }
 
 void
 queue_push(struct queue *queue, struct queue_entry *entry)
 {
-	line_push(&entry->subject->line, &entry->node, cost_of(queue, entry),
-	    draw_priority(queue));
+	entry->order = ++queue->arrivals;
 	stand(queue, entry);
+}
+
+bool
+queue_waits(const struct queue_entry *entry)
+{
+	return entry->standing == QUEUE_WAITING ||
+	    entry->standing == QUEUE_HELD;
 }
 
 static void
 leave_line(struct queue *queue, struct queue_entry *entry)
 {
-	check_standing(entry, QUEUE_WAITING);
-	line_remove(&entry->subject->line, &entry->node);
+	queue_check_standing(entry, QUEUE_WAITING);
+	line_remove(&entry->lane->subject->line, &entry->node);
+	queue_note_left(entry);
 	queue->length--;
 	count_out(queue, entry);
-	tidy_ring(queue, entry->subject);
+	tidy_ring(queue, entry->lane->subject);
 }
 
 void
 queue_remove(struct queue *queue, struct queue_entry *entry)
 {
-	leave_line(queue, entry);
-	release_names(queue, entry);
+	if (entry->standing == QUEUE_HELD) {
+		queue_leave_held(queue, entry);
+		queue->length--;
+		count_out(queue, entry);
+	} else {
+		leave_line(queue, entry);
+	}
+	queue_settle_lane(queue, entry->lane);
+	leave(queue, entry);
 }
 
 /* -- turns */
@@ -366,6 +351,8 @@ count_as_running(struct queue *queue, struct queue_entry *entry, int64_t now_ms)
 	queue->running++;
 	queue->running_memory_bytes += entry->memory_bytes;
 	queue->running_since_sum_ms += now_ms;
+	queue_count_running(entry, 1);
+	queue_settle_lane(queue, entry->lane);
 }
 
 static void
@@ -380,16 +367,44 @@ find_turn(struct queue *queue)
 {
 	struct queue_subject *subject;
 
-	if (queue->length == 0)
+	if (in_line(queue) == 0)
 		return NULL;
 	while ((subject = queue->turn) != NULL && subject->debt > 0) {
-		if (line_count(&subject->line) == queue->length) {
+		if (line_count(&subject->line) == in_line(queue)) {
 			subject->debt = 0;
 			break;
 		}
 		subject->debt--;
 		pass_turn(queue, subject);
 		tidy_ring(queue, subject);
+	}
+	return subject;
+}
+
+/* At its turn, which goes to its subject's next. */
+static void
+set_aside(struct queue *queue, struct queue_entry *entry)
+{
+	struct queue_subject *subject = entry->lane->subject;
+
+	line_remove(&subject->line, &entry->node);
+	queue_set_aside(queue, entry);
+	tidy_ring(queue, subject);
+}
+
+/* Who can start as far as its rule is concerned, in front of its line. */
+static struct queue_subject *
+find_startable(struct queue *queue)
+{
+	struct queue_subject *subject;
+
+	while ((subject = find_turn(queue)) != NULL) {
+		struct queue_entry *entry =
+		    queue_entry_of(line_first(&subject->line));
+
+		if (!queue_lane_is_full(entry->lane))
+			break;
+		set_aside(queue, entry);
 	}
 	return subject;
 }
@@ -402,10 +417,10 @@ queue_start(struct queue *queue, int64_t now_ms)
 
 	if (queue->running >= queue->bounds.running_max)
 		return NULL;
-	subject = find_turn(queue);
+	subject = find_startable(queue);
 	if (subject == NULL)
 		return NULL;
-	entry = entry_of(line_first(&subject->line));
+	entry = queue_entry_of(line_first(&subject->line));
 	if (!has_memory(queue, entry))
 		return NULL;
 	subject->debt += entry->node.cost - 1;
@@ -419,9 +434,10 @@ bool
 queue_start_at_once(
     struct queue *queue, struct queue_entry *entry, int64_t now_ms)
 {
-	check_standing(entry, QUEUE_ADMITTED);
-	if (queue->length > 0 || queue->running >= queue->bounds.running_max ||
-	    !has_memory(queue, entry))
+	queue_check_standing(entry, QUEUE_ADMITTED);
+	if (in_line(queue) > 0 || queue->running >= queue->bounds.running_max ||
+	    !has_memory(queue, entry) || queue_lane_is_full(entry->lane) ||
+	    line_count(&entry->lane->held) > 0)
 		return false;
 	count_out(queue, entry);
 	count_as_running(queue, entry, now_ms);
@@ -432,30 +448,31 @@ void
 queue_start_again(struct queue *queue, const char *subject, const char *rule,
     struct queue_entry *entry, int64_t now_ms)
 {
-	hold_names(queue, subject, rule, entry);
+	queue_check_standing(entry, QUEUE_NOWHERE);
+	queue_enter_lane(queue, subject, rule, entry);
 	count_as_running(queue, entry, now_ms);
 }
 
 static void
 count_as_ended(struct queue *queue, struct queue_entry *entry)
 {
-	check_standing(entry, QUEUE_RUNNING);
+	queue_check_standing(entry, QUEUE_RUNNING);
 	queue->running--;
 	queue->running_memory_bytes -= entry->memory_bytes;
 	queue->running_since_sum_ms -= entry->started_ms;
+	queue_count_running(entry, -1);
 }
 
 void
 queue_return(struct queue *queue, struct queue_entry *entry)
 {
-	struct queue_subject *subject = entry->subject;
+	struct queue_subject *subject = entry->lane->subject;
 	int64_t cost = cost_of(queue, entry);
 
 	count_as_ended(queue, entry);
 	count_in(queue, entry);
-	line_push_front(
-	    &subject->line, &entry->node, cost, draw_priority(queue));
 	stand(queue, entry);
+	queue_settle_lane(queue, entry->lane);
 	/* It will be charged again. */
 	subject->debt = subject->debt < cost ? 0 : subject->debt - (cost - 1);
 }
@@ -465,7 +482,8 @@ queue_ended(struct queue *queue, struct queue_entry *entry, int64_t now_ms)
 {
 	count_as_ended(queue, entry);
 	queue_measure(queue, now_ms - entry->started_ms);
-	release_names(queue, entry);
+	queue_settle_lane(queue, entry->lane);
+	leave(queue, entry);
 }
 
 /* -- places */
@@ -477,13 +495,15 @@ queue_ended(struct queue *queue, struct queue_entry *entry, int64_t now_ms)
 size_t
 queue_place(const struct queue *queue, const struct queue_entry *entry)
 {
-	const struct queue_subject *own = entry->subject;
+	const struct queue_subject *own = entry->lane->subject;
 	const struct queue_subject *subject = queue->turn;
 	int64_t turns = own->debt + line_cost_before(&entry->node);
 	size_t place = line_count_before(&entry->node);
 	int64_t before = 1;
 
-	check_standing(entry, QUEUE_WAITING);
+	if (entry->standing == QUEUE_HELD)
+		return place;
+	queue_check_standing(entry, QUEUE_WAITING);
 	do {
 		int64_t within = turns + before - 1 - subject->debt;
 

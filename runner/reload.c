@@ -68,10 +68,10 @@ runner_take_up(struct runner *runner, struct in_force *in_force)
 	if (runner->store != NULL)
 		store_set_key(runner->store, runner->audit_key);
 	runner->policy = in_force->policy;
-	runner->tasks.policy = runner->policy;
 	*in_force = old;
 	if (runner->pool != NULL)
 		pool_set_policy(runner->pool, runner->policy);
+	tasks_set_policy(&runner->tasks, runner->policy);
 }
 
 static json_t *

@@ -177,6 +177,9 @@ void task_facts_end(struct task_facts *facts, const struct sandbox_end *end,
 struct task_standing {
 	int64_t place; /* how many are started before it */
 	int64_t estimate_s; /* until its turn; TASK_UNKNOWN */
+	/* The rule of which as many run as may; borrowed. NULL: it waits for
+	 * its turn alone. */
+	const char *held_by;
 };
 
 /* A task as docs/api.md shows it. NULL standing: it does not wait. */

@@ -318,6 +318,12 @@ render_standing(const struct task_standing *standing, json_t *task)
 		return;
 	set_known(task, "place", standing->place);
 	set_known(task, "estimate_s", standing->estimate_s);
+	if (standing->held_by != NULL) {
+		auto_free char *what =
+		    alloc_printf("concurrency of rule %s", standing->held_by);
+
+		set_string(task, "waits_for", what);
+	}
 }
 
 static json_t *

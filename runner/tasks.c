@@ -26,10 +26,23 @@ struct task_waiter {
 
 static void on_again(uv_timer_t *again);
 
+static void
+bound_rule(void *arg, const char *rule, struct queue_concurrency *ret)
+{
+	const struct tasks *tasks = arg;
+	struct allowances allowances;
+
+	allowances_find(tasks->policy, rule, &allowances);
+	ret->per_subject = allowances.running_per_subject;
+	ret->total = allowances.running_total;
+}
+
 void
 tasks_open(struct tasks *tasks, const struct queue_bounds *bounds)
 {
 	queue_init(&tasks->queue, bounds);
+	tasks->queue.bounds.of_rule = bound_rule;
+	tasks->queue.bounds.arg = tasks;
 	table_init(&tasks->by_id);
 	table_init(&tasks->accepting);
 	tasks->oldest = tasks->newest = NULL;
@@ -49,6 +62,14 @@ tasks_open(struct tasks *tasks, const struct queue_bounds *bounds)
 	    uv_timer_start(&tasks->again, on_again, AGAIN_MS, AGAIN_MS) != 0)
 		die("tasks: libuv gives no timer");
 	tasks->again.data = tasks;
+}
+
+void
+tasks_set_policy(struct tasks *tasks, const struct policy *policy)
+{
+	tasks->policy = policy;
+	queue_bound_rules(&tasks->queue);
+	tasks_dispatch(tasks);
 }
 
 struct task *
@@ -428,17 +449,21 @@ const struct task_standing *
 tasks_standing(const struct task *task, struct task_standing *ret)
 {
 	const struct queue *queue = &task->tasks->queue;
+	const char *held_by;
 	int64_t estimate_ms;
 	size_t place;
 
-	if (task->entry.standing != QUEUE_WAITING)
+	if (!queue_waits(&task->entry))
 		return NULL;
 	place = queue_place(queue, &task->entry);
+	held_by = queue_held_by(&task->entry);
 	estimate_ms = queue_estimate_ms(queue, place, clock_boot_ms());
 	*ret = (struct task_standing){
 	    .place = (int64_t)place,
-	    .estimate_s =
-		estimate_ms < 0 ? TASK_UNKNOWN : (estimate_ms + 999) / 1000,
+	    .estimate_s = estimate_ms < 0 || held_by != NULL
+		? TASK_UNKNOWN
+		: (estimate_ms + 999) / 1000,
+	    .held_by = held_by,
 	};
 	return ret;
 }

@@ -102,7 +102,7 @@ struct tasks {
 	struct blobs *blobs;
 	struct sandbox_factory *factory;
 	struct pool *pool; /* NULL: every start is cold */
-	const struct policy *policy; /* in force; the runner's */
+	const struct policy *policy; /* in force; tasks_set_policy() */
 	const char *secret_folder; /* NULL: there is none */
 	const struct revocations *revocations; /* likewise; NULL: none */
 	void (*changed)(void *arg); /* numbers, or whether all is done */
@@ -142,6 +142,9 @@ void tasks_recover(struct tasks *tasks);
 /* Nothing may be under way any more but waiting tasks. */
 void tasks_close(struct tasks *tasks);
 
+/* Another is in force, which is the caller's; also before tasks_open(). What
+ * waited for what a rule lets run at a time may start by it. */
+void tasks_set_policy(struct tasks *tasks, const struct policy *policy);
 /* Starts what can be started now. */
 void tasks_dispatch(struct tasks *tasks);
 /* Ends whatever was revoked, or whose image was: at once, without a record of

@@ -48,7 +48,7 @@ tasks_may_approve(
 
 	denial = task_find_denial(task, &rule);
 	if (denial != NULL || !task_ask_revocations(task)) {
-		(void)task_ask_policy(task);
+		(void)task_ask_policy(task, &rule);
 		return err_set(err, ERR_DENIED,
 		    "the task is not allowed any more%s%s",
 		    denial != NULL ? ": " : "", denial != NULL ? denial : "");

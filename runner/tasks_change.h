@@ -81,8 +81,12 @@ bool tasks_may_start(const struct tasks *tasks);
 void task_turn_at_once(struct task *task);
 /* It is accepted, and has had its turn. */
 void task_go(struct task *task);
-/* Whether the policy in force, and what was revoked, lets it; else it ends. */
-bool task_ask_policy(struct task *task);
+/* Whether the policy in force, and what was revoked, lets it; else it ends.
+ * *ret_rule as above. */
+bool task_ask_policy(struct task *task, const char **ret_rule);
+/* The rule that lets it run by the policy in force, or, where none does, that
+ * let it wait. Borrowed. */
+const char *task_rule(const struct task *task);
 /* What it reads, then its sandbox, then task_prepared(). */
 void task_find_inputs(struct task *task);
 /* Its container is being made, or no longer. */

@@ -65,7 +65,7 @@ task_leave_place(struct task *task)
 
 	if (task->entry.standing == QUEUE_RUNNING)
 		queue_ended(queue, &task->entry, clock_boot_ms());
-	else if (task->entry.standing == QUEUE_WAITING)
+	else if (queue_waits(&task->entry))
 		queue_remove(queue, &task->entry);
 	else if (task->entry.standing == QUEUE_ADMITTED)
 		queue_dismiss(queue, &task->entry);

@@ -140,8 +140,9 @@ resume(struct task *task)
 	task->adopting = true;
 	find_times(task);
 	open_kept(task);
+	/* As it was counted, unless the policy was changed meanwhile. */
 	queue_start_again(&tasks->queue, task->data->owner.subject,
-	    task->data->rule, &task->entry, clock_boot_ms());
+	    task_rule(task), &task->entry, clock_boot_ms());
 }
 
 void
@@ -177,6 +178,7 @@ task_start_again(struct task *task)
 {
 	static const struct sandbox_end dropped = {.how = SANDBOX_NOT_STARTED};
 	struct task_facts *facts = &task->data->facts;
+	const char *rule;
 
 	task->adopting = false;
 	task->ordered = false;
@@ -188,7 +190,7 @@ task_start_again(struct task *task)
 	task->again = true;
 	if (facts->cancelled || task->revoked)
 		task_end(task, &dropped);
-	else if (task_ask_policy(task))
+	else if (task_ask_policy(task, &rule))
 		task_find_inputs(task);
 }
 

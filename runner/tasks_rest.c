@@ -55,7 +55,7 @@ is_worked_on(const struct task *task)
 static void
 rest(struct task *task)
 {
-	bool waits = task->entry.standing == QUEUE_WAITING && !task->ending;
+	bool waits = queue_waits(&task->entry) && !task->ending;
 
 	if (waits && is_worked_on(task))
 		return;

@@ -131,8 +131,7 @@ tasks_revoke(struct tasks *tasks, struct tasks_revoked *ret)
 	/* Once, behind all of them. */
 	tasks->dispatching = true;
 	for (struct task *task = tasks->oldest; task != NULL; task = newer) {
-		bool waits =
-		    task->entry.standing == QUEUE_WAITING || task_awaits(task);
+		bool waits = queue_waits(&task->entry) || task_awaits(task);
 
 		newer = task->newer;
 		if (is_over(task) ||

@@ -262,17 +262,31 @@ task_find_denial(const struct task *task, const char **ret_rule)
 		  verdict.rule);
 }
 
+const char *
+task_rule(const struct task *task)
+{
+	const char *roles[TOKEN_ROLES_MAX];
+	struct policy_principal principal;
+	AUTO(policy_verdict_done) struct policy_verdict verdict = {0};
+
+	if (task->tasks->policy == NULL)
+		return task->data->rule;
+	task_owner_principal(&task->data->owner, roles, &principal);
+	policy_decide(task->tasks->policy, &principal, &task->data->request,
+	    clock_wall_ms(), &verdict);
+	return verdict.allowed ? verdict.rule : task->data->rule;
+}
+
 bool
-task_ask_policy(struct task *task)
+task_ask_policy(struct task *task, const char **ret_rule)
 {
 	static const struct sandbox_end refused = {.how = SANDBOX_NOT_STARTED};
 	auto_free char *denial = NULL;
 	auto_free char *why = NULL;
-	const char *rule;
 
 	if (!task_ask_revocations(task))
 		return false;
-	denial = task_find_denial(task, &rule);
+	denial = task_find_denial(task, ret_rule);
 	if (denial == NULL)
 		return true;
 	why = alloc_printf(
@@ -293,11 +307,18 @@ begin_turn(struct task *task)
 static void
 take_turn(struct task *task)
 {
+	const char *rule;
+
 	task_wake(task);
 	task_open_output(task);
 	begin_turn(task);
 	/* It waited; the policy may have changed meanwhile. */
-	if (task_ask_policy(task))
+	if (!task_ask_policy(task, &rule))
+		return;
+	/* Another rule than before lets it, and has as many that run. */
+	if (!queue_count_under(&task->tasks->queue, &task->entry, rule))
+		task_return_to_queue(task);
+	else
 		task_find_inputs(task);
 }
 

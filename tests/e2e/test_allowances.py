@@ -1,5 +1,6 @@
-"""What a rule allows over time: how many of its tasks a subject may have
-accepted, over restarts and reloads, exactly; all of it as clients see it."""
+"""What a rule allows over time and at a time: how many of its tasks a subject
+may have accepted, and how many run, over restarts and reloads, exactly; all of
+it as clients see it."""
 
 import datetime
 import hashlib
@@ -132,6 +133,141 @@ class TestRate(Allowances):
             for answer in (first, later[0])]
         self.assertGreaterEqual(times[1] - times[0],
                                 datetime.timedelta(seconds=2))
+
+
+class TestConcurrency(Allowances):
+    everybody = ["alice", "bob", "carol"]
+    free = rule("free", ["alice"], task="free", args=["echo", "free"])
+
+    @classmethod
+    def of(cls, name, **bounds):
+        return policy(cls.free,
+                      rule(name, cls.everybody, concurrency=bounds,
+                           limits={"timeout": {"default": "10m",
+                                               "max": "10m"}}))
+
+    @classmethod
+    def setUpClass(cls):
+        cls.policy = cls.of("few", per_subject=1, total=2)
+        super().setUpClass()
+        cls.site.enroll("carol")
+
+    def submit(self, who):
+        return who, self.site.submit("sleep", "600", who=who)["id"]
+
+    def found(self, task):
+        who, name = task
+        return self.site.task(name, who=who)
+
+    def wait_running(self, *tasks):
+        for task in tasks:
+            wait_until(lambda task=task: self.found(task)["state"] == "running",
+                       what=f"{task} to run")
+
+    def wait_held(self, name, *tasks):
+        def held(task):
+            found = self.found(task)
+            self.assertEqual(found["state"], "queued", found)
+            return found.get("waits_for") == f"concurrency of rule {name}"
+        for task in tasks:
+            wait_until(lambda task=task: held(task), what=f"{task} to wait")
+
+    def end(self, *tasks):
+        for who, name in tasks:
+            answer = self.site.call("DELETE", f"/v1/tasks/{name}?grace=0",
+                                    who=who)
+            self.assertLess(answer.status, 300, answer.body)
+            self.site.finish(name, who=who)
+
+    def most_at_a_time(self, *tasks):
+        """Of these, by when each began and ended: a place is free from the
+        end on, which is on record a little later."""
+        moments = []
+        for task in tasks:
+            found = self.found(task)
+            moments.append((found["started_at"], 1))
+            if "finished_at" in found:
+                moments.append((found["finished_at"], -1))
+        running = most = 0
+        for _, change in sorted(moments):
+            running += change
+            most = max(most, running)
+        return most
+
+    def test_no_more_run_than_the_rule_lets_over_restarts_and_reloads(self):
+        first = self.submit("alice")
+        self.wait_running(first)
+        second = self.submit("alice")
+        self.wait_held("few", second)
+        # It delays nobody: not its own subject's other tasks, nor others.
+        answer = self.site.call("POST", "/v1/tasks?wait=60", {"task": "free"})
+        self.assertEqual(answer.json["stdout"], "free\n", answer.body)
+        bobs = self.submit("bob")
+        self.wait_running(bobs)
+        carols = self.submit("carol")
+        self.wait_held("few", carols)
+        shown = self.site.client("status", second[1]).stdout
+        self.assertIn("queued (waits for concurrency of rule few, 0 before it)",
+                      shown)
+        self.assertRegex(
+            self.site.client("can-i", "run", IMAGE, "--", "true").stdout,
+            "at a time +1 of yours, 2 in all")
+        # As kill -9 leaves it: what runs counts on.
+        self.site.runner.kill()
+        self.site.restart(self.site.runner)
+        self.wait_running(first, bobs)
+        self.wait_held("few", second, carols)
+        # Two of three: each of another, since alice has one that runs.
+        self.end(bobs)
+        self.wait_running(carols)
+        self.wait_held("few", second)
+        self.end(first)
+        self.wait_running(second)
+        self.assertEqual(
+            self.most_at_a_time(first, second, bobs, carols), 2)
+        # A bound that is raised counts at once, and so does one that is
+        # lowered: for what is to start.
+        third, last = self.submit("bob"), self.submit("bob")
+        self.wait_held("few", third, last)
+        self.put_in_force(self.of("few", total=3))
+        self.wait_running(third)
+        self.wait_held("few", last)
+        self.put_in_force(self.of("few", total=1))
+        self.end(third, second)
+        self.wait_held("few", last)
+        self.end(carols)
+        self.wait_running(last)
+        self.end(last)
+        self.site.write_policy(self.policy)
+        self.site.restart(self.site.runner, self.site.gateway)
+
+    def test_what_another_rule_lets_run_waits_for_that(self):
+        first, bobs = self.submit("alice"), self.submit("bob")
+        self.wait_running(first, bobs)
+        second, carols = self.submit("alice"), self.submit("carol")
+        self.wait_held("few", second, carols)
+        # What runs is none of the other's, which has room for one.
+        self.put_in_force(self.of("other", total=1))
+
+        def one_runs():
+            states = sorted(self.found(task)["state"]
+                            for task in (second, carols))
+            return states == ["queued", "running"]
+        wait_until(one_runs, what="one of the two to run")
+        runs, waits = (second, carols) if self.found(
+            second)["state"] == "running" else (carols, second)
+        self.wait_held("other", waits)
+        # The next life asks the policy what all of them count for.
+        self.site.runner.kill()
+        self.site.restart(self.site.runner)
+        self.wait_held("other", waits)
+        self.end(first, bobs)
+        self.wait_held("other", waits)
+        self.end(runs)
+        self.wait_running(waits)
+        self.end(waits)
+        self.site.write_policy(self.policy)
+        self.site.restart(self.site.runner, self.site.gateway)
 
 
 if __name__ == "__main__":

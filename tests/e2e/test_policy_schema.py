@@ -28,6 +28,7 @@ THE_READER_ALONE = {
     "arg_pattern_negated_class", "arg_pattern_plus",
     "arg_pattern_range_backwards", "arg_pattern_regular_expression",
     "arg_pattern_three_stars", "arg_rest_backwards", "arg_rest_not_last",
+    "concurrency_comment_alone",
     "digest_of_a_digest", "digest_of_a_pattern", "digest_of_an_id",
     "digest_required_and_digest", "digest_required_and_task",
     "digest_required_and_warm", "digest_required_of_a_digest",

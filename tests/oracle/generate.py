@@ -135,6 +135,8 @@ class Generator:
                 # No part of the verdict.
                 ("rate", 0.2, lambda: [{
                     "tasks": self.random.randint(1, 3), "per": "1m"}]),
+                ("concurrency", 0.2, lambda: {
+                    "total": self.random.randint(1, 3)}),
                 ("unsigned", 0.3, lambda: self.chance(0.5)),
                 ("hours", 0.2, self.hours),
                 ("expires", 0.2, lambda: self.pick(EXPIRIES)),

@@ -28,7 +28,7 @@ static const char rules[] =
     " \"args\": [{\"integer\": {\"min\": 1, \"max\": 9}}],"
     " \"limits\": {\"memory\": {\"default\": \"8MiB\", \"max\": \"1GiB\"}},"
     " \"user\": {\"uid\": 5, \"gid\": 6}, \"unsigned\": true,"
-    " \"approval\": {}, \"rate\": ["
+    " \"approval\": {}, \"concurrency\": {\"total\": 2}, \"rate\": ["
     "{\"tasks\": 5, \"per\": \"1m\"}, {\"per\": 90, \"tasks\": 6}]},"
     "{\"id\": \"named\", \"subjects\": [\"alice\"], \"task\": \"t\","
     " \"image\": \"x/z:1\", \"args\": [\"-n{n}\"],"
@@ -98,7 +98,8 @@ test_a_grant_says_by_which_rule_and_what_would_be_granted(void **state)
 	    "\"limits\": {\"memory\": \"1GiB\"}}",
 	    "{\"allowed\":true,\"rule\":\"wide\",\"unsigned\":true,"
 	    "\"approval\":true,\"rate\":[{\"tasks\":5,\"per\":60},"
-	    "{\"tasks\":6,\"per\":90}],\"limits\":"
+	    "{\"tasks\":6,\"per\":90}],\"concurrency\":{\"total\":2},"
+	    "\"limits\":"
 	    "{\"memory\":1073741824,\"cpus\":\"1\",\"pids\":64,\"timeout\":60,"
 	    "\"output\":10485760,\"tmp\":16777216,\"stdin\":10485760},"
 	    "\"network\":\"none\",\"user\":{\"uid\":5,\"gid\":6},"

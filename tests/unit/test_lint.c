@@ -135,6 +135,26 @@ test_what_can_never_match_is_named(void **state)
 #define WINDOW(tasks, per) "{\"tasks\":" tasks ",\"per\":\"" per "\"}"
 #define RATE(windows) RULE(",\"rate\":[" windows "]")
 
+#define RUNNING(members) RULE(",\"concurrency\":{" members "}")
+
+static void
+test_a_bound_of_subjects_that_bounds_nobody_is_named(void **state)
+{
+	static const struct {
+		const char *rule, *wanted;
+	} cases[] = {
+	    {RUNNING("\"per_subject\":3"), ""},
+	    {RUNNING("\"total\":1"), ""},
+	    {RUNNING("\"per_subject\":2,\"total\":3"), ""},
+	    {RUNNING("\"per_subject\":3,\"total\":3"), "a.concurrency"},
+	    {RUNNING("\"per_subject\":4,\"total\":3"), "a.concurrency"},
+	};
+
+	(void)state;
+	for (size_t k = 0; k < COUNT(cases); k++)
+		expect(cases[k].wanted, &cases[k].rule, 1);
+}
+
 static void
 test_a_window_that_cannot_be_used_up_is_named(void **state)
 {
@@ -317,6 +337,8 @@ main(void)
 	    cmocka_unit_test(test_what_allows_much_is_named),
 	    cmocka_unit_test(test_what_can_never_match_is_named),
 	    cmocka_unit_test(test_a_window_that_cannot_be_used_up_is_named),
+	    cmocka_unit_test(
+		test_a_bound_of_subjects_that_bounds_nobody_is_named),
 	    cmocka_unit_test(
 		test_a_rule_behind_one_that_allows_as_much_is_named),
 	    cmocka_unit_test(

@@ -30,6 +30,7 @@ static const struct queue_bounds wide = {
 struct item {
 	struct queue_entry entry;
 	char subject; /* 'a' and so on */
+	char rule;
 };
 
 static void
@@ -536,6 +537,392 @@ test_what_runs_since_an_earlier_life_takes_its_room(void **state)
 	queue_done(&queue);
 }
 
+/* -- what rules let run at a time */
+
+/* Of the rules "0" to "3". */
+static struct queue_concurrency of_rules[4];
+
+static void
+find_bounds(void *arg, const char *rule, struct queue_concurrency *ret)
+{
+	(void)arg;
+	*ret = of_rules[rule[0] - '0'];
+}
+
+static void
+init_bounded(struct queue *queue, int64_t per_subject, int64_t total)
+{
+	struct queue_bounds bounds = wide;
+
+	bounds.of_rule = find_bounds;
+	bounds.running_max = 1000000;
+	bounds.memory_max_bytes = INT64_MAX;
+	memset(of_rules, 0, sizeof(of_rules));
+	of_rules[0] = (struct queue_concurrency){per_subject, total};
+	queue_init(queue, &bounds);
+}
+
+static void
+push_of(struct queue *queue, struct item *item, char subject, char rule)
+{
+	const char name[] = {subject, '\0'}, its_rule[] = {rule, '\0'};
+	struct err err;
+
+	item->subject = subject;
+	item->rule = rule;
+	item->entry = (struct queue_entry){.bytes = 10, .memory_bytes = 1};
+	if (queue_admit(queue, name, its_rule, &item->entry, 0, &err) != 0)
+		fail_msg("%s", err.detail);
+	queue_push(queue, &item->entry);
+}
+
+static void
+test_what_its_rule_has_no_room_for_delays_nobody(void **state)
+{
+	struct item a[4], b[2], c;
+	struct queue queue;
+
+	(void)state;
+	init_bounded(&queue, 1, 2);
+	push_of(&queue, &a[0], 'a', '0');
+	push_of(&queue, &a[1], 'a', '0');
+	push_of(&queue, &a[2], 'a', '0');
+	push_of(&queue, &a[3], 'a', '1');
+	push_of(&queue, &b[0], 'b', '0');
+	push_of(&queue, &b[1], 'b', '1');
+	push_of(&queue, &c, 'c', '0');
+	assert_ptr_equal(queue_start(&queue, 0), &a[0]);
+	assert_ptr_equal(queue_start(&queue, 0), &b[0]);
+	/* The rule is full: c's only task is set aside, and a's and b's next
+	 * are those of the other rule. */
+	assert_ptr_equal(queue_start(&queue, 0), &a[3]);
+	assert_ptr_equal(queue_start(&queue, 0), &b[1]);
+	assert_null(queue_start(&queue, 0));
+	assert_int_equal(queue.length, 3);
+	assert_int_equal(queue.held, 3);
+	assert_int_equal(queue.admitted, 3);
+	assert_string_equal(queue_held_by(&a[1].entry), "0");
+	assert_true(queue_waits(&c.entry));
+	assert_int_equal(queue_place(&queue, &a[1].entry), 0);
+	assert_int_equal(queue_place(&queue, &a[2].entry), 1);
+	assert_int_equal(queue_place(&queue, &c.entry), 0);
+	/* One ends: one is called. a has one that runs, so it is c's. */
+	queue_ended(&queue, &b[0].entry, 0);
+	assert_int_equal(queue.held, 2);
+	assert_ptr_equal(queue_start(&queue, 0), &c);
+	assert_null(queue_start(&queue, 0));
+	queue_ended(&queue, &a[0].entry, 0);
+	assert_ptr_equal(queue_start(&queue, 0), &a[1]);
+	assert_null(queue_start(&queue, 0));
+	queue_ended(&queue, &c.entry, 0);
+	/* There is room for another, but not for another of a's. */
+	assert_null(queue_start(&queue, 0));
+	queue_ended(&queue, &a[1].entry, 0);
+	assert_ptr_equal(queue_start(&queue, 0), &a[2]);
+	queue_ended(&queue, &a[2].entry, 0);
+	queue_ended(&queue, &a[3].entry, 0);
+	queue_ended(&queue, &b[1].entry, 0);
+	assert_null(queue.turn);
+	queue_done(&queue);
+}
+
+/* Ten thousand set aside: nothing walks along them, and subjects take turns. */
+static void
+test_each_end_calls_one_and_subjects_take_turns(void **state)
+{
+	enum { MANY = 10000, SUBJECTS = 4 };
+	struct item *items = alloc_zero(MANY, sizeof(*items));
+	struct item *runs;
+	struct queue queue;
+	char last[SUBJECTS + 1] = "";
+
+	(void)state;
+	init_bounded(&queue, 0, 1);
+	for (int i = 0; i < MANY; i++)
+		push_of(&queue, &items[i], (char)('a' + i / (MANY / SUBJECTS)),
+		    '0');
+	runs = (struct item *)queue_start(&queue, 0);
+	assert_ptr_equal(runs, &items[0]);
+	assert_null(queue_start(&queue, 0));
+	assert_int_equal(queue.held, MANY - 1);
+	for (size_t left = MANY - 1; left > 0; left--) {
+		assert_int_equal(queue.held, left);
+		queue_ended(&queue, &runs->entry, 0);
+		assert_int_equal(queue.held, left - 1);
+		runs = (struct item *)queue_start(&queue, 0);
+		assert_non_null(runs);
+		assert_null(queue_start(&queue, 0));
+		/* While all have some, no one has two of four in a row. */
+		memmove(last, last + 1, SUBJECTS - 1);
+		last[SUBJECTS - 1] = runs->subject;
+		if (left < MANY - SUBJECTS && left > MANY / 2)
+			assert_null(strchr(last + 1, last[0]));
+	}
+	queue_ended(&queue, &runs->entry, 0);
+	queue_done(&queue);
+	free(items);
+}
+
+static void
+test_whose_place_another_took_is_called_first(void **state)
+{
+	struct item a[2], b, c;
+	struct queue queue;
+
+	(void)state;
+	init_bounded(&queue, 0, 1);
+	push_of(&queue, &a[0], 'a', '0');
+	assert_ptr_equal(queue_start(&queue, 0), &a[0]);
+	push_of(&queue, &a[1], 'a', '0');
+	push_of(&queue, &c, 'c', '0');
+	assert_null(queue_start(&queue, 0));
+	/* b has its turn before a, which was called. */
+	push_of(&queue, &b, 'b', '0');
+	queue_ended(&queue, &a[0].entry, 0);
+	assert_true(a[1].entry.called);
+	assert_ptr_equal(queue_start(&queue, 0), &b);
+	assert_null(queue_start(&queue, 0));
+	assert_string_equal(queue_held_by(&a[1].entry), "0");
+	queue_ended(&queue, &b.entry, 0);
+	assert_ptr_equal(queue_start(&queue, 0), &a[1]);
+	queue_ended(&queue, &a[1].entry, 0);
+	assert_ptr_equal(queue_start(&queue, 0), &c);
+	queue_ended(&queue, &c.entry, 0);
+	queue_done(&queue);
+}
+
+static void
+test_who_is_called_and_goes_leaves_the_place_to_the_next(void **state)
+{
+	struct item items[4];
+	struct queue queue;
+
+	(void)state;
+	init_bounded(&queue, 1, 0);
+	for (size_t i = 0; i < COUNT(items); i++)
+		push_of(&queue, &items[i], 'a', '0');
+	assert_ptr_equal(queue_start(&queue, 0), &items[0]);
+	assert_null(queue_start(&queue, 0));
+	/* Set aside, and ended. */
+	queue_remove(&queue, &items[1].entry);
+	queue_ended(&queue, &items[0].entry, 0);
+	assert_true(items[2].entry.called);
+	queue_remove(&queue, &items[2].entry);
+	assert_ptr_equal(queue_start(&queue, 0), &items[3]);
+	/* What comes back waits in its turn. */
+	queue_return(&queue, &items[3].entry);
+	assert_ptr_equal(queue_start(&queue, 0), &items[3]);
+	queue_ended(&queue, &items[3].entry, 0);
+	assert_int_equal(queue.lanes.count, 0);
+	queue_done(&queue);
+}
+
+static void
+test_nobody_starts_at_once_where_the_rule_has_no_room(void **state)
+{
+	struct item items[2];
+	struct queue_entry entry;
+	struct queue queue;
+
+	(void)state;
+	init_bounded(&queue, 1, 0);
+	push_of(&queue, &items[0], 'a', '0');
+	push_of(&queue, &items[1], 'a', '0');
+	assert_non_null(queue_start(&queue, 0));
+	assert_null(queue_start(&queue, 0));
+	admit(&queue, "a", "0", &entry);
+	assert_false(queue_start_at_once(&queue, &entry, 0));
+	queue_dismiss(&queue, &entry);
+	/* Who is set aside keeps nobody else from it. */
+	admit(&queue, "a", "1", &entry);
+	assert_true(queue_start_at_once(&queue, &entry, 0));
+	queue_ended(&queue, &entry, 0);
+	queue_ended(&queue, &items[0].entry, 0);
+	assert_ptr_equal(pass(&queue), &items[1]);
+	queue_done(&queue);
+}
+
+static void
+test_a_reload_calls_as_many_as_there_is_room_for_then(void **state)
+{
+	struct item items[8];
+	struct queue queue;
+
+	(void)state;
+	init_bounded(&queue, 0, 3);
+	for (size_t i = 0; i < COUNT(items); i++)
+		push_of(&queue, &items[i], 'a', '0');
+	for (size_t i = 0; i < 3; i++)
+		assert_ptr_equal(queue_start(&queue, 0), &items[i]);
+	assert_null(queue_start(&queue, 0));
+	/* Lower: what runs goes on, and as many must end. */
+	of_rules[0].total = 1;
+	queue_bound_rules(&queue);
+	queue_ended(&queue, &items[0].entry, 0);
+	queue_ended(&queue, &items[1].entry, 0);
+	assert_null(queue_start(&queue, 0));
+	queue_ended(&queue, &items[2].entry, 0);
+	assert_ptr_equal(queue_start(&queue, 0), &items[3]);
+	assert_null(queue_start(&queue, 0));
+	/* Higher: in the order in which they came. */
+	of_rules[0].total = 3;
+	queue_bound_rules(&queue);
+	assert_ptr_equal(queue_start(&queue, 0), &items[4]);
+	assert_ptr_equal(queue_start(&queue, 0), &items[5]);
+	assert_null(queue_start(&queue, 0));
+	/* The rule is gone, or bounds nothing any more. */
+	of_rules[0].total = 0;
+	queue_bound_rules(&queue);
+	assert_ptr_equal(queue_start(&queue, 0), &items[6]);
+	assert_ptr_equal(queue_start(&queue, 0), &items[7]);
+	for (size_t i = 3; i < COUNT(items); i++)
+		queue_ended(&queue, &items[i].entry, 0);
+	queue_done(&queue);
+}
+
+static void
+test_what_another_rule_lets_run_counts_there(void **state)
+{
+	struct item items[3], other;
+	struct queue queue;
+
+	(void)state;
+	init_bounded(&queue, 0, 1);
+	of_rules[1] = (struct queue_concurrency){0, 1};
+	push_of(&queue, &other, 'b', '1');
+	assert_ptr_equal(queue_start(&queue, 0), &other);
+	assert_true(queue_count_under(&queue, &other.entry, "1"));
+	for (size_t i = 0; i < 2; i++)
+		push_of(&queue, &items[i], 'a', '0');
+	assert_ptr_equal(queue_start(&queue, 0), &items[0]);
+	/* Rule 1 has one that runs: it waits for that, and the place of its
+	 * own rule is free for the next. */
+	assert_false(queue_count_under(&queue, &items[0].entry, "1"));
+	queue_return(&queue, &items[0].entry);
+	assert_ptr_equal(queue_start(&queue, 0), &items[1]);
+	assert_string_equal(queue_held_by(&items[0].entry), "1");
+	queue_ended(&queue, &other.entry, 0);
+	assert_ptr_equal(queue_start(&queue, 0), &items[0]);
+	assert_true(queue_count_under(&queue, &items[0].entry, "1"));
+	/* From an earlier life, over the bound. */
+	items[2].entry = (struct queue_entry){.bytes = 10};
+	queue_start_again(&queue, "c", "1", &items[2].entry, 0);
+	queue_ended(&queue, &items[0].entry, 0);
+	push_of(&queue, &other, 'b', '1');
+	assert_null(queue_start(&queue, 0));
+	queue_ended(&queue, &items[2].entry, 0);
+	assert_ptr_equal(queue_start(&queue, 0), &other);
+	queue_ended(&queue, &other.entry, 0);
+	queue_ended(&queue, &items[1].entry, 0);
+	assert_int_equal(queue.lanes.count, 0);
+	queue_done(&queue);
+}
+
+static size_t
+count_running(const struct item *items, size_t count, char subject, char rule)
+{
+	size_t found = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		if (items[i].entry.standing == QUEUE_RUNNING &&
+		    items[i].subject == subject && items[i].rule == rule)
+			found++;
+	}
+	return found;
+}
+
+/* Whatever comes and goes: no bound is passed, and nobody is set aside while
+ * there is room. */
+static void
+test_no_rule_has_more_than_it_may_and_no_place_is_left_empty(void **state)
+{
+	enum { MANY = 120, STEPS = 20000, SUBJECTS = 3, RULES = 3 };
+	static struct item items[MANY];
+	struct queue queue;
+	uint32_t seed = 11;
+
+	(void)state;
+	init_bounded(&queue, 2, 4);
+	of_rules[1] = (struct queue_concurrency){1, 0};
+	queue.bounds.running_max = 9;
+	memset(items, 0, sizeof(items));
+	for (size_t step = 0; step < STEPS; step++) {
+		struct item *item = &items[draw(&seed, MANY)];
+		uint32_t how = draw(&seed, 10);
+
+		if (item->entry.standing == QUEUE_NOWHERE) {
+			push_of(&queue, item,
+			    (char)('a' + draw(&seed, SUBJECTS)),
+			    (char)('0' + draw(&seed, RULES)));
+		} else if (item->entry.standing == QUEUE_RUNNING && how == 0) {
+			queue_return(&queue, &item->entry);
+		} else if (item->entry.standing == QUEUE_RUNNING && how < 5) {
+			queue_ended(&queue, &item->entry, 0);
+		} else if (queue_waits(&item->entry) && how == 0) {
+			queue_remove(&queue, &item->entry);
+		}
+		if (draw(&seed, 100) == 0) {
+			of_rules[0].total = 1 + (int64_t)draw(&seed, 5);
+			queue_bound_rules(&queue);
+		}
+		if (draw(&seed, 3) > 0)
+			continue;
+		struct item *started;
+
+		while (
+		    (started = (struct item *)queue_start(&queue, 0)) != NULL) {
+			size_t total = 0;
+
+			for (int k = 0; k < SUBJECTS; k++) {
+				char s = (char)('a' + k);
+
+				total += count_running(items, MANY, s, '0');
+				assert_in_range(
+				    count_running(items, MANY, s, '0'), 0, 2);
+				assert_in_range(
+				    count_running(items, MANY, s, '1'), 0, 1);
+			}
+			/* Lowered, it may have more, but starts none. */
+			if (started->rule == '0')
+				assert_in_range(total, 1, of_rules[0].total);
+		}
+		if (queue.running == queue.bounds.running_max)
+			continue;
+		/* The machine has room: all that waits is set aside, and for
+		 * a reason. */
+		assert_int_equal(queue.held, queue.length);
+		size_t total = 0;
+
+		for (int k = 0; k < SUBJECTS; k++)
+			total +=
+			    count_running(items, MANY, (char)('a' + k), '0');
+		for (size_t i = 0; i < MANY; i++) {
+			const char *rule = queue_held_by(&items[i].entry);
+			size_t own;
+
+			if (rule == NULL)
+				continue;
+			assert_true(rule[0] != '2');
+			own = count_running(
+			    items, MANY, items[i].subject, rule[0]);
+			if (rule[0] == '1')
+				assert_int_equal(own, 1);
+			else if (own < 2)
+				assert_true(
+				    (int64_t)total >= of_rules[0].total);
+		}
+	}
+	for (size_t i = 0; i < MANY; i++) {
+		if (items[i].entry.standing == QUEUE_RUNNING)
+			queue_ended(&queue, &items[i].entry, 0);
+		else if (queue_waits(&items[i].entry))
+			queue_remove(&queue, &items[i].entry);
+	}
+	assert_int_equal(queue.lanes.count, 0);
+	assert_int_equal(queue.held, 0);
+	queue_done(&queue);
+}
+
 /* -- estimates */
 
 static void
@@ -677,11 +1064,11 @@ test_a_line_keeps_its_order_and_sums(void **state)
 			    (--count - gone) * sizeof(*order));
 		}
 		if (how < 3) {
-			line_push_front(&line, &nodes[i], cost, seed);
+			line_add(&line, &nodes[i], -(int64_t)i, cost, seed);
 			memmove(&order[1], &order[0], count * sizeof(*order));
 			order[0] = &nodes[i];
 		} else {
-			line_push(&line, &nodes[i], cost, seed);
+			line_add(&line, &nodes[i], (int64_t)i, cost, seed);
 			order[count] = &nodes[i];
 		}
 		count++;
@@ -752,6 +1139,18 @@ main(void)
 	    cmocka_unit_test(test_who_finds_nobody_waiting_starts_at_once),
 	    cmocka_unit_test(
 		test_what_runs_since_an_earlier_life_takes_its_room),
+	    cmocka_unit_test(test_what_its_rule_has_no_room_for_delays_nobody),
+	    cmocka_unit_test(test_each_end_calls_one_and_subjects_take_turns),
+	    cmocka_unit_test(test_whose_place_another_took_is_called_first),
+	    cmocka_unit_test(
+		test_who_is_called_and_goes_leaves_the_place_to_the_next),
+	    cmocka_unit_test(
+		test_nobody_starts_at_once_where_the_rule_has_no_room),
+	    cmocka_unit_test(
+		test_a_reload_calls_as_many_as_there_is_room_for_then),
+	    cmocka_unit_test(test_what_another_rule_lets_run_counts_there),
+	    cmocka_unit_test(
+		test_no_rule_has_more_than_it_may_and_no_place_is_left_empty),
 	    cmocka_unit_test(test_an_estimate_is_how_long_others_have_run),
 	    cmocka_unit_test(test_memory_bounds_how_many_run_at_a_time),
 	    cmocka_unit_test(test_an_average_follows_what_it_measures),
