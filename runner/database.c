@@ -195,6 +195,7 @@ count_pages(void *arg, sqlite3 *handle, const char *name, int pages)
 	(void)handle;
 	(void)name;
 	database->log_pages = pages;
+	database->written = true;
 	return SQLITE_OK;
 }
 

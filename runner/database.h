@@ -53,6 +53,7 @@ struct database {
 	sqlite3 *handle;
 	sqlite3_stmt *statements[STATEMENT_COUNT];
 	int log_pages; /* of the write-ahead log, as of the last commit */
+	bool written; /* something was; whoever looks takes it back */
 	int64_t migrated_from; /* an earlier version; 0: it was ours */
 	struct database_past past;
 	enum fault fault; /* the last; whoever looks takes it back */

@@ -135,7 +135,8 @@ judge_health(struct store *store, const struct store_op *op)
 		return;
 	if (!op->failed) {
 		store->written++;
-		set_reason(store, NULL);
+		if (op->written)
+			set_reason(store, NULL);
 	} else if (op->err.code == ERR_UNAVAILABLE) {
 		set_reason(store, op->err.detail);
 	}
@@ -287,7 +288,7 @@ store_submit(struct store *store, struct store_op *op)
 {
 	if (store->closed)
 		die("store_submit after store_close");
-	op->failed = false;
+	op->failed = op->written = false;
 	op_list_append(&store->gathered, op);
 	store->pending++;
 }

@@ -31,6 +31,7 @@ struct store_op {
 	struct store_op *next;
 	struct err err;
 	bool failed;
+	bool written; /* its transaction had something to write */
 };
 
 struct store;
@@ -51,7 +52,8 @@ const struct database_past *store_past(const struct store *store);
 void store_set_key(struct store *store, EVP_PKEY *key);
 void store_submit(struct store *store, struct store_op *op);
 /* NULL, or in one line why nothing can be written. The store tries again each
- * second by itself. */
+ * second by itself; what succeeds because it had nothing to write is no sign
+ * that anything could be. */
 const char *store_reason(const struct store *store);
 /* When it began, by the wall clock; also of what is over. */
 int64_t store_failed_ms(const struct store *store);

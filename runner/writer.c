@@ -114,10 +114,13 @@ run_writes(struct writer *writer, struct op_list *batch, struct err *err)
 		*err = op->err;
 		return -1;
 	}
+	database->written = false;
 	if (audit_head_seal(&writer->head, database, err) != 0 ||
 	    database_run(database, STATEMENT_COMMIT, err, "") != 0)
 		return -1;
 	audit_head_committed(&writer->head);
+	for (struct store_op *op = batch->first; op != NULL; op = op->next)
+		op->written = database->written;
 	return 0;
 }
 

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -224,6 +225,49 @@ test_a_full_disk_fails_the_whole_batch_and_is_recovered_from(void **state)
 	/* Recovery is the store's own doing: nothing is handed in here. */
 	submit_count(&fixture, &more, "PRAGMA max_page_count = 1000000");
 	settle(&fixture);
+	while (store_reason(fixture.store) != NULL)
+		uv_run(&fixture.loop, UV_RUN_ONCE);
+	assert_int_equal(fixture.changes, 2);
+	close_fixture(&fixture);
+}
+
+/* No file may be written any more, or all may again. */
+static void
+forbid_writing(bool forbidden)
+{
+	static struct rlimit before;
+	struct rlimit limit;
+
+	signal(SIGXFSZ, SIG_IGN);
+	if (forbidden)
+		assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	limit = before;
+	if (forbidden)
+		limit.rlim_cur = 0;
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+/* A look that finds nothing to do is no news of the disk. */
+static void
+test_what_has_nothing_to_write_does_not_pass_for_recovery(void **state)
+{
+	struct fixture fixture;
+	struct write table = {0}, write = {0}, look = {0};
+
+	open_fixture(&fixture, *state);
+	submit(&fixture, &table, TABLE);
+	settle(&fixture);
+	forbid_writing(true);
+	submit(&fixture, &write, "INSERT INTO t VALUES (1)");
+	settle(&fixture);
+	submit(&fixture, &look, "DELETE FROM t WHERE n = 2");
+	settle(&fixture);
+	forbid_writing(false);
+	assert_int_equal(write.code, ERR_UNAVAILABLE);
+	assert_int_equal(look.code, ERR_NONE);
+	assert_non_null(store_reason(fixture.store));
+	assert_int_equal(fixture.changes, 1);
+	/* What has something to write does. */
 	while (store_reason(fixture.store) != NULL)
 		uv_run(&fixture.loop, UV_RUN_ONCE);
 	assert_int_equal(fixture.changes, 2);
@@ -518,6 +562,7 @@ main(void)
 	    TEST(test_operations_are_done_once_and_in_order),
 	    TEST(test_a_failing_operation_is_undone_and_the_others_stay),
 	    TEST(test_a_full_disk_fails_the_whole_batch_and_is_recovered_from),
+	    TEST(test_what_has_nothing_to_write_does_not_pass_for_recovery),
 	    TEST(test_a_read_beside_a_write_that_failed_knows_nothing_of_it),
 	    TEST(
 		test_a_damaged_database_is_not_written_until_it_is_whole_again),
