@@ -256,7 +256,7 @@ check_json(json_t *taken, const char *expected)
 static void
 test_a_waiting_task_shows_names_of_its_environment_alone(void **state)
 {
-	const struct task_standing standing = {3, TASK_UNKNOWN};
+	const struct task_standing standing = {3, TASK_UNKNOWN, NULL};
 	struct task_data data;
 
 	(void)state;
@@ -270,6 +270,24 @@ test_a_waiting_task_shows_names_of_its_environment_alone(void **state)
 	    "\"place\":3,\"rule\":\"demo\",\"state\":\"queued\","
 	    "\"subject\":\"alice\"}");
 #undef IMAGE_ID
+	task_data_done(&data);
+}
+
+static void
+test_what_is_set_aside_says_for_which_rule(void **state)
+{
+	const struct task_standing standing = {1, TASK_UNKNOWN, "demo"};
+	struct task_data data;
+
+	(void)state;
+	make_data(&data);
+	auto_json *task = task_render(&data, &standing);
+
+	assert_string_equal(
+	    json_string_value(json_object_get(task, "waits_for")),
+	    "concurrency of rule demo");
+	assert_int_equal(json_integer_value(json_object_get(task, "place")), 1);
+	assert_null(json_object_get(task, "estimate_s"));
 	task_data_done(&data);
 }
 
