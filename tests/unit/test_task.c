@@ -629,6 +629,7 @@ main(void)
 #define STORED(name) \
 	cmocka_unit_test_setup_teardown(name, folder_make, folder_remove)
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_what_is_set_aside_says_for_which_rule),
 	    cmocka_unit_test(test_only_listed_steps_are_possible),
 	    cmocka_unit_test(test_words_are_read_as_they_are_written),
 	    cmocka_unit_test(
