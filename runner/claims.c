@@ -82,7 +82,8 @@ claims_guard(const struct config *config, struct mount_guard *ret)
 {
 	const char *const places[] = {config->state, config->run,
 	    config->secrets, config->policy, config->ca, config->token_keys,
-	    config->audit_key, config->task_init, config->seccomp};
+	    config->audit_key, config->audit_copy, config->task_init,
+	    config->seccomp};
 	struct err ignored;
 
 	mount_guard_init(ret);
@@ -90,6 +91,7 @@ claims_guard(const struct config *config, struct mount_guard *ret)
 		mount_guard_add(ret, places[i]);
 	if (config->engine != NULL)
 		mount_guard_add(ret, engine_socket(config->engine, &ignored));
+	mount_guard_add_named(ret, config->audit_publish);
 }
 
 int

@@ -232,6 +232,17 @@ read_ids(const struct raw *raw, struct config *config, struct err *err)
 	return 0;
 }
 
+/* As it is now, without links: later it may be away, and not to be looked at
+ * while somebody waits. */
+static char *
+resolve_remote(const char *directory, const char *path)
+{
+	auto_free char *named = setting_resolve(directory, path);
+	char *real = realpath(named, NULL);
+
+	return real != NULL ? real : take(named);
+}
+
 static void
 read_paths(const struct raw *raw, const char *directory, struct config *config)
 {
@@ -249,7 +260,7 @@ read_paths(const struct raw *raw, const char *directory, struct config *config)
 		    setting_resolve(directory, raw->audit_copy);
 	if (raw->audit_publish != NULL)
 		config->audit_publish =
-		    setting_resolve(directory, raw->audit_publish);
+		    resolve_remote(directory, raw->audit_publish);
 	if (raw->secrets != NULL)
 		config->secrets = setting_resolve(directory, raw->secrets);
 }

@@ -35,7 +35,7 @@ struct config {
 	int64_t retention_age_s; /* 0: finished tasks are kept for ever */
 	char *audit_copy; /* folder; NULL: none */
 	bool audit_stdout;
-	char *audit_publish; /* folder; NULL: none */
+	char *audit_publish; /* folder, without links; NULL: none */
 	int64_t audit_publish_each_s;
 	int64_t audit_retention_age_s; /* 0: texts are kept for ever */
 	int64_t retention_bytes; /* output and files; 0: no bound */

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <stdint.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -50,22 +51,39 @@ choose_access(const char *path)
 	return stat(path, &st) != 0 || S_ISREG(st.st_mode) ? O_RDWR : O_WRONLY;
 }
 
+/* A line that a crash cut off is no line's beginning. */
+static int
+look_at_end(int fd, bool *ret_cut)
+{
+	struct stat st;
+	char last = '\n';
+
+	if (fstat(fd, &st) != 0)
+		return -1;
+	if (S_ISREG(st.st_mode) && st.st_size > 0 &&
+	    pread(fd, &last, 1, st.st_size - 1) != 1)
+		return -1;
+	*ret_cut = last != '\n';
+	return 0;
+}
+
 static int
 open_target(struct copy_target *target, struct err *err)
 {
-	if (target->path == NULL) {
+	auto_fd int fd = -1;
+
+	if (target->path == NULL)
 		target->fd = STDOUT_FILENO;
-		return 0;
-	}
-	if (target->fd >= 0 && was_replaced(target))
-		copy_target_close(target);
 	if (target->fd >= 0)
 		return 0;
-	target->fd = open(target->path,
+	fd = open(target->path,
 	    choose_access(target->path) | O_APPEND | O_CREAT | O_NONBLOCK |
 		O_NOFOLLOW | O_CLOEXEC,
 	    0640);
-	return target->fd >= 0 ? 0 : fail(target, err);
+	if (fd < 0 || look_at_end(fd, &target->cut) != 0)
+		return fail(target, err);
+	target->fd = take_fd(fd);
+	return 0;
 }
 
 /* How much of `len` may be written at once without waiting: a pipe that has
@@ -93,49 +111,83 @@ write_some(int fd, mode_t mode, const char *data, size_t len)
 	    : write(fd, data, len);
 }
 
-/* A line that a crash cut off gets its end, and is followed by the whole. */
+/* From data[*at] on; *at goes with it, also on failure. */
 static int
-mend(struct copy_target *target, const struct stat *st, struct err *err)
-{
-	char last = '\n';
-
-	if (!target->mended && target->path != NULL && S_ISREG(st->st_mode) &&
-	    st->st_size > 0 &&
-	    (pread(target->fd, &last, 1, st->st_size - 1) != 1 ||
-		(last != '\n' && write(target->fd, "\n", 1) != 1)))
-		return fail(target, err);
-	target->mended = true;
-	return 0;
-}
-
-int
-copy_target_write(struct copy_target *target, const char *data, size_t len,
-    size_t *ret_written, struct err *err)
+put(struct copy_target *target, const char *data, size_t len, size_t *at,
+    struct err *err)
 {
 	struct stat st;
 
-	*ret_written = 0;
-	if (open_target(target, err) != 0)
-		return -1;
 	if (fstat(target->fd, &st) != 0)
 		return fail(target, err);
-	if (mend(target, &st, err) != 0)
-		return -1;
-	while (*ret_written < len) {
-		size_t most = bound(target, st.st_mode, len - *ret_written);
+	while (*at < len) {
+		size_t most = bound(target, st.st_mode, len - *at);
 		ssize_t n = -1;
 
 		errno = EAGAIN;
 		if (most > 0)
 			n = write_some(
-			    target->fd, st.st_mode, data + *ret_written, most);
+			    target->fd, st.st_mode, data + *at, most);
 		if (n < 0 && errno == EINTR)
 			continue;
+		/* Who reads it next has not read the beginning. */
+		if (n < 0 && errno == EPIPE && *at > 0 && data[*at - 1] != '\n')
+			target->cut = true;
 		if (n < 0)
 			return fail(target, err);
-		*ret_written += (size_t)n;
+		*at += (size_t)n;
 	}
 	return 0;
+}
+
+/* What was begun there gets its rest, if it can; else it is begun anew in the
+ * one that is there now. */
+static void
+leave(struct copy_target *target, const char *lines, size_t *at)
+{
+	struct err ignored;
+
+	if (*at > 0 && !target->cut) {
+		const char *end = strchr(lines + *at, '\n');
+
+		if (put(target, lines, (size_t)(end - lines) + 1, at,
+			&ignored) != 0)
+			*at = 0;
+	}
+	copy_target_sync(target, &ignored);
+	copy_target_close(target);
+}
+
+static int
+put_end(struct copy_target *target, struct err *err)
+{
+	size_t at = 0;
+
+	if (target->cut && put(target, "\n", 1, &at, err) != 0)
+		return -1;
+	target->cut = false;
+	return 0;
+}
+
+int
+copy_target_write(struct copy_target *target, const char *lines, size_t len,
+    size_t *ret_written, struct err *err)
+{
+	size_t at = target->begun, whole;
+	int result;
+
+	if (target->path != NULL && target->fd >= 0 && was_replaced(target))
+		leave(target, lines, &at);
+	result = open_target(target, err);
+	if (result == 0)
+		result = put_end(target, err);
+	if (result == 0)
+		result = put(target, lines, len, &at, err);
+	for (whole = at; whole > 0 && lines[whole - 1] != '\n';)
+		whole--;
+	target->begun = target->cut ? 0 : at - whole;
+	*ret_written = whole;
+	return result;
 }
 
 int

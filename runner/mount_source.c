@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -19,34 +20,6 @@
 #define MQUEUE_MAGIC 0x19800202
 #define FUSECTL_MAGIC 0x65735543
 #define CONFIGFS_MAGIC 0x62656570
-
-void
-mount_guard_init(struct mount_guard *guard)
-{
-	static const char *const machine[] = {"/proc", "/sys", "/dev",
-	    "/run/docker.sock", "/run/docker", "/run/containerd",
-	    "/var/lib/docker", "/var/lib/containerd"};
-
-	guard->count = 0;
-	for (size_t i = 0; i < COUNT(machine); i++)
-		mount_guard_add(guard, machine[i]);
-}
-
-void
-mount_guard_add(struct mount_guard *guard, const char *place)
-{
-	if (place == NULL)
-		return;
-	if (guard->count == MOUNT_GUARD_MAX)
-		die("more than %d places that no mount shows", MOUNT_GUARD_MAX);
-	guard->places[guard->count++] = place;
-}
-
-static bool
-is_same(const struct stat *a, const struct stat *b)
-{
-	return a->st_dev == b->st_dev && a->st_ino == b->st_ino;
-}
 
 /* -- the way there */
 
@@ -106,22 +79,48 @@ open_next(int folder, const char *name, const char *path, int *ret,
 	return 0;
 }
 
+/* From the root on; with its end open. */
+struct way {
+	struct control_inode *list;
+	size_t count;
+	int fd;
+};
+
+static void
+way_done(struct way *way)
+{
+	free(way->list);
+	if (way->fd >= 0)
+		close(way->fd);
+}
+
+static void
+come_to(struct way *way, int fd_take, const struct stat *st)
+{
+	if (way->fd >= 0)
+		close(way->fd);
+	way->fd = fd_take;
+	way->list = alloc_resize(way->list, way->count + 1, sizeof(*way->list));
+	way->list[way->count++] =
+	    (struct control_inode){st->st_dev, st->st_ino};
+}
+
 /* Each step from a folder that is open and was found good: nobody but root
  * can make the next one another. */
 static int
-walk(const char *source, int *ret, struct stat *ret_stat, struct err *err)
+walk(const char *source, struct way *way, struct err *err)
 {
 	auto_free char *path = alloc_string(source);
-	auto_fd int at = -1;
 	struct stat st;
 	char *name = path + 1;
+	int fd = -1;
 
-	if (open_next(AT_FDCWD, "/", "/", &at, &st, err) != 0)
+	if (open_next(AT_FDCWD, "/", "/", &fd, &st, err) != 0)
 		return -1;
+	come_to(way, fd, &st);
 	while (*name != '\0') {
 		char *end = strchrnul(name, '/');
 		bool is_last = *end == '\0';
-		int next = -1;
 
 		/* The path so far, for the message. */
 		*end = '\0';
@@ -129,83 +128,15 @@ walk(const char *source, int *ret, struct stat *ret_stat, struct err *err)
 		if (check_folder(&st, *path != '\0' ? path : "/", err) != 0)
 			return -1;
 		name[-1] = '/';
-		if (open_next(at, name, path, &next, &st, err) != 0)
+		if (open_next(way->fd, name, path, &fd, &st, err) != 0)
 			return -1;
-		close(at);
-		at = next;
+		come_to(way, fd, &st);
 		if (is_last)
 			break;
 		*end = '/';
 		name = end + 1;
 	}
-	if (check_end(&st, source, err) != 0)
-		return -1;
-	*ret = take_fd(at);
-	*ret_stat = st;
-	return 0;
-}
-
-/* -- what is guarded */
-
-/* The folder that holds what is open: of a file, by its path. */
-static int
-open_above(int fd, const struct stat *st, const char *path)
-{
-	auto_free char *above = NULL;
-	const char *slash;
-
-	if (S_ISDIR(st->st_mode))
-		return openat(fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
-	slash = strrchr(path, '/');
-	above = slash == NULL || slash == path
-	    ? alloc_string("/")
-	    : alloc_bytes(path, (size_t)(slash - path));
-	return open(above, O_PATH | O_DIRECTORY | O_CLOEXEC);
-}
-
-/* Whether one of those that hold `path`, or it itself, is `wanted`. Goes up by
- * what each folder says lies above it: no name can lead astray. */
-static bool
-lies_in(int fd_take, const char *path, const struct stat *wanted)
-{
-	auto_fd int fd = fd_take;
-	struct stat st, above;
-
-	if (fd < 0 || fstat(fd, &st) != 0)
-		return false;
-	for (;;) {
-		int next;
-
-		if (is_same(&st, wanted))
-			return true;
-		next = open_above(fd, &st, path);
-		if (next < 0)
-			return false;
-		close(fd);
-		fd = next;
-		if (fstat(fd, &above) != 0 || is_same(&st, &above))
-			return false;
-		st = above;
-	}
-}
-
-static int
-check_place(const char *source, int fd, const struct stat *st,
-    const char *place, struct err *err)
-{
-	auto_fd int at = open(place, O_PATH | O_CLOEXEC);
-	struct stat guarded;
-
-	if (at < 0 || fstat(at, &guarded) != 0)
-		return 0;
-	if (lies_in(fcntl(fd, F_DUPFD_CLOEXEC, 3), source, &guarded))
-		return err_set(err, ERR_UNPROCESSABLE,
-		    "%s: is %s or lies in it, which no task may have", source,
-		    place);
-	if (lies_in(take_fd(at), place, st))
-		return err_set(err, ERR_UNPROCESSABLE,
-		    "%s: holds %s, which no task may have", source, place);
-	return 0;
+	return check_end(&st, source, err);
 }
 
 /* What the kernel makes up, under whatever name it is mounted. */
@@ -234,19 +165,15 @@ int
 mount_source_find(const char *source, const struct mount_guard *guard,
     struct control_inode *ret, struct err *err)
 {
-	auto_fd int fd = -1;
-	struct stat st;
+	AUTO(way_done) struct way way = {.fd = -1};
 
 	if (source[0] != '/' || source[1] == '\0')
 		return err_set(err, ERR_UNPROCESSABLE,
 		    "\"%s\": not the path of a folder or file", source);
-	if (walk(source, &fd, &st, err) != 0 ||
-	    check_kind(fd, source, err) != 0)
+	if (walk(source, &way, err) != 0 ||
+	    check_kind(way.fd, source, err) != 0 ||
+	    mount_guard_check(guard, source, way.list, way.count, err) != 0)
 		return -1;
-	for (size_t i = 0; i < guard->count; i++) {
-		if (check_place(source, fd, &st, guard->places[i], err) != 0)
-			return -1;
-	}
-	*ret = (struct control_inode){st.st_dev, st.st_ino};
+	*ret = way.list[way.count - 1];
 	return 0;
 }

@@ -10,23 +10,9 @@
 #ifndef RUNNER_MOUNT_SOURCE_H
 #define RUNNER_MOUNT_SOURCE_H
 
-#include <stddef.h>
-
 #include "lib/err.h"
 #include "runner/control.h"
-
-/* Files and folders that no mount shows: none is one of them, lies in one or
- * holds one. Those that are not there are passed over. Borrowed. */
-#define MOUNT_GUARD_MAX 24
-struct mount_guard {
-	const char *places[MOUNT_GUARD_MAX];
-	size_t count;
-};
-
-/* Puts in what belongs to the machine and to container engines. */
-void mount_guard_init(struct mount_guard *guard);
-/* NULL: nothing. */
-void mount_guard_add(struct mount_guard *guard, const char *place);
+#include "runner/mount_guard.h"
 
 /*
  * Which folder or regular file this is now. ERR_NOT_FOUND: none.

@@ -129,8 +129,9 @@ test_no_mount_shows_the_runner_s_own(void **state)
 	auto_free char *of_beside = mount_of(beside);
 	const struct config configs[] = {{.state = folder}, {.run = folder},
 	    {.secrets = folder}, {.token_keys = folder}, {.policy = file},
-	    {.ca = file}, {.audit_key = file}, {.task_init = file},
-	    {.seccomp = file}, {.engine = engine}};
+	    {.ca = file}, {.audit_key = file}, {.audit_copy = folder},
+	    {.audit_publish = folder}, {.task_init = file}, {.seccomp = file},
+	    {.engine = engine}};
 	struct err err;
 
 	assert_int_equal(mkdir(folder, 0700), 0);

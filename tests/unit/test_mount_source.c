@@ -2,6 +2,8 @@
  * one. In a folder that root alone can change, as real ones have to be. */
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
+#include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
@@ -12,6 +14,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -227,6 +230,176 @@ test_a_guarded_place_is_known_under_another_name(void **state)
 }
 
 static void
+link_to(const char *folder, const char *name, const char *target)
+{
+	auto_free char *path = folder_path(folder, name);
+
+	assert_int_equal(symlink(target, path), 0);
+}
+
+/* As in /etc/site -> ../hop/site -> /.../a/b. */
+static void
+test_each_link_to_a_guarded_place_is_guarded_too(void **state)
+{
+	static const char *const names[] = {
+	    "etc", "hop", "a", "a/b", "a/b/pictures", "a/b/pictures/one.png"};
+	static const char *const folders[] = {"etc", "hop", "beside"};
+	auto_free char *target = folder_path(*state, "a/b");
+	struct mount_guard guard = {.count = 0};
+
+	for (size_t i = 0; i < COUNT(folders); i++) {
+		auto_free char *folder = folder_path(*state, folders[i]);
+
+		assert_int_equal(mkdir(folder, 0755), 0);
+	}
+	link_to(*state, "etc/site", "../hop/site");
+	link_to(*state, "hop/site", target);
+	auto_free char *place = folder_path(*state, "etc/site//pictures/");
+
+	mount_guard_add(&guard, place);
+	for (size_t i = 0; i < COUNT(names); i++) {
+		auto_free char *path = folder_path(*state, names[i]);
+
+		assert_path_refused(path, &guard, "no task may have");
+	}
+	assert_found(*state, "beside", &guard);
+}
+
+static void
+test_what_is_to_hold_a_guarded_place_is_guarded(void **state)
+{
+	static const char *const absent[] = {"a/none", "a/none/deeper",
+	    "a/dangling", "a/b/pictures/one.png/none"};
+
+	link_to(*state, "a/dangling", "none/of/it");
+	for (size_t i = 0; i < COUNT(absent); i++) {
+		auto_free char *place = folder_path(*state, absent[i]);
+		auto_free char *above = folder_path(*state, "a");
+		auto_free char *beside = folder_path(*state, "beside");
+		struct mount_guard guard = {.count = 0};
+
+		mount_guard_add(&guard, place);
+		assert_path_refused(above, &guard, "no task may have");
+		mkdir(beside, 0755);
+		assert_found(*state, "beside", &guard);
+	}
+}
+
+/* Not taken for one that is not there. */
+static void
+test_a_guarded_place_that_cannot_be_seen_lets_nothing_be_mounted(void **state)
+{
+	char name[NAME_MAX + 2];
+	auto_free char *path = folder_path(*state, "a/b/pictures");
+	auto_free char *loop = folder_path(*state, "loop/place");
+	struct mount_guard guard = {.count = 0};
+
+	link_to(*state, "loop", "loop");
+	mount_guard_add(&guard, loop);
+	assert_path_refused(path, &guard, "cannot be seen");
+	memset(name, 'x', sizeof(name) - 1);
+	name[sizeof(name) - 1] = '\0';
+	auto_free char *named = folder_path(*state, name);
+
+	guard.places[0] = named;
+	assert_path_refused(path, &guard, "cannot be seen");
+}
+
+/* A path of more bytes than the kernel takes at once leads there too. */
+static void
+test_a_guarded_place_is_found_however_long_its_path(void **state)
+{
+	auto_free char *path = folder_path(*state, "a/b");
+	char *place = folder_path(*state, "a");
+
+	while (strlen(place) < (size_t)3 * PATH_MAX) {
+		char *longer = alloc_printf("%s/../a", place);
+
+		free(place);
+		place = longer;
+	}
+	auto_free char *guarded = alloc_printf("%s/b", place);
+	struct mount_guard guard = {.count = 0};
+
+	free(place);
+	mount_guard_add(&guard, guarded);
+	assert_path_refused(path, &guard, "is or lies in");
+}
+
+static void
+become_stranger(void)
+{
+	if (setgroups(0, NULL) != 0 ||
+	    setresgid(STRANGER, STRANGER, STRANGER) != 0 ||
+	    setresuid(STRANGER, STRANGER, STRANGER) != 0)
+		_exit(90);
+}
+
+/* What a runner that is not root says of `source`: 0, or an enum err_code. */
+static int
+find_as_stranger(const char *source, const struct mount_guard *guard)
+{
+	int status = -1;
+	pid_t child = fork();
+
+	assert_true(child >= 0);
+	if (child == 0) {
+		struct control_inode found;
+		struct err err = {0};
+
+		become_stranger();
+		_exit(mount_source_find(source, guard, &found, &err) == 0
+			? 0
+			: (int)err.code);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+static void
+test_a_runner_needs_to_enter_only_what_leads_there(void **state)
+{
+	auto_free char *path = folder_path(*state, "a/b/pictures");
+	auto_free char *closed = folder_path(*state, "closed");
+	auto_free char *in_it = folder_path(*state, "closed/place");
+	struct mount_guard guard = {.count = 0};
+
+	/* Neither the task's own folder, */
+	assert_int_equal(chmod(path, 0700), 0);
+	assert_int_equal(mkdir(closed, 0700), 0);
+	mount_guard_init(&guard);
+	/* nor a guarded one, */
+	mount_guard_add(&guard, closed);
+	assert_int_equal(find_as_stranger(path, &guard), 0);
+	assert_int_equal(find_as_stranger(closed, &guard), ERR_UNPROCESSABLE);
+	/* but those above it: what is in there leads who knows where. */
+	mount_guard_add(&guard, in_it);
+	assert_int_equal(find_as_stranger(path, &guard), ERR_UNPROCESSABLE);
+	assert_found(*state, "a/b/pictures", &guard);
+}
+
+static void
+test_what_may_be_away_is_known_by_its_name(void **state)
+{
+	static const char *const refused[] = {
+	    "a", "a/b", "a/b/pictures", "a/b/pictures/one.png"};
+	auto_free char *place = folder_path(*state, "a/b");
+	auto_free char *beside = folder_path(*state, "a/bc");
+	struct mount_guard guard = {.count = 0};
+
+	assert_int_equal(mkdir(beside, 0755), 0);
+	mount_guard_add_named(&guard, NULL);
+	mount_guard_add_named(&guard, place);
+	for (size_t i = 0; i < COUNT(refused); i++) {
+		auto_free char *path = folder_path(*state, refused[i]);
+
+		assert_path_refused(path, &guard, "no task may have");
+	}
+	assert_found(*state, "a/bc", &guard);
+}
+
+static void
 test_the_machine_s_own_is_guarded_always(void **state)
 {
 	static const char *const paths[] = {
@@ -265,6 +438,13 @@ main(void)
 	    TEST(
 		test_what_is_guarded_is_no_source_nor_what_holds_it_or_lies_in_it),
 	    TEST(test_a_guarded_place_is_known_under_another_name),
+	    TEST(test_each_link_to_a_guarded_place_is_guarded_too),
+	    TEST(test_what_is_to_hold_a_guarded_place_is_guarded),
+	    TEST(
+		test_a_guarded_place_that_cannot_be_seen_lets_nothing_be_mounted),
+	    TEST(test_a_guarded_place_is_found_however_long_its_path),
+	    TEST(test_a_runner_needs_to_enter_only_what_leads_there),
+	    TEST(test_what_may_be_away_is_known_by_its_name),
 	    TEST(test_the_machine_s_own_is_guarded_always),
 	    TEST(test_a_file_system_of_the_kernel_s_is_refused_wherever_it_is),
 	};

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -144,6 +145,28 @@ test_what_is_given_is_taken(void **state)
 }
 
 static void
+test_where_heads_are_published_is_followed_once(void **state)
+{
+	auto_free char *path = folder_path(*state, "runner.json");
+	auto_free char *link = folder_path(*state, "link");
+	auto_free char *folder = folder_path(*state, "folder");
+	AUTO(config_done) struct config config = {0};
+	AUTO(config_done) struct config away = {0};
+	struct err err;
+
+	assert_int_equal(mkdir(folder, 0700), 0);
+	assert_int_equal(symlink("folder", link), 0);
+	write_config(*state, changed("audit_publish", json_string("link")));
+	if (config_load(path, &config, &err) != 0)
+		fail_msg("%s", err.detail);
+	assert_string_equal(config.audit_publish, folder);
+	assert_int_equal(rmdir(folder), 0);
+	if (config_load(path, &away, &err) != 0)
+		fail_msg("%s", err.detail);
+	assert_string_equal(away.audit_publish, link);
+}
+
+static void
 test_each_required_member_is_missed(void **state)
 {
 	static const char *const names[] = {"id", "state", "run", "gateway_uid",
@@ -219,6 +242,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(test_defaults_are_filled_in_and_paths_are_the_files),
 	    TEST(test_what_is_given_is_taken),
+	    TEST(test_where_heads_are_published_is_followed_once),
 	    TEST(test_each_required_member_is_missed),
 	    TEST(test_what_is_wrong_is_named),
 	    TEST(test_a_file_that_is_not_there_or_not_json_is_named),
