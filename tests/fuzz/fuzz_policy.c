@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "lib/cleanup.h"
+#include "policy/allowances.h"
 #include "policy/policy.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -63,6 +64,30 @@ check_warm(const struct policy *policy)
 	}
 }
 
+static void
+check_allowances(const struct policy *policy)
+{
+	for (size_t k = 0; k < policy_rule_count(policy); k++) {
+		struct allowances allowances;
+
+		allowances_find(policy, policy_rule_id(policy, k), &allowances);
+		require(allowances.nwindows <= ALLOWANCE_WINDOWS_MAX);
+		for (size_t i = 0; i < allowances.nwindows; i++) {
+			const struct allowance_window *window =
+			    &allowances.rate[i];
+
+			require(window->tasks >= 1 &&
+			    window->tasks <= ALLOWANCE_TASKS_MAX);
+			require(window->per_s >= 1 &&
+			    window->per_s <= ALLOWANCE_PERIOD_MAX_S);
+		}
+		require(allowances.running_per_subject >= 0 &&
+		    allowances.running_per_subject <= ALLOWANCE_RUNNING_MAX);
+		require(allowances.running_total >= 0 &&
+		    allowances.running_total <= ALLOWANCE_RUNNING_MAX);
+	}
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -82,6 +107,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	}
 	check_decision(policy);
 	check_warm(policy);
+	check_allowances(policy);
 	policy_free(policy);
 	return 0;
 }
