@@ -93,9 +93,11 @@ class TestCopies(Case):
 
     def read_by_nobody(self, before):
         """A FIFO, whose reader comes late."""
-        self.path.unlink()
-        os.mkfifo(self.path)
-        os.chown(self.path, self.site.runner_uid, self.site.runner_uid)
+        # In one step: the runner makes a file where there is none.
+        fifo = self.folder / "fifo"
+        os.mkfifo(fifo)
+        os.chown(fifo, self.site.runner_uid, self.site.runner_uid)
+        fifo.rename(self.path)
         stalled = self.stalled()
         self.work()
         wait_until(lambda: self.stalled() > stalled, what="a stall")
