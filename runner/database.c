@@ -14,8 +14,11 @@
 #include "lib/cleanup.h"
 #include "runner/schema.h"
 
-/* Pages of the log (4 KiB each) from which on it is moved into the file. */
+/* Pages of the log (4 KiB each) from which on it is moved into the file: where
+ * nobody waits, and at the latest. A record alone writes some 14, and who comes
+ * during the move waits for two fsyncs and some milliseconds. */
 #define CHECKPOINT_PAGES 500
+#define CHECKPOINT_PAGES_BUSY 3000
 
 static const char *const sqls[] = {
 #define STATEMENT(name, sql) [STATEMENT_##name] = sql,
@@ -469,13 +472,14 @@ purge(struct database *database)
 
 /* By hand, because SQLite's own passes over a failed fsync. */
 void
-database_checkpoint(struct database *database)
+database_checkpoint(struct database *database, bool idle)
 {
 	struct err err;
 
 	if (database->purging)
 		purge(database);
-	if (database->log_pages < CHECKPOINT_PAGES)
+	if (database->log_pages <
+	    (idle ? CHECKPOINT_PAGES : CHECKPOINT_PAGES_BUSY))
 		return;
 	if (sqlite3_wal_checkpoint_v2(database->handle, NULL,
 		SQLITE_CHECKPOINT_PASSIVE, NULL, NULL) != SQLITE_OK)

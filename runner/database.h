@@ -112,7 +112,8 @@ int database_in_transaction(const struct database *database);
 /* Of one that is damaged: reads all of it anew from the disk. 0: it is whole,
  * and may be written again. Takes as long as reading it. */
 int database_recheck(struct database *database, struct err *err);
-/* Between transactions: moves the log into the file when it has grown. */
-void database_checkpoint(struct database *database);
+/* Between transactions: moves the log into the file when it has grown; `idle`,
+ * where none waits for it: already when it has grown by less. */
+void database_checkpoint(struct database *database, bool idle);
 
 #endif

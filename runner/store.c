@@ -15,6 +15,7 @@
 #include "runner/writer.h"
 
 #define PROBE_MS 1000
+#define IDLE_NS 20000000 /* without work: none is taken to be near */
 
 struct probe {
 	struct store_op op;
@@ -75,6 +76,28 @@ tell_fault(struct store *store)
 	store->damaged = database->damaged;
 }
 
+/* Under the mutex, which it lets go. What takes long is done once in each
+ * pause, so that who comes behind it need not wait for it. */
+static void
+await_work(struct store *store)
+{
+	bool idle = false;
+
+	while (store->waiting.first == NULL && !store->stop) {
+		if (idle) {
+			uv_cond_wait(&store->more, &store->mutex);
+			continue;
+		}
+		if (uv_cond_timedwait(&store->more, &store->mutex, IDLE_NS) ==
+		    0)
+			continue;
+		idle = true;
+		uv_mutex_unlock(&store->mutex);
+		database_checkpoint(&store->writer.database, true);
+		uv_mutex_lock(&store->mutex);
+	}
+}
+
 static void
 serve(void *arg)
 {
@@ -86,8 +109,7 @@ serve(void *arg)
 	for (;;) {
 		bool committed;
 
-		while (store->waiting.first == NULL && !store->stop)
-			uv_cond_wait(&store->more, &store->mutex);
+		await_work(store);
 		if (store->waiting.first == NULL)
 			break;
 		op_list_move(&batch, &store->waiting);
@@ -103,7 +125,7 @@ serve(void *arg)
 		uv_cond_signal(&store->less);
 		/* Behind the answers: it can take its time. */
 		if (committed)
-			database_checkpoint(&store->writer.database);
+			database_checkpoint(&store->writer.database, false);
 		uv_mutex_lock(&store->mutex);
 	}
 	uv_mutex_unlock(&store->mutex);

@@ -46,7 +46,7 @@ commit(struct log *log)
 	    database_run(&log->database, STATEMENT_COMMIT, &err, "") != 0)
 		fail_msg("%s", err.detail);
 	audit_head_committed(&log->head);
-	database_checkpoint(&log->database);
+	database_checkpoint(&log->database, true);
 }
 
 static void
