@@ -128,6 +128,8 @@ shed(struct worker *worker)
 	if (fd >= 0)
 		close(fd);
 	worker->reserve_fd = reserve_descriptor();
+	if (fd < 0)
+		return;
 	counter_add(&worker->counters.connections_refused, 1);
 	worker->shed++;
 	tell_shed(worker);

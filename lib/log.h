@@ -41,7 +41,8 @@ void log_failure(enum log_level level, const char *event, const struct err *err,
  * Lines of this thread are kept back from here to log_release(), which must
  * come before the thread waits for anything, and written as many at a time as
  * a pipe takes in one piece (PIPE_BUF): one write(2) for all that a turn of a
- * loop has to say. Does not nest. die() releases first.
+ * loop has to say. Does not nest. die() releases first; what a signal ends says
+ * no more of its last turn.
  */
 void log_hold(void);
 void log_release(void);

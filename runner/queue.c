@@ -138,20 +138,21 @@ refuse(const struct queue *queue, size_t place, int64_t now_ms, struct err *err)
 	return -1;
 }
 
-/* There is room again when one of the subject's own has been started. */
+/* There is room again when one of the subject's own has been started: where
+ * all of them wait for their rules, when one of those has run. */
 static int
 refuse_subject(const struct queue *queue, const struct queue_subject *subject,
     int64_t now_ms, struct err *err)
 {
-	const struct line_node *first = line_first(&subject->line);
+	struct line_node *first = line_first(&subject->line);
 
 	err_set(err, ERR_BUSY, "%" PRId64 " tasks of %s wait already",
 	    subject->admitted, subject->name);
-	return refuse(queue,
-	    first != NULL
-		? queue_place(queue, queue_entry_of(line_first(&subject->line)))
-		: 0,
-	    now_ms, err);
+	if (first != NULL)
+		return refuse(queue, queue_place(queue, queue_entry_of(first)),
+		    now_ms, err);
+	err->retry_after_s = queue_retry_held_s(queue, now_ms);
+	return -1;
 }
 
 /* A rule's tasks may be anywhere: on average evenly spread. */

@@ -141,6 +141,8 @@ int64_t
 queue_estimate_ms(const struct queue *queue, size_t place, int64_t now_ms);
 /* The same for who is told to ask again: from 1 to an hour. */
 int64_t queue_retry_s(const struct queue *queue, size_t place, int64_t now_ms);
+/* Likewise where no place in line helps, but that one of a rule's ends. */
+int64_t queue_retry_held_s(const struct queue *queue, int64_t now_ms);
 /* One has run for so long. */
 void queue_measure(struct queue *queue, int64_t stay_ms);
 

@@ -63,14 +63,24 @@ queue_estimate_ms(const struct queue *queue, size_t place, int64_t now_ms)
 	return ends * stay_ms / most;
 }
 
-int64_t
-queue_retry_s(const struct queue *queue, size_t place, int64_t now_ms)
+static int64_t
+to_retry_s(int64_t wait_ms)
 {
-	int64_t wait_ms = queue_estimate_ms(queue, place, now_ms);
-
 	if (wait_ms <= 1000)
 		return 1;
 	if (wait_ms >= RETRY_MAX_S * 1000)
 		return RETRY_MAX_S;
 	return (wait_ms + 999) / 1000;
+}
+
+int64_t
+queue_retry_s(const struct queue *queue, size_t place, int64_t now_ms)
+{
+	return to_retry_s(queue_estimate_ms(queue, place, now_ms));
+}
+
+int64_t
+queue_retry_held_s(const struct queue *queue, int64_t now_ms)
+{
+	return to_retry_s(mean_stay_ms(queue, now_ms));
 }

@@ -577,6 +577,38 @@ push_of(struct queue *queue, struct item *item, char subject, char rule)
 }
 
 static void
+test_whose_tasks_all_wait_for_their_rule_may_try_when_one_has_run(void **state)
+{
+	struct queue_entry more = {.bytes = 10, .memory_bytes = 1};
+	struct item items[4];
+	struct queue queue;
+	struct err err = {0};
+
+	(void)state;
+	init_bounded(&queue, 0, 1);
+	queue.bounds.queued_per_subject = 2;
+	push_of(&queue, &items[0], 'a', '0');
+	assert_ptr_equal(queue_start(&queue, 0), &items[0]);
+	queue_ended(&queue, &items[0].entry, 60000);
+	push_of(&queue, &items[1], 'a', '0');
+	assert_ptr_equal(queue_start(&queue, 60000), &items[1]);
+	push_of(&queue, &items[2], 'a', '0');
+	push_of(&queue, &items[3], 'a', '0');
+	assert_null(queue_start(&queue, 60000));
+	assert_int_equal(queue.held, 2);
+	assert_int_equal(queue_admit(&queue, "a", "0", &more, 61000, &err), -1);
+	assert_int_equal(err.code, ERR_BUSY);
+	assert_int_equal(err.retry_after_s, 60);
+	for (size_t i = 1; i < COUNT(items); i++) {
+		queue_ended(&queue, &items[i].entry, 120000);
+		if (i + 1 < COUNT(items))
+			assert_ptr_equal(
+			    queue_start(&queue, 120000), &items[i + 1]);
+	}
+	queue_done(&queue);
+}
+
+static void
 test_what_its_rule_has_no_room_for_delays_nobody(void **state)
 {
 	struct item a[4], b[2], c;
@@ -1139,6 +1171,8 @@ main(void)
 	    cmocka_unit_test(test_who_finds_nobody_waiting_starts_at_once),
 	    cmocka_unit_test(
 		test_what_runs_since_an_earlier_life_takes_its_room),
+	    cmocka_unit_test(
+		test_whose_tasks_all_wait_for_their_rule_may_try_when_one_has_run),
 	    cmocka_unit_test(test_what_its_rule_has_no_room_for_delays_nobody),
 	    cmocka_unit_test(test_each_end_calls_one_and_subjects_take_turns),
 	    cmocka_unit_test(test_whose_place_another_took_is_called_first),
