@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "lib/cleanup.h"
+#include "lib/terminal.h"
 
 int
 audit_printer_begin(const struct invocation *invocation,
@@ -26,6 +27,7 @@ void
 audit_printer_add(struct audit_printer *printer, const json_t *record)
 {
 	auto_free char *line = NULL;
+	auto_free char *seq = NULL;
 
 	switch (printer->format) {
 	case FORMAT_TABLE:
@@ -42,7 +44,8 @@ audit_printer_add(struct audit_printer *printer, const json_t *record)
 		putchar('\n');
 		break;
 	case FORMAT_ID:
-		line = audit_line_member(record, NULL, "seq");
+		seq = audit_line_member(record, NULL, "seq");
+		line = terminal_neutralise(seq);
 		puts(line);
 		break;
 	}

@@ -14,6 +14,7 @@
 #include "certs/openssl.h"
 #include "lib/alloc.h"
 #include "lib/json.h"
+#include "lib/terminal.h"
 
 #define CONFIGURATION_MAX 65536
 
@@ -105,7 +106,12 @@ print_paths(const char *verb, const json_t *paths)
 	const json_t *path;
 
 	json_array_foreach(paths, k, path)
-	    printf("%s  %s\n", verb, json_string_value(path));
+	{
+		auto_free char *safe =
+		    terminal_neutralise(json_string_value(path));
+
+		printf("%s  %s\n", verb, safe);
+	}
 }
 
 static void
@@ -115,10 +121,11 @@ print_people(const struct setup *setup, const char *fingerprint)
 	print_paths("kept", setup->kept);
 	if (json_array_size(setup->made) == 0)
 		printf("Nothing had to be made: everything was there.\n");
+	auto_free char *directory = terminal_neutralise(setup->directory);
 	printf("\nCA fingerprint (SHA-256):\n  %s\n\n", fingerprint);
 	printf("Next: write rules into %s/policy.json, then\n"
 	       "  taskgate-admin enroll alice --dir %s\n",
-	    setup->directory, setup->directory);
+	    directory, directory);
 }
 
 static int

@@ -47,13 +47,16 @@ tool_fail(const struct err *err)
 void
 tool_note(const char *format, ...)
 {
+	auto_free char *raw = NULL;
+	auto_free char *text = NULL;
 	va_list args;
 
-	fputs(PROGRAM ": note: ", stderr);
 	va_start(args, format);
-	vfprintf(stderr, format, args);
+	if (vasprintf(&raw, format, args) < 0)
+		die("out of memory");
 	va_end(args);
-	fputc('\n', stderr);
+	text = terminal_neutralise(raw);
+	fprintf(stderr, PROGRAM ": note: %s\n", text);
 }
 
 const char *

@@ -15,7 +15,7 @@
 
 /* One line to standard error; the exit code that fits. */
 int tool_fail(const struct err *err);
-/* "taskgate-admin: note: ..." to standard error. */
+/* "taskgate-admin: note: ..." to standard error, neutralised: one line. */
 void tool_note(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* What to do now, for people: nothing where a program reads the result. */

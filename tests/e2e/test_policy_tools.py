@@ -176,6 +176,22 @@ class TestCases(Tools):
         self.assertIn(f"{cases}:2:14: cases[0].subject: ", done.stderr)
 
 
+class TestWarnings(Tools):
+    def test_no_name_in_them_reaches_the_terminal_as_it_is(self):
+        folder = self.folder / "policy.d"
+        folder.mkdir()
+        name = "10-\u009b2J\u202e.json"
+        self.write(f"policy.d/{name}", {"version": 1, "rules": [
+            {"id": "a", "subjects": ["alice"], "image": "x", "mounts": [
+                {"source": "/srv/\u009b31m\u2066", "target": "/in",
+                 "read_only": False}]}]})
+        done = self.admin("policy", "check", folder)
+        self.assertIn(r"10-\xc2\x9b2J\xe2\x80\xae.json:1:", done.stderr)
+        self.assertIn(r"/srv/\xc2\x9b31m\xe2\x81\xa6 stays", done.stderr)
+        for mark in "\u009b\u202e\u2066":
+            self.assertNotIn(mark, done.stderr)
+
+
 class TestDiff(Tools):
     def diff(self, rules, code=1):
         path = self.write("new.json", {"version": 1, "rules": rules})
