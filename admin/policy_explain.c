@@ -3,6 +3,7 @@
  * what every rule that is about it says of it.
  * Trusts nothing of what it reads.
  */
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/json.h"
+#include "lib/quantity.h"
 #include "policy/explanation.h"
 
 static const struct column columns[] = {
@@ -23,6 +25,9 @@ static const struct column columns[] = {
     {"Condition", "condition"},
     {"Why", "detail"},
     {"Unsigned", "unsigned"},
+    {"Approval", "approval"},
+    {"Rate", "rate"},
+    {"At a time", "concurrency"},
     {"Network", "network"},
 };
 static const struct view view = {columns, COUNT(columns), "rule"};
@@ -202,17 +207,82 @@ read_request(
 
 /* -- what it says */
 
+static int64_t
+number(const json_t *object, const char *member)
+{
+	return (int64_t)json_integer_value(json_object_get(object, member));
+}
+
+/* ["10 in 1m", "100 in 1d"]; NULL: there is no bound. New. */
+static json_t *
+say_rate(const json_t *rate)
+{
+	json_t *said = rate != NULL ? json_array() : NULL;
+	const json_t *window;
+	size_t k;
+
+	json_array_foreach(rate, k, window)
+	{
+		char per[QUANTITY_TEXT];
+
+		quantity_format_duration(number(window, "per"), per);
+		auto_free char *text = alloc_printf(
+		    "%" PRId64 " in %s", number(window, "tasks"), per);
+		json_array_append_new(said, json_string(text));
+	}
+	return said;
+}
+
+/* ["2 of a subject", "8 in all"]; NULL: there is no bound. New. */
+static json_t *
+say_concurrency(const json_t *bounds)
+{
+	static const struct {
+		const char *member, *of;
+	} all[] = {{"per_subject", "of a subject"}, {"total", "in all"}};
+	json_t *said = bounds != NULL ? json_array() : NULL;
+
+	for (size_t k = 0; bounds != NULL && k < COUNT(all); k++) {
+		if (json_object_get(bounds, all[k].member) == NULL)
+			continue;
+		auto_free char *text = alloc_printf(
+		    "%" PRId64 " %s", number(bounds, all[k].member), all[k].of);
+		json_array_append_new(said, json_string(text));
+	}
+	return said;
+}
+
+/* The explanation with its bounds in words, for a table. New. */
+static json_t *
+say(const json_t *object)
+{
+	json_t *said = json_copy((json_t *)(uintptr_t)object);
+	json_t *rate = say_rate(json_object_get(object, "rate"));
+	json_t *concurrency =
+	    say_concurrency(json_object_get(object, "concurrency"));
+
+	if (rate != NULL)
+		json_object_set_new(said, "rate", rate);
+	if (concurrency != NULL)
+		json_object_set_new(said, "concurrency", concurrency);
+	return said;
+}
+
 static int
 print(
     const struct invocation *invocation, const json_t *object, struct err *err)
 {
 	const json_t *candidates = json_object_get(object, "candidates");
+	auto_json *said = say(object);
 	enum tool_format format;
 
-	if (tool_format(invocation, &format, err) != 0 ||
-	    tool_print_one(invocation, &view, object, err) != 0)
+	if (tool_format(invocation, &format, err) != 0)
 		return -1;
-	if (format != FORMAT_TABLE || json_array_size(candidates) == 0)
+	if (format != FORMAT_TABLE)
+		return tool_print_one(invocation, &view, object, err);
+	if (tool_print_one(invocation, &view, said, err) != 0)
+		return -1;
+	if (json_array_size(candidates) == 0)
 		return 0;
 	putchar('\n');
 	return tool_print_list(invocation, &candidate_view, candidates, err);

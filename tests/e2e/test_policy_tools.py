@@ -99,6 +99,23 @@ class TestExplain(Tools):
             self.assertRegex(said, r"others +no +subjects ")
         self.explained("--limit", "pids=100", "--env", "LANG=C")
 
+    def test_the_table_says_what_the_rule_bounds_and_who_must_agree(self):
+        rule = {**RULES["rules"][0], "approval": {},
+                "rate": [{"tasks": 3, "per": 90}, {"tasks": 40, "per": "1d"}],
+                "concurrency": {"per_subject": 2, "total": 8}}
+        self.policy = self.write("policy.json", {"version": 1,
+                                                 "rules": [rule]})
+        said = self.explained()
+        for row in (r"Approval +yes", r"Rate +3 in 90s, 40 in 1d",
+                    r"At a time +2 of a subject, 8 in all"):
+            self.assertRegex(said, rf"(?m)^{row}$")
+        del rule["rate"], rule["concurrency"]["per_subject"]
+        self.write("policy.json", {"version": 1, "rules": [rule]})
+        said = self.explained()
+        self.assertNotIn("Rate ", said)
+        self.assertRegex(said, r"(?m)^At a time +8 in all$")
+        self.explained("--limit", "pids=101", code=1)
+
     def test_what_is_no_utf8_is_refused_and_not_left_out(self):
         byte = "\udcff"  # which goes to the program as it is
         for words, place in ((["--image", "tools/resize", "--", "fit", byte],
