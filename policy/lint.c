@@ -168,11 +168,16 @@ find_mounts(struct lint *lint, const struct rule *rule)
 static void
 find_secrets(struct lint *lint, const struct rule *rule)
 {
+	const struct rule_subject *subject = wide_subject(rule);
+
 	if (rule->secrets == NULL)
 		return;
-	if (wide_subject(rule) != NULL)
+	if (subject != NULL)
 		warn(lint, rule, "secrets",
-		    "everybody's tasks can read what they hold");
+		    subject->is_role
+			? "tasks of everybody who has a role can read what "
+			  "they hold"
+			: "everybody's tasks can read what they hold");
 	if (has_wide_args(rule))
 		warn(lint, rule, "secrets",
 		    "any arguments pass: a task may be asked to print what "
@@ -228,8 +233,8 @@ find_void_rate(struct lint *lint, const struct rule *rule)
 				&allowances->rate[k], &allowances->rate[i]))
 				continue;
 			message = alloc_printf(
-			    "window %zu can never be used up: window %zu "
-			    "comes before it",
+			    "window %zu bounds nobody: window %zu lets no "
+			    "more through",
 			    k + 1, i + 1);
 			warn(lint, rule, "rate", message);
 			break;

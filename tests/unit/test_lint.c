@@ -22,15 +22,13 @@ DEFINE_CLEANUP(struct policy, policy_free);
 /* 2026-01-02T03:04:05Z */
 #define NOW INT64_C(1767323045000)
 
-/* "RULE.MEMBER RULE.MEMBER" of the rules a, b and so on. */
-static char *
+/* The warnings of the rules a, b and so on. */
+static json_t *
 find(const char *const *rules, size_t count)
 {
 	auto_buffer text = BUFFER_INIT(65536);
-	auto_buffer said = BUFFER_INIT(65536);
 	struct err err = {0};
 	size_t k;
-	const json_t *warning;
 
 	buffer_printf(&text, "{\"version\":1,\"rules\":[");
 	for (k = 0; k < count; k++)
@@ -42,7 +40,16 @@ find(const char *const *rules, size_t count)
 
 	if (policy == NULL)
 		fail_msg("%s: %s", text.data, err.detail);
-	auto_json *found = lint_find(policy, NOW);
+	return lint_find(policy, NOW);
+}
+
+/* "RULE.MEMBER RULE.MEMBER" */
+static char *
+name_all(const json_t *found)
+{
+	auto_buffer said = BUFFER_INIT(65536);
+	size_t k;
+	const json_t *warning;
 
 	json_array_foreach(found, k, warning)
 	    buffer_printf(&said, "%s%s.%s", k > 0 ? " " : "",
@@ -54,10 +61,32 @@ find(const char *const *rules, size_t count)
 static void
 expect(const char *wanted, const char *const *rules, size_t count)
 {
-	auto_free char *said = find(rules, count);
+	auto_json *found = find(rules, count);
+	auto_free char *said = name_all(found);
 
 	if (strcmp(said, wanted) != 0)
 		fail_msg("%s: %s", rules[count - 1], said);
+}
+
+static void
+expect_message(const char *rule, const char *member, const char *wanted)
+{
+	auto_json *found = find(&rule, 1);
+	size_t k;
+	const json_t *warning;
+
+	json_array_foreach(found, k, warning)
+	{
+		if (strcmp(
+			json_string_value(json_object_get(warning, "member")),
+			member) != 0)
+			continue;
+		assert_string_equal(
+		    json_string_value(json_object_get(warning, "message")),
+		    wanted);
+		return;
+	}
+	fail_msg("%s: nothing of %s", rule, member);
 }
 
 #define BY "\"subjects\":[\"alice\"],"
@@ -105,6 +134,7 @@ test_what_allows_much_is_named(void **state)
 	    {MOUNT("/homes/alice", "true"), ""},
 	    {RULE("," SECRET), ""},
 	    {SUBJECT("\"**\"") "," SECRET, "a.subjects a.secrets"},
+	    {SUBJECT("\"role:*\"") "," SECRET, "a.subjects a.secrets"},
 	    {ARGS(REST("**")) "," SECRET, "a.args a.secrets"},
 	    {ARGS("\"x\"," REST("**")) "," SECRET, ""},
 	};
@@ -156,7 +186,7 @@ test_a_bound_of_subjects_that_bounds_nobody_is_named(void **state)
 }
 
 static void
-test_a_window_that_cannot_be_used_up_is_named(void **state)
+test_a_window_that_bounds_nobody_is_named(void **state)
 {
 	static const struct {
 		const char *rule, *wanted;
@@ -180,6 +210,31 @@ test_a_window_that_cannot_be_used_up_is_named(void **state)
 	(void)state;
 	for (size_t k = 0; k < COUNT(cases); k++)
 		expect(cases[k].wanted, &cases[k].rule, 1);
+}
+
+static void
+test_a_warning_says_no_more_than_is_so(void **state)
+{
+	static const struct {
+		const char *rule, *member, *message;
+	} cases[] = {
+	    {SUBJECT("\"**\"") "," SECRET, "secrets",
+		"everybody's tasks can read what they hold"},
+	    {SUBJECT("\"role:*\"") "," SECRET, "secrets",
+		"tasks of everybody who has a role can read what they hold"},
+	    {SUBJECT("\"role:*\""), "subjects",
+		"it is for everybody who has a role"},
+	    /* Both are used up by the same task. */
+	    {RATE(WINDOW("10", "1m") "," WINDOW("10", "1d")), "rate",
+		"window 1 bounds nobody: window 2 lets no more through"},
+	    {RATE(WINDOW("10", "1m") "," WINDOW("600", "1h")), "rate",
+		"window 2 bounds nobody: window 1 lets no more through"},
+	};
+
+	(void)state;
+	for (size_t k = 0; k < COUNT(cases); k++)
+		expect_message(
+		    cases[k].rule, cases[k].member, cases[k].message);
 }
 
 #define INTEGER(min, max) "{\"integer\":{\"min\":" min ",\"max\":" max "}}"
@@ -242,7 +297,8 @@ test_a_rule_behind_one_that_allows_as_much_is_named(void **state)
 	(void)state;
 	for (size_t k = 0; k < COUNT(cases); k++) {
 		const char *const rules[] = {cases[k].first, cases[k].second};
-		auto_free char *said = find(rules, 2);
+		auto_json *found = find(rules, 2);
+		auto_free char *said = name_all(found);
 
 		if ((strstr(said, "b.id") != NULL) != cases[k].covered)
 			fail_msg("%s | %s: %s", rules[0], rules[1], said);
@@ -336,9 +392,10 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_what_allows_much_is_named),
 	    cmocka_unit_test(test_what_can_never_match_is_named),
-	    cmocka_unit_test(test_a_window_that_cannot_be_used_up_is_named),
+	    cmocka_unit_test(test_a_window_that_bounds_nobody_is_named),
 	    cmocka_unit_test(
 		test_a_bound_of_subjects_that_bounds_nobody_is_named),
+	    cmocka_unit_test(test_a_warning_says_no_more_than_is_so),
 	    cmocka_unit_test(
 		test_a_rule_behind_one_that_allows_as_much_is_named),
 	    cmocka_unit_test(
