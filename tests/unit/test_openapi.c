@@ -217,6 +217,56 @@ test_every_reference_leads_somewhere(void **state)
 	check_references(json, json);
 }
 
+static void
+check_arrays(const char *of, json_t *value)
+{
+	const char *name;
+	json_t *member;
+	const char *type = json_string_value(json_object_get(value, "type"));
+	size_t i;
+
+	if (json_is_array(value))
+		json_array_foreach(value, i, member) check_arrays(of, member);
+	if (!json_is_object(value))
+		return;
+	if (type != NULL && strcmp(type, "array") == 0 &&
+	    !json_is_object(json_object_get(value, "items")))
+		fail_msg("%s: an array of what?", of);
+	json_object_foreach(value, name, member) check_arrays(name, member);
+}
+
+static void
+test_every_array_says_of_what_it_is_one(void **state)
+{
+	auto_json *json = description();
+
+	(void)state;
+	check_arrays("", json);
+}
+
+/* As a rule writes it, which is not as an explanation gives it. */
+static void
+test_durations_of_the_catalog_are_those_of_a_rule(void **state)
+{
+	static const char *const places[] = {
+	    "#/components/schemas/CatalogRule/properties/approval/properties/"
+	    "ttl",
+	    "#/components/schemas/CatalogRule/properties/rate/items/"
+	    "properties/per",
+	};
+	auto_json *json = description();
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(places); i++) {
+		const json_t *found = resolve(json, places[i]);
+
+		assert_non_null(found);
+		assert_string_equal(
+		    json_string_value(json_object_get(found, "$ref")),
+		    "#/components/schemas/Duration");
+	}
+}
+
 int
 main(void)
 {
@@ -225,6 +275,8 @@ main(void)
 	    cmocka_unit_test(test_nothing_else_is_described),
 	    cmocka_unit_test(test_what_can_go_wrong_is_described),
 	    cmocka_unit_test(test_every_reference_leads_somewhere),
+	    cmocka_unit_test(test_every_array_says_of_what_it_is_one),
+	    cmocka_unit_test(test_durations_of_the_catalog_are_those_of_a_rule),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
