@@ -10,6 +10,7 @@
 
 #include "lib/alloc.h"
 #include "lib/digest.h"
+#include "lib/siphash.h"
 
 #define NONE UINT32_MAX
 
@@ -37,55 +38,15 @@ struct limits {
 	size_t count;
 };
 
-static uint64_t
-rotate(uint64_t word, unsigned bits)
-{
-	return word << bits | word >> (64 - bits);
-}
-
-static void
-sip_round(uint64_t v[4])
-{
-	v[0] += v[1];
-	v[1] = rotate(v[1], 13) ^ v[0];
-	v[0] = rotate(v[0], 32);
-	v[2] += v[3];
-	v[3] = rotate(v[3], 16) ^ v[2];
-	v[0] += v[3];
-	v[3] = rotate(v[3], 21) ^ v[0];
-	v[2] += v[1];
-	v[1] = rotate(v[1], 17) ^ v[2];
-	v[2] = rotate(v[2], 32);
-}
-
-/* SipHash-1-3: keyed, so that nobody outside can choose what collides. The
- * key's length is its first byte, so no padding is needed to tell two apart. */
+/* Nobody outside can choose what collides. */
 static uint32_t
 hash_key(const struct limits *limits, const struct limits_key *key)
 {
-	uint64_t v[4] = {
-	    limits->secret[0] ^ UINT64_C(0x736f6d6570736575),
-	    limits->secret[1] ^ UINT64_C(0x646f72616e646f6d),
-	    limits->secret[0] ^ UINT64_C(0x6c7967656e657261),
-	    limits->secret[1] ^ UINT64_C(0x7465646279746573),
-	};
+	struct siphash hash;
 
-	for (size_t at = 0; at <= key->len; at += sizeof(uint64_t)) {
-		uint64_t word = 0;
-		size_t left = (size_t)key->len - at;
-
-		memcpy(&word, key->bytes + at,
-		    left < sizeof(word) ? left : sizeof(word));
-		if (left < sizeof(word))
-			word |= (uint64_t)key->len << 56;
-		v[3] ^= word;
-		sip_round(v);
-		v[0] ^= word;
-	}
-	v[2] ^= 0xff;
-	for (int k = 0; k < 3; k++)
-		sip_round(v);
-	return (uint32_t)(v[0] ^ v[1] ^ v[2] ^ v[3]) & limits->mask;
+	siphash_init(&hash, limits->secret);
+	siphash_add(&hash, key->bytes, key->len);
+	return (uint32_t)siphash_sum(&hash) & limits->mask;
 }
 
 bool
