@@ -159,6 +159,8 @@ reload_own(struct reload *reload, bool is_ordered, struct err *err)
 	runner_forget_verified(runner);
 	record_done(reload, is_ordered);
 	runner_record_policy(runner);
+	/* Behind the record: what it starts or ends now comes by it. */
+	tasks_dispatch(&runner->tasks);
 	runner_state_changed(runner);
 	log_info("runner.reloaded", NULL);
 	return 0;

@@ -69,7 +69,6 @@ tasks_set_policy(struct tasks *tasks, const struct policy *policy)
 {
 	tasks->policy = policy;
 	queue_bound_rules(&tasks->queue);
-	tasks_dispatch(tasks);
 }
 
 struct task *

@@ -143,7 +143,8 @@ void tasks_recover(struct tasks *tasks);
 void tasks_close(struct tasks *tasks);
 
 /* Another is in force, which is the caller's; also before tasks_open(). What
- * waited for what a rule lets run at a time may start by it. */
+ * waited for what a rule lets run at a time may start by it: tasks_dispatch(),
+ * once it is on its way to the record which policy that is. */
 void tasks_set_policy(struct tasks *tasks, const struct policy *policy);
 /* Starts what can be started now. */
 void tasks_dispatch(struct tasks *tasks);

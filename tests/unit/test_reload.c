@@ -343,6 +343,46 @@ test_what_is_in_force_stays_as_it_is_whichever_file_is_bad(void **state)
 	runner_site_close(&site);
 }
 
+/* Where the first record of this event stands among all. */
+static size_t
+find_event(const json_t *records, const char *event, size_t from)
+{
+	for (size_t i = from; i < json_array_size(records); i++) {
+		const json_t *record = json_array_get(records, i);
+
+		if (strcmp(json_string_value(json_object_get(record, "event")),
+			event) == 0)
+			return i;
+	}
+	fail_msg("no %s", event);
+	return 0;
+}
+
+static void
+test_what_a_policy_does_comes_behind_its_record(void **state)
+{
+	struct runner_site site;
+	auto_free char *id = NULL;
+	auto_json *records = NULL;
+	size_t reloaded;
+
+	runner_site_open(&site, *state);
+	id = runner_site_submit(
+	    &site, "alice", "{\"image\":\"" SITE_IMAGE "\"}");
+	/* No rule lets it any more: it ends as it has its turn. */
+	write_file(&site, "policy.json", "{\"version\":1,\"rules\":[]}", 0644);
+	site.runner.tasks.engine_reason = NULL;
+	ask_reload(&site);
+	assert_answer(&site, "runner=done");
+	runner_site_settle(&site);
+	assert_null(tasks_find(&site.runner.tasks, id));
+	records = runner_site_audit(&site);
+	reloaded = find_event(records, "reload.done", 0);
+	assert_true(find_event(records, "task.finished", 0) >
+	    find_event(records, "policy.loaded", reloaded));
+	runner_site_close(&site);
+}
+
 static void
 test_a_token_seen_before_ends_with_its_key(void **state)
 {
@@ -391,6 +431,7 @@ main(void)
 	    TEST(test_reports_without_end_do_not_fill_the_log),
 	    TEST(test_a_connection_that_takes_no_orders_has_no_say),
 	    TEST(test_what_is_in_force_stays_as_it_is_whichever_file_is_bad),
+	    TEST(test_what_a_policy_does_comes_behind_its_record),
 	    TEST(test_a_token_seen_before_ends_with_its_key),
 	};
 
