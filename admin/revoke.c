@@ -27,6 +27,7 @@ static const struct column report_columns[] = {
     {"Queued tasks dropped", "queued"},
     {"Running tasks stopped", "running"},
     {"Still running", "still_running"},
+    {"All tasks known", "known"},
     {"Warm sandboxes removed", "warm"},
     {"Gateway connections", "gateways"},
     {"Of these confirmed", "confirmed"},
@@ -88,6 +89,12 @@ is_complete(const json_t *report)
 	if (number(report, "still_running") > 0) {
 		tool_note("some tasks have been told to end and still run: "
 			  "look at the engine");
+		complete = false;
+	}
+	if (!json_is_true(json_object_get(report, "known"))) {
+		tool_note("the runner does not know yet which tasks ran before "
+			  "it was started: those that this revokes end once it "
+			  "does; see taskgate-admin status");
 		complete = false;
 	}
 	if (number(report, "confirmed") < number(report, "gateways")) {

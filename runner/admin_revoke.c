@@ -63,7 +63,8 @@ revoked(void *arg, const struct revoke_report *report)
 	    {"confirmed", report->confirmed},
 	    {"took_ms", (size_t)report->took_ms},
 	};
-	json_t *body = json_pack("{s:b}", "recorded", report->recorded);
+	json_t *body = json_pack(
+	    "{s:b, s:b}", "recorded", report->recorded, "known", report->known);
 
 	for (size_t i = 0; i < COUNT(numbers); i++)
 		json_object_set_new(body, numbers[i].name,

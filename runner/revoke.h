@@ -50,6 +50,9 @@ struct revoke_report {
 	struct tasks_revoked tasks;
 	size_t warm; /* sandboxes removed */
 	size_t still_running; /* after the time that was waited */
+	/* Whether tasks of an earlier life are in these numbers; else those
+	 * that it revokes end as soon as they are known. */
+	bool known;
 	size_t gateways, confirmed; /* their connections */
 	bool recorded;
 	int64_t took_ms;

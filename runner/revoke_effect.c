@@ -89,9 +89,10 @@ has_come_about(struct effect *effect, const struct runner *runner)
 
 	count_gateways(effect, runner, report);
 	report->still_running = runner->tasks.revoking;
+	report->known = runner->tasks.recovered;
 	report->took_ms = clock_boot_ms() - effect->began_ms;
-	return runner->tasks.recovered && report->still_running == 0 &&
-	    !recording && report->confirmed == report->gateways;
+	return report->known && report->still_running == 0 && !recording &&
+	    report->confirmed == report->gateways;
 }
 
 /* Takes it out of the list. */

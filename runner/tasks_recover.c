@@ -306,14 +306,15 @@ recovery_done(struct store_op *op, const struct err *err)
 	struct recovery *recovery = (struct recovery *)op;
 	struct tasks *tasks = recovery->tasks;
 
-	tasks->recovering = false;
 	if (err == NULL) {
 		memcpy(tasks->last_id, recovery->last_id, UUID_TEXT);
-		tasks->recovered = true;
 		take_up_all(tasks, recovery);
+		/* Not before: who waits for it is told what was revoked. */
+		tasks->recovered = true;
 	} else {
 		log_failure(LOG_LEVEL_ERROR, "tasks.not_recovered", err, NULL);
 	}
+	tasks->recovering = false;
 	for (size_t i = 0; i < recovery->count; i++) {
 		struct found *found = &recovery->found[i];
 

@@ -36,6 +36,7 @@ class RevocationCase(Case):
     def revoke(self, kind, value, *more, code=0):
         report = self.command("revoke", kind, value, *more, code=code)
         self.assertEqual(report["still_running"], 0, report)
+        self.assertTrue(report["known"], report)
         self.assertEqual(report["confirmed"], report["gateways"], report)
         self.assertLess(report["took_ms"], 10000)
         return report

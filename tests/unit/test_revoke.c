@@ -23,6 +23,7 @@
 #include "tests/unit/runner_site.h"
 
 #define HELLO "{\"type\":\"hello\",\"version\":1,\"role\":\"gateway\"}"
+#define LEFT_TASK "01932f0e-6f0a-7c3e-8a55-3f1f0c1b2a12"
 #define BODY "{\"image\":\"" SITE_IMAGE "\"}"
 
 static json_t *
@@ -353,8 +354,69 @@ test_a_task_that_is_being_accepted_is_revoked(void **state)
 	runner_site_close(&site);
 }
 
+static void
+run_sql(const struct runner_site *site, const char *sql)
+{
+	auto_free char *path = folder_path(site->folder, "state/store.db");
+	sqlite3 *handle = NULL;
+
+	assert_int_equal(sqlite3_open(path, &handle), SQLITE_OK);
+	sqlite3_busy_timeout(handle, 10000);
+	if (sqlite3_exec(handle, sql, NULL, NULL, NULL) != SQLITE_OK)
+		fail_msg("%s: %s", sql, sqlite3_errmsg(handle));
+	sqlite3_close(handle);
+}
+
+static void
+heard(void *arg, const struct err *err)
+{
+	(void)arg;
+	assert_null(err);
+}
+
+/* Waits in the store, and nowhere else: as an earlier life left it. */
+static void
+leave_one_of(struct runner_site *site, const char *subject)
+{
+	auto_free char *id = runner_site_submit(site, "alice", BODY);
+	auto_free char *sql = alloc_printf(
+	    "CREATE TEMP TABLE one AS SELECT * FROM task WHERE id = '%s';"
+	    "UPDATE one SET id = '%s', subject = '%s',"
+	    " principal = replace(principal, 'alice', '%s');"
+	    "INSERT INTO task SELECT * FROM one",
+	    id, LEFT_TASK, subject, subject);
+
+	run_sql(site, sql);
+	tasks_cancel(tasks_find(&site->runner.tasks, id), 0, NULL, heard, NULL);
+	runner_site_settle(site);
+	assert_int_equal(site->runner.tasks.count, 0);
+}
+
+static void
+revoke_early(struct runner_site *site)
+{
+	struct tasks *tasks = &site->runner.tasks;
+	json_t *members = target("subject", "bob");
+
+	/* Neither known nor read again by itself. */
+	tasks->recovered = false;
+	tasks->recovering = true;
+	json_object_set_new(
+	    members, "request", json_integer(++site->last_request));
+	runner_site_send_take(site->admin, MESSAGE_revoke, members, -1);
+	while (site->runner.revoked.effects == NULL ||
+	    store_pending(site->runner.store) > 0)
+		runner_site_settle(site);
+	runner_site_send_take(site->gateway, MESSAGE_revoked,
+	    json_pack("{s:I, s:i}", "change",
+		(json_int_t)site->runner.revoked.change, "closed", 0),
+	    -1);
+	runner_site_settle(site);
+	assert_non_null(site->runner.revoked.effects);
+}
+
 /* Before those of an earlier life are known, nobody can say that they have
- * ended. */
+ * ended; nor as the first of them ends. */
 static void
 test_a_command_waits_until_an_earlier_lifes_tasks_are_known(void **state)
 {
@@ -364,26 +426,40 @@ test_a_command_waits_until_an_earlier_lifes_tasks_are_known(void **state)
 	const json_t *report;
 
 	runner_site_open(&site, *state);
-	tasks->recovered = false;
-	tasks->recovering = true;
-	runner_site_send_take(site.admin, MESSAGE_revoke,
-	    json_pack("{s:i, s:s, s:s}", "request", 1, "kind", "image", "value",
-		SITE_NAMED_IMAGE),
-	    -1);
-	while (site.runner.revoked.effects == NULL ||
-	    store_pending(site.runner.store) > 0)
-		runner_site_settle(&site);
-	runner_site_settle(&site);
-	assert_non_null(site.runner.revoked.effects);
-	tasks->found_revoked = (struct tasks_revoked){2, 1};
-	tasks->recovered = true;
-	tasks->recovering = false;
-	tasks->changed(tasks->arg);
+	leave_one_of(&site, "bob");
+	revoke_early(&site);
+	/* Of what runs: nothing does. */
+	tasks->kept = NULL;
+	tasks_recover(tasks);
 	reply = runner_site_receive(&site, site.admin, MESSAGE_reply);
 	report = json_object_get(reply.members, "body");
-	assert_int_equal(number(report, "queued"), 2);
-	assert_int_equal(number(report, "running"), 1);
+	assert_int_equal(number(report, "queued"), 1);
+	assert_int_equal(number(report, "still_running"), 0);
+	assert_true(json_is_true(json_object_get(report, "known")));
 	message_done(&reply);
+	runner_site_settle(&site);
+	assert_null(tasks_find(tasks, LEFT_TASK));
+	runner_site_close(&site);
+}
+
+static void
+test_a_command_that_waited_long_enough_says_what_is_not_known(void **state)
+{
+	struct runner_site site;
+	struct message reply;
+	const json_t *report;
+
+	runner_site_open(&site, *state);
+	revoke_early(&site);
+	effect_finish_late(&site.runner, true);
+	reply = runner_site_receive(&site, site.admin, MESSAGE_reply);
+	report = json_object_get(reply.members, "body");
+	assert_int_equal(number(report, "still_running"), 0);
+	assert_true(json_is_true(json_object_get(report, "recorded")));
+	assert_true(json_is_false(json_object_get(report, "known")));
+	message_done(&reply);
+	site.runner.tasks.recovered = true;
+	site.runner.tasks.recovering = false;
 	runner_site_close(&site);
 }
 
@@ -460,19 +536,6 @@ test_what_rests_of_a_revoked_image_is_dropped_at_once(void **state)
 }
 
 /* -- where it cannot be written */
-
-static void
-run_sql(const struct runner_site *site, const char *sql)
-{
-	auto_free char *path = folder_path(site->folder, "state/store.db");
-	sqlite3 *handle = NULL;
-
-	assert_int_equal(sqlite3_open(path, &handle), SQLITE_OK);
-	sqlite3_busy_timeout(handle, 10000);
-	if (sqlite3_exec(handle, sql, NULL, NULL, NULL) != SQLITE_OK)
-		fail_msg("%s: %s", sql, sqlite3_errmsg(handle));
-	sqlite3_close(handle);
-}
 
 /* What takes back could still be written. */
 static void
@@ -602,6 +665,7 @@ main(void)
 	    TEST(test_what_cannot_be_meant_is_refused),
 	    TEST(test_a_task_that_is_being_accepted_is_revoked),
 	    TEST(test_a_command_waits_until_an_earlier_lifes_tasks_are_known),
+	    TEST(test_a_command_that_waited_long_enough_says_what_is_not_known),
 	    TEST(test_a_gateway_that_comes_as_the_list_changes_misses_nothing),
 	    TEST(test_what_rests_of_a_revoked_image_is_dropped_at_once),
 	    TEST(test_what_is_not_on_record_yet_cannot_be_taken_back),
