@@ -471,6 +471,8 @@ void
 revoke_close(struct runner *runner)
 {
 	effect_finish_late(runner, true);
+	/* Once more: the next life knows of it by the store alone. */
+	record_all_late(runner);
 	uv_close((uv_handle_t *)&runner->revoked.timer, NULL);
 }
 
@@ -482,6 +484,9 @@ revoke_list_done(struct revoke_list *list)
 	for (struct change *change = list->late; change != NULL;
 	     change = next) {
 		next = change->next;
+		log_error("revocation.lost", "kind",
+		    revocation_kind_text(change->revocation.kind), "value",
+		    change->revocation.value, NULL);
 		free_change(change);
 	}
 	list->late = NULL;

@@ -26,14 +26,16 @@ struct revoke_list {
 	uint64_t change; /* number of the last one */
 	uv_timer_t timer;
 	bool failing; /* the log has it that one cannot be recorded */
-	/* What could not be recorded, the oldest first: tried again. */
+	/* What could not be recorded, the oldest first: tried again each
+	 * second. What has been put again or has left the list since goes to
+	 * the tasks' arrears then, which are bounded. */
 	struct change *late, *latest;
 	struct effect *effects; /* that commands wait for */
 };
 
 /* Blocks until the list is read. */
 int revoke_open(struct runner *runner, struct err *err);
-/* While the store can still be written. */
+/* While the store can still be written, which is to be drained then. */
 void revoke_close(struct runner *runner);
 /* Once nothing of it is under way. */
 void revoke_list_done(struct revoke_list *list);

@@ -637,6 +637,24 @@ test_a_lock_that_was_over_before_it_could_be_written_is_on_record(void **state)
 	runner_site_close(&site);
 }
 
+/* It is tried at the end as well, not only each second. */
+static void
+test_an_end_puts_on_record_what_can_be_written_by_then(void **state)
+{
+	struct runner_site site;
+
+	runner_site_open(&site, *state);
+	keep_it_unwritten(&site);
+	lock_unwritten(&site, 3600);
+	uv_timer_stop(&site.runner.revoked.timer);
+	run_sql(&site, "DROP TRIGGER unwritable");
+	assert_non_null(site.runner.revoked.late);
+	runner_site_restart(&site);
+	expect_late(&site, "subject.locked", 1);
+	expect_refused(&site, "alice", ERR_REVOKED);
+	runner_site_close(&site);
+}
+
 static void
 test_an_end_leaves_nothing_that_could_not_be_written(void **state)
 {
@@ -671,6 +689,7 @@ main(void)
 	    TEST(test_what_is_not_on_record_yet_cannot_be_taken_back),
 	    TEST(
 		test_a_lock_that_was_over_before_it_could_be_written_is_on_record),
+	    TEST(test_an_end_puts_on_record_what_can_be_written_by_then),
 	    TEST(test_an_end_leaves_nothing_that_could_not_be_written),
 	};
 
