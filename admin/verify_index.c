@@ -15,6 +15,7 @@
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
 #include "lib/digest.h"
+#include "lib/siphash.h"
 #include "lib/statement.h"
 
 static const struct {
@@ -84,40 +85,7 @@ check_definitions(sqlite3 *database, struct err *err)
 	    "older one up to date when it starts");
 }
 
-/* -- SipHash-1-3 (Aumasson and Bernstein 2012): who does not know the key can
- * choose no entries with the sum that others have */
-
-struct state {
-	uint64_t v0, v1, v2, v3;
-};
-
-static uint64_t
-rotate(uint64_t word, unsigned bits)
-{
-	return word << bits | word >> (64 - bits);
-}
-
-static void
-turn(struct state *s)
-{
-	s->v0 += s->v1;
-	s->v2 += s->v3;
-	s->v1 = rotate(s->v1, 13) ^ s->v0;
-	s->v3 = rotate(s->v3, 16) ^ s->v2;
-	s->v0 = rotate(s->v0, 32) + s->v3;
-	s->v2 += s->v1;
-	s->v3 = rotate(s->v3, 21) ^ s->v0;
-	s->v1 = rotate(s->v1, 17) ^ s->v2;
-	s->v2 = rotate(s->v2, 32);
-}
-
-static void
-take_in(struct state *s, uint64_t word)
-{
-	s->v3 ^= word;
-	turn(s);
-	s->v0 ^= word;
-}
+/* -- entries */
 
 struct entry {
 	int type; /* SQLite's, of the value */
@@ -127,30 +95,19 @@ struct entry {
 	int64_t seq;
 };
 
+/* Who does not know the key can choose no entries with the sum that others
+ * have. */
 static uint64_t
 hash(const uint64_t key[2], const struct entry *entry)
 {
-	struct state s = {key[0] ^ UINT64_C(0x736f6d6570736575),
-	    key[1] ^ UINT64_C(0x646f72616e646f6d),
-	    key[0] ^ UINT64_C(0x6c7967656e657261),
-	    key[1] ^ UINT64_C(0x7465646279746573)};
+	const uint64_t head[] = {(uint64_t)entry->seq, (uint64_t)entry->type,
+	    entry->data != NULL ? entry->len : (uint64_t)entry->number};
+	struct siphash sum;
 
-	take_in(&s, (uint64_t)entry->seq);
-	take_in(&s, (uint64_t)entry->type);
-	take_in(&s, entry->data != NULL ? entry->len : (uint64_t)entry->number);
-	for (size_t at = 0; at < entry->len; at += sizeof(uint64_t)) {
-		size_t left = entry->len - at;
-		uint64_t word = 0;
-
-		memcpy(&word, (const char *)entry->data + at,
-		    left < sizeof(word) ? left : sizeof(word));
-		take_in(&s, word);
-	}
-	s.v2 ^= 0xff;
-	turn(&s);
-	turn(&s);
-	turn(&s);
-	return s.v0 ^ s.v1 ^ s.v2 ^ s.v3;
+	siphash_init(&sum, key);
+	siphash_add(&sum, head, sizeof(head));
+	siphash_add(&sum, entry->data, entry->len);
+	return siphash_sum(&sum);
 }
 
 static struct entry
