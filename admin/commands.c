@@ -411,8 +411,8 @@ static const struct command_spec commands[] = {
 	verb_audit_export},
     {"audit verify", NULL, "Verify that nobody changed the audit log",
 	"Reads the database itself, also while the runner writes: every "
-	"record, "
-	"the tree over them and its signed head. That the log was rolled back, "
+	"record, the indexes that searches go by, the tree over the records "
+	"and its signed head. That the log was rolled back, "
 	"or written anew by who holds the audit key, shows only against a "
 	"checkpoint that was kept elsewhere (--from). Exits 1, and says where, "
 	"if anything was changed.",

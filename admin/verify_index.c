@@ -4,9 +4,15 @@
  * each index, in its own. The sums are equal where both have the same entries,
  * and a search finds every entry where they are in order. Looking each of them
  * up, as SQLite's integrity_check does, takes four times as long.
+ *
+ * A search compares the first two fields of an entry and takes the row's number
+ * from the last, and a query can read no other one but the first. So an index
+ * is read as if its entries were rows of a table (sqlite.org/imposter.html):
+ * each field by its place, and that there are but two.
  */
 #include "admin/verify_index.h"
 
+#include <inttypes.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +39,17 @@ static const struct {
     {"audit_image", "image", VERIFY_IMAGE, true},
 };
 
+static sqlite3_stmt *
+prepare(sqlite3 *database, const char *sql)
+{
+	sqlite3_stmt *statement = NULL;
+
+	if (sqlite3_prepare_v2(database, sql, -1, &statement, NULL) !=
+	    SQLITE_OK)
+		return NULL;
+	return statement;
+}
+
 /* -- how they are defined */
 
 static char *
@@ -47,42 +64,122 @@ define(size_t i)
 		  "CREATE INDEX %s ON audit (%s)", indexes[i].name, column);
 }
 
-/* True: it is one of them, and compares bytes. */
-static bool
-is_ours(const char *name, const char *sql, bool by_bytes)
-{
-	for (size_t i = 0; i < VERIFY_INDEXES; i++) {
-		auto_free char *definition = define(i);
+/* As it stands behind the last step (runner/schema.c). */
+static const char table[] =
+    "CREATE TABLE audit ( seq INTEGER PRIMARY KEY, time_ms INTEGER NOT NULL,"
+    " event TEXT NOT NULL, task TEXT, record TEXT NOT NULL,"
+    " leaf BLOB NOT NULL, untrusted TEXT, salt BLOB, subject TEXT,"
+    " thumbprint TEXT, rule TEXT, outcome TEXT, image_id TEXT, image TEXT)";
+static const char trigger[] =
+    "CREATE TRIGGER audit_redacted AFTER UPDATE OF untrusted ON audit"
+    " WHEN NEW.untrusted IS NULL BEGIN"
+    " UPDATE audit SET image = image_id WHERE seq = NEW.seq; END";
 
-		if (strcmp(name, indexes[i].name) == 0)
-			return by_bytes && strcmp(sql, definition) == 0;
-	}
-	return false;
+/* Behind the indexes. */
+enum { TABLE = VERIFY_INDEXES, TRIGGER, OBJECTS };
+
+static const char *
+name_of(size_t i)
+{
+	return i < VERIFY_INDEXES ? indexes[i].name
+	    : i == TABLE          ? "audit"
+				  : "audit_redacted";
 }
 
-/* Another one could be asked in place of ours. */
-static int
-check_definitions(sqlite3 *database, struct err *err)
+static char *
+define_object(size_t i)
 {
-	auto_statement *row = NULL;
-	size_t found = 0;
-	int result = sqlite3_prepare_v2(database,
-	    "SELECT name, coalesce(sql, ''), NOT EXISTS (SELECT 1 FROM "
-	    "pragma_index_xinfo(name) WHERE \"key\" AND coll <> 'BINARY') "
-	    "FROM sqlite_schema WHERE type = 'index' AND tbl_name = 'audit'",
-	    -1, &row, NULL);
+	return i < VERIFY_INDEXES ? define(i)
+				  : alloc_string(i == TABLE ? table : trigger);
+}
 
-	while (result == SQLITE_OK && sqlite3_step(row) == SQLITE_ROW &&
-	    is_ours((const char *)sqlite3_column_text(row, 0),
-		(const char *)sqlite3_column_text(row, 1),
-		sqlite3_column_int(row, 2) != 0))
-		found++;
-	if (found == VERIFY_INDEXES && sqlite3_data_count(row) == 0)
-		return 0;
-	return err_set(err, ERR_CONFLICT,
-	    "the audit log: its indexes are not those of this version: one is "
-	    "missing or another; a runner of this version brings a log of an "
-	    "older one up to date when it starts");
+/* What SQLite goes by; "" is none. */
+struct object {
+	const char *name, *table, *sql;
+	int page;
+};
+
+static const char *
+read_text(sqlite3_stmt *row, int column)
+{
+	const char *text = (const char *)sqlite3_column_text(row, column);
+
+	return text != NULL ? text : "";
+}
+
+/* SQLite takes no account of case, nor of what is behind a zero byte; and an
+ * entry without text gives an index of that name another page. */
+static bool
+is_of_audit(const struct object *object)
+{
+	return sqlite3_stricmp(object->table, "audit") == 0 ||
+	    sqlite3_strnicmp(object->name, "audit", 5) == 0;
+}
+
+/* OBJECTS: it is none of ours. */
+static size_t
+find_object(const struct object *object)
+{
+	size_t i;
+
+	for (i = 0; i < OBJECTS; i++) {
+		auto_free char *definition = define_object(i);
+
+		if (strcmp(object->name, name_of(i)) == 0 &&
+		    strcmp(object->sql, definition) == 0)
+			break;
+	}
+	return i;
+}
+
+/* Another index could be asked in place of ours, and another table compare
+ * numbers as texts. */
+static void
+check_object(struct verify_index *index, size_t seen[OBJECTS],
+    const struct object *object, struct verify_report *report)
+{
+	size_t i = find_object(object);
+
+	if (i == OBJECTS) {
+		verify_find(report, 0,
+		    "what defines the log's table, its indexes or its trigger "
+		    "is not this version's");
+		return;
+	}
+	if (i < VERIFY_INDEXES)
+		index->pages[i] = object->page;
+	seen[i]++;
+}
+
+static int
+check_definitions(struct verify_index *index, sqlite3 *database,
+    struct verify_report *report, struct err *err)
+{
+	auto_statement *row = prepare(database,
+	    "SELECT name, tbl_name, sql, rootpage FROM sqlite_schema");
+	size_t seen[OBJECTS] = {0};
+	int result;
+
+	while ((result = sqlite3_step(row)) == SQLITE_ROW) {
+		const struct object object = {read_text(row, 0),
+		    read_text(row, 1), read_text(row, 2),
+		    sqlite3_column_int(row, 3)};
+
+		if (is_of_audit(&object))
+			check_object(index, seen, &object, report);
+	}
+	if (result != SQLITE_DONE)
+		return err_set(err, ERR_UNAVAILABLE,
+		    "the audit log: it is no log of ours: %s",
+		    sqlite3_errmsg(database));
+	for (size_t i = 0; i < OBJECTS; i++) {
+		if (seen[i] != 1)
+			verify_find(report, 0,
+			    "%s is missing, doubled or another than this "
+			    "version's",
+			    name_of(i));
+	}
+	return 0;
 }
 
 /* -- entries */
@@ -128,11 +225,12 @@ read_entry(sqlite3_stmt *row, int column, int64_t seq)
 /* -- the rows */
 
 int
-verify_index_begin(sqlite3 *database, struct verify_index *ret, struct err *err)
+verify_index_begin(sqlite3 *database, struct verify_index *ret,
+    struct verify_report *report, struct err *err)
 {
 	*ret = (struct verify_index){0};
 	random_bytes(ret->key, sizeof(ret->key));
-	return check_definitions(database, err);
+	return check_definitions(ret, database, report, err);
 }
 
 void
@@ -203,28 +301,50 @@ is_behind(struct last *last, const struct entry *entry)
 	return is_behind;
 }
 
+/* Its entries as rows of a table that is in no file and for this connection
+ * alone, until close_entries(). Where an entry has no third field, `none` is
+ * in its place, which nobody knows before. */
 static sqlite3_stmt *
-prepare(sqlite3 *database, const char *sql)
+open_entries(sqlite3 *database, int page, int64_t none)
 {
-	sqlite3_stmt *statement = NULL;
+	auto_free char *sql =
+	    alloc_printf("CREATE TABLE entry (value, seq, more DEFAULT %" PRId64
+			 ", PRIMARY KEY (value, seq)) WITHOUT ROWID",
+		none);
+	int result;
 
-	if (sqlite3_prepare_v2(database, sql, -1, &statement, NULL) !=
-	    SQLITE_OK)
-		return NULL;
-	return statement;
+	sqlite3_test_control(
+	    SQLITE_TESTCTRL_IMPOSTER, database, "main", 1, page);
+	result = sqlite3_exec(database, sql, NULL, NULL, NULL);
+	sqlite3_test_control(SQLITE_TESTCTRL_IMPOSTER, database, "main", 0, 0);
+	return result == SQLITE_OK
+	    ? prepare(database, "SELECT value, seq, more FROM entry")
+	    : NULL;
+}
+
+static void
+close_entries(sqlite3 *database, sqlite3_stmt *row)
+{
+	sqlite3_finalize(row);
+	/* And the schema is read again. */
+	sqlite3_test_control(SQLITE_TESTCTRL_IMPOSTER, database, "main", 0, 1);
+}
+
+static bool
+is_entry(sqlite3_stmt *row, int64_t none)
+{
+	return sqlite3_column_type(row, 1) == SQLITE_INTEGER &&
+	    sqlite3_column_type(row, 2) == SQLITE_INTEGER &&
+	    sqlite3_column_int64(row, 2) == none;
 }
 
 static bool
 is_whole(const struct verify_index *index, size_t i, sqlite3 *database)
 {
-	auto_free char *sql = alloc_printf(
-	    "SELECT %s, seq FROM audit INDEXED BY %s%s%s%s", indexes[i].column,
-	    indexes[i].name, indexes[i].is_partial ? " WHERE " : "",
-	    indexes[i].is_partial ? indexes[i].column : "",
-	    indexes[i].is_partial ? " IS NOT NULL" : "");
-	auto_statement *row = prepare(database, sql);
+	int64_t none = (int64_t)(index->key[0] >> 1);
+	sqlite3_stmt *row = open_entries(database, index->pages[i], none);
 	struct last last = {0};
-	bool in_order = true;
+	bool is_good = true;
 	uint64_t sum = 0;
 	int result;
 
@@ -232,11 +352,13 @@ is_whole(const struct verify_index *index, size_t i, sqlite3 *database)
 		struct entry entry =
 		    read_entry(row, 0, sqlite3_column_int64(row, 1));
 
-		in_order = is_behind(&last, &entry) && in_order;
+		is_good =
+		    is_behind(&last, &entry) && is_good && is_entry(row, none);
 		sum += hash(index->key, &entry);
 	}
 	free(last.data);
-	return result == SQLITE_DONE && in_order && sum == index->sums[i];
+	close_entries(database, row);
+	return result == SQLITE_DONE && is_good && sum == index->sums[i];
 }
 
 /* Each record that is looked for in vain; how many. */
@@ -264,7 +386,8 @@ verify_index_check(const struct verify_index *index, sqlite3 *database,
     struct verify_report *report)
 {
 	for (size_t i = 0; i < VERIFY_INDEXES; i++) {
-		if (!is_whole(index, i, database) &&
+		/* One of no page is a finding of its own. */
+		if (index->pages[i] != 0 && !is_whole(index, i, database) &&
 		    find_hidden(i, database, report) == 0)
 			verify_find(report, 0,
 			    "the index %s has what no record has, or cannot "

@@ -291,7 +291,7 @@ verify_log(sqlite3 *database, const struct verify_question *question,
 	if (sqlite3_exec(database, "SAVEPOINT verify", NULL, NULL, NULL) !=
 	    SQLITE_OK)
 		return fail(database, "it cannot be read", err);
-	result = verify_index_begin(database, &verification.index, err);
+	result = verify_index_begin(database, &verification.index, ret, err);
 	if (result == 0)
 		result = check_records(&verification, err);
 	if (result == 0)
@@ -301,12 +301,12 @@ verify_log(sqlite3 *database, const struct verify_question *question,
 		result = count_nodes(&verification, err);
 	if (result == 0)
 		result = check_head(&verification, err);
+	close_levels(&verification);
 	if (result == 0)
 		verify_index_check(&verification.index, database, ret);
 	check_from(&verification);
 	check_gone(&verification);
 	verify_gone_done(&verification.gone);
-	close_levels(&verification);
 	sqlite3_exec(database, "RELEASE verify", NULL, NULL, NULL);
 	return result;
 }

@@ -1,8 +1,8 @@
 /*
  * Whether an audit log is what was signed: every record against its leaf and
- * its indexed columns, every stored node of the tree, the signed head, and a
- * checkpoint that was kept elsewhere. Reads the database itself and believes
- * nothing of it: the runner has no part in this.
+ * its indexed columns, the indexes, every stored node of the tree, the signed
+ * head, and a checkpoint that was kept elsewhere. Reads the database itself and
+ * believes nothing of it: the runner has no part in this.
  */
 #ifndef ADMIN_VERIFY_LOG_H
 #define ADMIN_VERIFY_LOG_H
