@@ -21,6 +21,7 @@
 #include "lib/clock.h"
 #include "lib/file.h"
 #include "lib/json.h"
+#include "lib/terminal.h"
 
 #define FOUND 100
 #define FOUND_MAX 1000000
@@ -277,7 +278,8 @@ checkpoint(const struct invocation *invocation, struct audit *audit,
 			   out, page.note, strlen(page.note), 0644, &err) == 0
 		    ? 0
 		    : failure_from_err(failure, "local", &err);
-	fputs(page.note, stdout);
+	/* Other signers' names are whatever the gateway sent. */
+	terminal_print_text(page.note, stdout);
 	return 0;
 }
 

@@ -23,6 +23,23 @@ terminal_neutralise(const char *text)
 	return buffer_take(&out);
 }
 
+void
+terminal_print_text(const char *text, FILE *stream)
+{
+	if (isatty(fileno(stream)) != 1) {
+		fputs(text, stream);
+		return;
+	}
+	while (*text != '\0') {
+		size_t len = strcspn(text, "\n");
+		auto_free char *line = alloc_bytes(text, len);
+		auto_free char *safe = terminal_neutralise(line);
+
+		fprintf(stream, "%s\n", safe);
+		text += text[len] == '\n' ? len + 1 : len;
+	}
+}
+
 bool
 terminal_has_colour(FILE *stream)
 {

@@ -11,6 +11,9 @@
 /* Control bytes (C0, DEL, C1), bidirectional controls and invalid UTF-8 come
  * out as \xNN. The caller frees. */
 char *terminal_neutralise(const char *text);
+/* Lines, each neutralised where the stream is a terminal; elsewhere every byte
+ * is as it was, for whoever verifies it. */
+void terminal_print_text(const char *text, FILE *stream);
 bool terminal_has_colour(FILE *stream);
 
 /* A table: columns as wide as their content, two blanks between. */

@@ -1,10 +1,13 @@
 /* What a person is shown: nothing of a stranger's moves the cursor. */
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <termios.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -47,6 +50,53 @@ test_no_control_byte_survives(void **state)
 		for (const char *at = shown; *at != '\0'; at++)
 			assert_true(*at >= 0x20 && *at < 0x7f);
 	}
+}
+
+/* What a terminal gets of two lines. */
+static void
+show_two_lines(const char *text, char *ret, size_t size)
+{
+	struct termios raw;
+	int lines = 0;
+	size_t len = 0;
+	auto_fd int terminal = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	assert_true(terminal >= 0);
+	assert_int_equal(grantpt(terminal), 0);
+	assert_int_equal(unlockpt(terminal), 0);
+	int fd = open(ptsname(terminal), O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	assert_int_equal(tcgetattr(fd, &raw), 0);
+	cfmakeraw(&raw);
+	assert_int_equal(tcsetattr(fd, TCSANOW, &raw), 0);
+	auto_file FILE *stream = fdopen(fd, "w");
+
+	assert_non_null(stream);
+	terminal_print_text(text, stream);
+	assert_int_equal(fflush(stream), 0);
+	for (; lines < 2 && len + 1 < size; len++) {
+		assert_int_equal(read(terminal, ret + len, 1), 1);
+		lines += ret[len] == '\n' ? 1 : 0;
+	}
+	ret[len] = '\0';
+}
+
+static void
+test_a_text_is_neutralised_for_a_terminal_alone(void **state)
+{
+	static const char text[] = "a\x1b[2J\nb\xc2\x9b"
+				   "c\n";
+	char shown[128] = "";
+	auto_file FILE *file = tmpfile();
+
+	(void)state;
+	show_two_lines(text, shown, sizeof(shown));
+	assert_string_equal(shown, "a\\x1b[2J\nb\\xc2\\x9bc\n");
+	assert_non_null(file);
+	terminal_print_text(text, file);
+	rewind(file);
+	shown[fread(shown, 1, sizeof(shown) - 1, file)] = '\0';
+	assert_string_equal(shown, text);
 }
 
 static void
@@ -123,6 +173,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_control_bytes_are_neutralised),
 	    cmocka_unit_test(test_no_control_byte_survives),
+	    cmocka_unit_test(test_a_text_is_neutralised_for_a_terminal_alone),
 	    cmocka_unit_test(test_a_file_has_no_colour),
 	    cmocka_unit_test(test_columns_are_as_wide_as_their_content),
 	    cmocka_unit_test(test_cells_are_neutralised),
