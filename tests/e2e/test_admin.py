@@ -142,6 +142,14 @@ class Init(AdminCase):
         self.assertIn("does not belong to the CA's certificate",
                       self.init(code=1).stderr)
 
+    def test_no_name_of_a_folder_reaches_the_terminal_as_it_is(self):
+        self.etc = self.folder / "a\u009b2J\u202e"
+        done = self.init()
+        self.assertIn(r"a\xc2\x9b2J\xe2\x80\xae/ca.crt", done.stdout)
+        self.assertIn(r"a\xc2\x9b2J\xe2\x80\xae/policy.json", done.stdout)
+        for mark in "\u009b\u202e":
+            self.assertNotIn(mark, done.stdout + done.stderr)
+
     def test_folder_that_others_can_write_is_refused(self):
         self.etc.mkdir(mode=0o755)
         self.etc.chmod(0o777)
