@@ -5,12 +5,12 @@
 #include <string.h>
 
 #include "admin/verify_row.h"
-#include "lib/alloc.h"
 #include "lib/cleanup.h"
 #include "lib/clock.h"
 #include "lib/json.h"
 #include "lib/json_pick.h"
 #include "lib/merkle.h"
+#include "lib/record.h"
 
 /* What of a record is compared with something. */
 enum member {
@@ -98,23 +98,24 @@ text_of(struct json_span span)
 			      : (struct row_bytes){0};
 }
 
+/* NULL where it is none, and of no other type. */
 static bool
-is_same(struct row_bytes one, struct row_bytes other)
+is_column(sqlite3_stmt *row, int column, struct row_bytes expected)
 {
-	if (one.data == NULL || other.data == NULL)
-		return one.data == other.data;
-	return one.len == other.len &&
-	    memcmp(one.data, other.data, one.len) == 0;
+	struct row_bytes text = row_bytes(row, column, SQLITE_TEXT);
+
+	if (expected.data == NULL)
+		return row_is_null(row, column);
+	return text.data != NULL && text.len == expected.len &&
+	    memcmp(text.data, expected.data, text.len) == 0;
 }
 
 static void
 check_searched(const struct verify_record *at, const struct json_span *record)
 {
 	for (size_t i = 0; i < COUNT(searched); i++) {
-		struct row_bytes bytes =
-		    row_bytes(at->row, searched[i].column, SQLITE_TEXT);
-
-		if (!is_same(bytes, text_of(record[searched[i].member])))
+		if (!is_column(at->row, searched[i].column,
+			text_of(record[searched[i].member])))
 			verify_find(at->report, at->seq,
 			    "its %s is not the record's",
 			    members[searched[i].member].name);
@@ -137,9 +138,8 @@ check_image(const struct verify_record *at, const struct json_span *record,
 	if (text.data != NULL &&
 	    read_members(text, vouched, &client_image, 1, &named, &untrusted))
 		image = text_of(named);
-	if (!is_same(row_bytes(at->row, VERIFY_IMAGE_ID, SQLITE_TEXT), own) ||
-	    !is_same(row_bytes(at->row, VERIFY_IMAGE, SQLITE_TEXT),
-		image.data != NULL ? image : own))
+	if (!is_column(at->row, VERIFY_IMAGE_ID, own) ||
+	    !is_column(at->row, VERIFY_IMAGE, image.data != NULL ? image : own))
 		verify_find(
 		    at->report, at->seq, "its image is not the record's");
 }
@@ -177,24 +177,21 @@ check_untrusted(const struct verify_record *at, struct row_bytes expected)
 	struct row_bytes text =
 	    row_bytes(at->row, VERIFY_UNTRUSTED, SQLITE_TEXT);
 	struct row_bytes salt = row_bytes(at->row, VERIFY_SALT, SQLITE_BLOB);
-	auto_free char *salted = NULL;
 	char hex[SHA256_HEX];
 
-	if (expected.data == NULL && text.data == NULL)
-		return true;
-	if (expected.data != NULL && text.data == NULL && salt.data == NULL) {
-		verify_gone_untrusted(at->gone, at->seq);
+	if (row_is_null(at->row, VERIFY_UNTRUSTED) &&
+	    row_is_null(at->row, VERIFY_SALT)) {
+		if (expected.data != NULL)
+			verify_gone_untrusted(at->gone, at->seq);
 		return true;
 	}
-	if (expected.data == NULL || text.data == NULL || salt.data == NULL) {
+	if (expected.data == NULL || text.data == NULL ||
+	    salt.len != RECORD_SALT_BYTES) {
 		verify_find(at->report, at->seq,
 		    "what stands beside it is missing or was not there");
 		return false;
 	}
-	salted = alloc_zero(salt.len + text.len, 1);
-	memcpy(salted, salt.data, salt.len);
-	memcpy(salted + salt.len, text.data, text.len);
-	digest_sha256_hex(salted, salt.len + text.len, hex);
+	record_hash_untrusted(salt.data, text.data, text.len, hex);
 	if (row_is_text(expected, hex))
 		return true;
 	verify_find(at->report, at->seq, "what stands beside it was changed");
@@ -205,16 +202,19 @@ check_untrusted(const struct verify_record *at, struct row_bytes expected)
 static void
 check_dropped(const struct verify_record *at)
 {
-	bool empty = sqlite3_column_bytes(at->row, VERIFY_EVENT) == 0;
+	bool empty =
+	    row_is_text(row_bytes(at->row, VERIFY_EVENT, SQLITE_TEXT), "");
 
 	verify_gone_text(at->gone, at->seq);
 	for (int column = VERIFY_TASK; column <= VERIFY_IMAGE; column++)
 		empty = empty &&
-		    (column == VERIFY_LEAF ||
-			sqlite3_column_bytes(at->row, column) == 0);
+		    (column == VERIFY_RECORD || column == VERIFY_LEAF ||
+			row_is_null(at->row, column));
 	if (!empty)
 		verify_find(at->report, at->seq,
 		    "its text is gone, and something of it is not");
+	if (sqlite3_column_type(at->row, VERIFY_TIME) != SQLITE_INTEGER)
+		verify_find(at->report, at->seq, "its time is no number");
 }
 
 /* Records of the log itself, which are few. */

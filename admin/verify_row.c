@@ -17,6 +17,12 @@ row_bytes(sqlite3_stmt *row, int column, int type)
 }
 
 bool
+row_is_null(sqlite3_stmt *row, int column)
+{
+	return sqlite3_column_type(row, column) == SQLITE_NULL;
+}
+
+bool
 row_is_text(struct row_bytes bytes, const char *text)
 {
 	if (text == NULL || bytes.data == NULL)

@@ -16,6 +16,7 @@ struct row_bytes {
 
 /* Until the next step. A value of another type is as good as none. */
 struct row_bytes row_bytes(sqlite3_stmt *row, int column, int type);
+bool row_is_null(sqlite3_stmt *row, int column);
 /* NULL is the same as none. */
 bool row_is_text(struct row_bytes bytes, const char *text);
 bool row_is_hash(struct row_bytes bytes, const uint8_t hash[SHA256_BYTES]);

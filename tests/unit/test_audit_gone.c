@@ -246,6 +246,10 @@ test_something_left_of_a_dropped_record_is_found(void **state)
 	struct log *log = *state;
 
 	(void)drop(log, 100);
+	run_sql(log, "UPDATE audit SET time_ms = 'now' WHERE seq = 70");
+	expect_finding(log, 70, "its time is no number");
+	run_sql(log, "UPDATE audit SET image = x'' WHERE seq = 60");
+	expect_finding(log, 60, "its text is gone, and something of it is not");
 	run_sql(log, "UPDATE audit SET subject = 'bob' WHERE seq = 50");
 	expect_finding(log, 50, "its text is gone, and something of it is not");
 }

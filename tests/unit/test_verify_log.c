@@ -376,6 +376,21 @@ change_types(struct log *log)
 	return seq;
 }
 
+/* Where the record has no such member, and of a type that is read as none. */
+static int64_t
+add_bytes(struct log *log)
+{
+	static const char *const sets[] = {"rule = x'7a6f65'",
+	    "outcome = x'7a6f65'", "untrusted = x'7a6f65'", "salt = x'00'",
+	    "salt = x''", "salt = 'zoe'"};
+	int64_t seq = pick(log, 1, log->records / 2) * 2;
+	auto_free char *sql = alloc_printf("UPDATE audit SET %s WHERE seq = #",
+	    sets[pick(log, 0, COUNT(sets) - 1)]);
+
+	sql_at(log, seq, sql);
+	return seq;
+}
+
 static int64_t
 delete_one(struct log *log)
 {
@@ -590,9 +605,10 @@ static int64_t (*const changes[])(struct log *log) = {hide_from_searches,
     hide_under_another_value, give_the_entry_to_another, add_an_entry,
     change_record, change_leaf, change_record_with_its_leaf, change_time,
     change_time_wildly, change_event, change_task, change_what_is_searched,
-    change_untrusted, add_untrusted, drop_untrusted, change_types, delete_one,
-    cut_off, swap_two, append_one, change_node, delete_node, add_node,
-    change_head, change_head_size, delete_head, sign_with_another_key};
+    change_untrusted, add_untrusted, drop_untrusted, change_types, add_bytes,
+    delete_one, cut_off, swap_two, append_one, change_node, delete_node,
+    add_node, change_head, change_head_size, delete_head,
+    sign_with_another_key};
 
 /* -- tests */
 
