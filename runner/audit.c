@@ -123,25 +123,12 @@ encode_untrusted(const struct audit_entry *entry, struct audit_leaf *ret)
 	ret->untrusted = take(text);
 }
 
-static void
-set_untrusted_hash(json_t *record, const uint8_t salt[AUDIT_SALT_BYTES],
-    const char *text, size_t len)
-{
-	auto_free uint8_t *salted = alloc_zero(AUDIT_SALT_BYTES + len, 1);
-	char hex[SHA256_HEX];
-
-	memcpy(salted, salt, AUDIT_SALT_BYTES);
-	memcpy(salted + AUDIT_SALT_BYTES, text, len);
-	digest_sha256_hex(salted, AUDIT_SALT_BYTES + len, hex);
-	set_string(record, "untrusted_sha256", hex);
-}
-
 void
 audit_render(const struct audit_entry *entry, int64_t seq,
-    const uint8_t salt[AUDIT_SALT_BYTES], struct audit_leaf *ret)
+    const uint8_t salt[RECORD_SALT_BYTES], struct audit_leaf *ret)
 {
 	auto_json *record = json_object();
-	char when[CLOCK_TEXT];
+	char when[CLOCK_TEXT], hex[SHA256_HEX];
 
 	*ret = (struct audit_leaf){0};
 	clock_format(entry->wall_ms, when);
@@ -162,9 +149,11 @@ audit_render(const struct audit_entry *entry, int64_t seq,
 	    entry->message != NULL ? entry->message
 				   : events[entry->event].sentence);
 	encode_untrusted(entry, ret);
-	if (ret->untrusted != NULL)
-		set_untrusted_hash(
-		    record, salt, ret->untrusted, ret->untrusted_len);
+	if (ret->untrusted != NULL) {
+		record_hash_untrusted(
+		    salt, ret->untrusted, ret->untrusted_len, hex);
+		set_string(record, "untrusted_sha256", hex);
+	}
 	ret->record = json_encode_canonical(record, &ret->record_len);
 	merkle_hash_leaf(ret->record, ret->record_len, ret->hash);
 }
@@ -206,7 +195,7 @@ or_none(const char *text)
 
 static int
 insert(struct database *database, const struct audit_entry *entry, int64_t seq,
-    const struct audit_leaf *leaf, const uint8_t salt[AUDIT_SALT_BYTES],
+    const struct audit_leaf *leaf, const uint8_t salt[RECORD_SALT_BYTES],
     struct err *err)
 {
 	const char *own = text_of(entry->object, "image");
@@ -222,7 +211,7 @@ insert(struct database *database, const struct audit_entry *entry, int64_t seq,
 	    "iisssbsbssssss", seq, entry->wall_ms, events[entry->event].code,
 	    text_of(entry->object, "task"), leaf->record, leaf->hash,
 	    sizeof(leaf->hash), leaf->untrusted,
-	    leaf->untrusted != NULL ? salt : NULL, (size_t)AUDIT_SALT_BYTES,
+	    leaf->untrusted != NULL ? salt : NULL, (size_t)RECORD_SALT_BYTES,
 	    text_of(entry->principal, "subject"),
 	    text_of(entry->principal, "thumbprint"), or_none(entry->rule),
 	    or_none(entry->outcome), image_id,
@@ -234,7 +223,7 @@ audit_append(
     struct database *database, const struct audit_entry *entry, struct err *err)
 {
 	AUTO(audit_leaf_done) struct audit_leaf leaf = {0};
-	uint8_t salt[AUDIT_SALT_BYTES];
+	uint8_t salt[RECORD_SALT_BYTES];
 	int64_t seq = 0;
 
 	if (next_seq(database, &seq, err) != 0)

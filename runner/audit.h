@@ -17,6 +17,7 @@
 #include "lib/buffer.h"
 #include "lib/clock.h"
 #include "lib/digest.h"
+#include "lib/record.h"
 #include "runner/database.h"
 
 enum event {
@@ -32,7 +33,6 @@ const char *event_code(enum event event);
  * no UTF-8 come out as \xNN. */
 json_t *audit_text(const char *text);
 
-#define AUDIT_SALT_BYTES 16
 /* Canonical bytes of `untrusted` from which on only their number is kept. */
 #define AUDIT_UNTRUSTED_MAX (64 * 1024)
 /* What one reading gives at most; the rest comes with the next. */
@@ -70,7 +70,7 @@ struct audit_leaf {
 
 /* Pure. */
 void audit_render(const struct audit_entry *entry, int64_t seq,
-    const uint8_t salt[AUDIT_SALT_BYTES], struct audit_leaf *ret);
+    const uint8_t salt[RECORD_SALT_BYTES], struct audit_leaf *ret);
 void audit_leaf_done(struct audit_leaf *leaf);
 
 /* On the store's thread, within a transaction. */

@@ -17,7 +17,7 @@
 #define TASK "01932f0e-6f0a-7c3e-8a55-3f1f0c1b2a11"
 #define WHEN INT64_C(1767323045678) /* 2026-01-02T03:04:05.678Z */
 
-static const uint8_t salt[AUDIT_SALT_BYTES] = "0123456789abcdef";
+static const uint8_t salt[RECORD_SALT_BYTES] = "0123456789abcdef";
 
 static struct audit_entry *
 make_entry(void)
@@ -82,7 +82,7 @@ test_what_a_stranger_wrote_is_only_hashed_in_the_record(void **state)
 	(void)state;
 	entry->untrusted = json_pack("{s:s}", "image", "evil\033[31m");
 	audit_render(entry, 7, salt, &leaf);
-	assert_string_equal(leaf.untrusted, expected + AUDIT_SALT_BYTES);
+	assert_string_equal(leaf.untrusted, expected + RECORD_SALT_BYTES);
 	assert_null(strstr(leaf.record, "evil"));
 	digest_sha256_hex(expected, strlen(expected), hex);
 	assert_non_null(strstr(leaf.record, hex));
@@ -92,7 +92,7 @@ test_what_a_stranger_wrote_is_only_hashed_in_the_record(void **state)
 static void
 test_another_salt_is_another_record(void **state)
 {
-	static const uint8_t other[AUDIT_SALT_BYTES] = "fedcba9876543210";
+	static const uint8_t other[RECORD_SALT_BYTES] = "fedcba9876543210";
 	struct audit_entry *entry = make_entry();
 	AUTO(audit_leaf_done) struct audit_leaf one = {0};
 	AUTO(audit_leaf_done) struct audit_leaf two = {0};
@@ -253,7 +253,7 @@ test_a_line_can_be_verified_by_itself(void **state)
 	    "x");
 	assert_int_equal(
 	    json_string_length(json_object_get(line, "untrusted_salt")),
-	    2 * AUDIT_SALT_BYTES);
+	    2 * RECORD_SALT_BYTES);
 	auto_free char *leaf =
 	    alloc_string(json_string_value(json_object_get(line, "leaf")));
 	json_object_del(line, "untrusted");
