@@ -374,6 +374,8 @@ runner_close(struct runner *runner)
 	revoke_close(runner);
 	store_drain(runner->store);
 	refusals_free(runner->refusals);
+	/* Once more: the next life knows of it by the store alone. */
+	tasks_settle_arrears(&runner->tasks);
 	entry = tasks_entry(&runner->tasks, EVENT_RUNNER_STOPPED);
 	tasks_record_take(&runner->tasks, entry);
 	runner_close_pool(runner);

@@ -224,6 +224,7 @@ task_free_if_unused(struct task *task)
 	free(task->data);
 	free(task->pack);
 	free(task->end);
+	audit_entry_free(task->unreturned);
 	free(task);
 }
 

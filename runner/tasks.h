@@ -58,6 +58,9 @@ struct task {
 	bool writing; /* that is on its way */
 	bool again; /* and on record since an earlier life */
 	unsigned returned; /* times it went back for want of an engine */
+	/* The record of that, while its row says that it runs; NULL: neither
+	 * is to be written again. */
+	struct audit_entry *unreturned;
 	bool starting_cold; /* its container is being made */
 	bool ordered; /* task-init has its order */
 	bool adopting; /* of an earlier life, and not heard of yet */
@@ -127,6 +130,7 @@ struct tasks {
 	size_t revoking; /* of these, revoked ones that still run */
 	struct tasks_revoked found_revoked; /* as they were taken up */
 	size_t held; /* of these, ends that the store refused */
+	size_t unreturned; /* likewise, returns to the queue */
 	uv_timer_t again; /* held ends, and a recovery that failed */
 	struct arrears *arrears; /* what was done and is not on record yet */
 	char last_id[UUID_TEXT];
@@ -242,7 +246,7 @@ void tasks_record_take(struct tasks *tasks, struct audit_entry *entry);
 /* The same; done() when it is durable, or is to be late. */
 void tasks_record_done_take(struct tasks *tasks, struct audit_entry *entry,
     void (*done)(void *arg, const struct err *err), void *arg);
-/* Writes what is late. */
+/* Writes what is late, and what of it is in a task's row. */
 void tasks_settle_arrears(struct tasks *tasks);
 /* A record of what waits for it; done() when it is durable or could not be
  * written, and then is not to be done. */

@@ -140,7 +140,8 @@ run_return(struct store_op *op, struct database *database, struct err *err)
 {
 	struct change *change = (struct change *)op;
 
-	if (task_store_return(database, change->task->data->id, err) != 0)
+	/* Its data may be packed away by the time that this is tried again. */
+	if (task_store_return(database, change->task->id, err) != 0)
 		return -1;
 	return audit_append(database, change->entry, err);
 }
@@ -216,11 +217,28 @@ let_go(struct task *task)
 	task_free_if_unused(task);
 }
 
+static struct audit_entry *
+take_unreturned(struct task *task)
+{
+	task->tasks->unreturned--;
+	return take(task->unreturned);
+}
+
+/* Its row was written as a whole since: only the record is still to come. */
+static void
+leave_return_to_arrears(struct task *task)
+{
+	if (task->unreturned != NULL)
+		arrears_add_take(task->tasks->arrears, take_unreturned(task));
+}
+
 static void
 change_done(struct store_op *op, const struct err *err)
 {
 	struct change *change = (struct change *)op;
 
+	if (err == NULL)
+		leave_return_to_arrears(change->task);
 	change->changed(change->task, err);
 	let_go(change->task);
 	free_change(change);
@@ -243,15 +261,37 @@ accept_done(struct store_op *op, const struct err *err)
 
 /* Once for each: what is late says nothing more. */
 static void
+say_unwritten(const struct audit_entry *entry, const struct err *err)
+{
+	if (!entry->is_late)
+		log_failure(LOG_LEVEL_ERROR, "audit.not_written", err, "event",
+		    event_code(entry->event), NULL);
+}
+
+static void
 note_unwritten(struct change *change, const struct err *err)
 {
 	if (err == NULL)
 		return;
-	if (!change->entry->is_late)
-		log_failure(LOG_LEVEL_ERROR, "audit.not_written", err, "event",
-		    event_code(change->entry->event), NULL);
+	say_unwritten(change->entry, err);
 	if (change->arrears != NULL)
 		arrears_add_take(change->arrears, take(change->entry));
+}
+
+static void
+returned_done(struct store_op *op, const struct err *err)
+{
+	struct change *change = (struct change *)op;
+	struct task *task = change->task;
+
+	if (err != NULL) {
+		say_unwritten(change->entry, err);
+		change->entry->is_late = true;
+		task->unreturned = take(change->entry);
+		task->tasks->unreturned++;
+	}
+	let_go(task);
+	free_change(change);
 }
 
 static void
@@ -448,20 +488,26 @@ tasks_change_start(struct task *task, bool again, task_changed *done)
 	store_submit(task->tasks->store, &change->op);
 }
 
+static void
+submit_return_take(struct task *task, struct audit_entry *entry)
+{
+	struct change *change =
+	    new_change(task, entry, run_return, returned_done);
+
+	store_submit(task->tasks->store, &change->op);
+}
+
 void
 tasks_change_return(struct task *task)
 {
 	struct audit_entry *entry = new_entry(task, EVENT_TASK_RETURNED);
-	struct change *change =
-	    new_change(task, entry, run_return, withdrawn_done);
 
 	audit_set_message(entry,
 	    "A task of %s waits again: its container went before its order",
 	    task->data->owner.subject);
 	json_object_set_new(entry->object, "container",
 	    audit_text(task->data->facts.container));
-	change->arrears = task->tasks->arrears;
-	store_submit(task->tasks->store, &change->op);
+	submit_return_take(task, entry);
 }
 
 static struct task_approval *
@@ -629,11 +675,25 @@ record_late(void *arg, struct audit_entry *entry)
 	tasks_record_take(arg, entry);
 }
 
+/* Not behind another start or the end, which write the row as well. */
+static void
+submit_returns(struct tasks *tasks)
+{
+	for (struct task *task = tasks->oldest;
+	     task != NULL && tasks->unreturned > 0; task = task->newer) {
+		if (task->unreturned != NULL && !task->recorded &&
+		    !task->ending)
+			submit_return_take(task, take_unreturned(task));
+	}
+}
+
 void
 tasks_settle_arrears(struct tasks *tasks)
 {
-	if (store_reason(tasks->store) == NULL)
-		arrears_settle(tasks->arrears, clock_wall_ms(),
-		    tasks->policy != NULL ? policy_sha256(tasks->policy) : NULL,
-		    record_late, tasks);
+	if (store_reason(tasks->store) != NULL)
+		return;
+	submit_returns(tasks);
+	arrears_settle(tasks->arrears, clock_wall_ms(),
+	    tasks->policy != NULL ? policy_sha256(tasks->policy) : NULL,
+	    record_late, tasks);
 }

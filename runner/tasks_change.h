@@ -19,7 +19,8 @@ struct audit_entry *tasks_change_accepted_entry(
 /* About to be started; `again`: that is on record already. */
 void tasks_change_start(struct task *task, bool again, task_changed *done);
 /* About to be started is on record, but its order reached nobody: it waits
- * again. That is so whether it can be written or not; the record follows. */
+ * again. That is so whether it can be written or not: row and record follow,
+ * by tasks_settle_arrears(). */
 void tasks_change_return(struct task *task);
 /* Its end was asked for; takes the entry. `done` may be NULL, and is called
  * also when the task is gone. */

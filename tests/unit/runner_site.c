@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <cmocka.h>
+#include <sqlite3.h>
 
 #include "certs/issue_certificate.h"
 #include "certs/issue_key.h"
@@ -561,4 +562,19 @@ runner_site_count_events(struct runner_site *site, const char *event)
 		count += strcmp(code, event) == 0 ? 1 : 0;
 	}
 	return count;
+}
+
+/* -- the store, behind the runner's back */
+
+void
+runner_site_run_sql(const struct runner_site *site, const char *sql)
+{
+	auto_free char *path = folder_path(site->folder, "state/store.db");
+	sqlite3 *handle = NULL;
+
+	assert_int_equal(sqlite3_open(path, &handle), SQLITE_OK);
+	sqlite3_busy_timeout(handle, 10000);
+	if (sqlite3_exec(handle, sql, NULL, NULL, NULL) != SQLITE_OK)
+		fail_msg("%s: %s", sql, sqlite3_errmsg(handle));
+	sqlite3_close(handle);
 }

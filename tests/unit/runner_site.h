@@ -91,4 +91,7 @@ char *runner_site_submit(
 json_t *runner_site_audit(struct runner_site *site);
 size_t runner_site_count_events(struct runner_site *site, const char *event);
 
+/* On the store's file, while the runner has it open. */
+void runner_site_run_sql(const struct runner_site *site, const char *sql);
+
 #endif

@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-#include <sqlite3.h>
 
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
@@ -265,22 +264,9 @@ test_who_denies_ends_it(void **state)
 /* -- where it cannot be written */
 
 static void
-run_sql(const struct runner_site *site, const char *sql)
-{
-	auto_free char *path = folder_path(site->folder, "state/store.db");
-	sqlite3 *handle = NULL;
-
-	assert_int_equal(sqlite3_open(path, &handle), SQLITE_OK);
-	sqlite3_busy_timeout(handle, 10000);
-	if (sqlite3_exec(handle, sql, NULL, NULL, NULL) != SQLITE_OK)
-		fail_msg("%s: %s", sql, sqlite3_errmsg(handle));
-	sqlite3_close(handle);
-}
-
-static void
 keep_approvals_unwritten(const struct runner_site *site)
 {
-	run_sql(site,
+	runner_site_run_sql(site,
 	    "CREATE TRIGGER unwritable BEFORE UPDATE OF approval ON task "
 	    "BEGIN SELECT RAISE(ABORT, 'unwritable'); END");
 }
@@ -288,7 +274,7 @@ keep_approvals_unwritten(const struct runner_site *site)
 static void
 let_them_be_written(struct runner_site *site)
 {
-	run_sql(site, "DROP TRIGGER unwritable");
+	runner_site_run_sql(site, "DROP TRIGGER unwritable");
 	/* It tries again by itself. */
 	for (int64_t end_ms = clock_boot_ms() + 30000;
 	     site->runner.tasks.held > 0 ||

@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-#include <sqlite3.h>
 
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
@@ -355,19 +354,6 @@ test_a_task_that_is_being_accepted_is_revoked(void **state)
 }
 
 static void
-run_sql(const struct runner_site *site, const char *sql)
-{
-	auto_free char *path = folder_path(site->folder, "state/store.db");
-	sqlite3 *handle = NULL;
-
-	assert_int_equal(sqlite3_open(path, &handle), SQLITE_OK);
-	sqlite3_busy_timeout(handle, 10000);
-	if (sqlite3_exec(handle, sql, NULL, NULL, NULL) != SQLITE_OK)
-		fail_msg("%s: %s", sql, sqlite3_errmsg(handle));
-	sqlite3_close(handle);
-}
-
-static void
 heard(void *arg, const struct err *err)
 {
 	(void)arg;
@@ -386,7 +372,7 @@ leave_one_of(struct runner_site *site, const char *subject)
 	    "INSERT INTO task SELECT * FROM one",
 	    id, LEFT_TASK, subject, subject);
 
-	run_sql(site, sql);
+	runner_site_run_sql(site, sql);
 	tasks_cancel(tasks_find(&site->runner.tasks, id), 0, NULL, heard, NULL);
 	runner_site_settle(site);
 	assert_int_equal(site->runner.tasks.count, 0);
@@ -541,7 +527,7 @@ test_what_rests_of_a_revoked_image_is_dropped_at_once(void **state)
 static void
 keep_it_unwritten(const struct runner_site *site)
 {
-	run_sql(site,
+	runner_site_run_sql(site,
 	    "CREATE TRIGGER unwritable BEFORE INSERT ON revocation "
 	    "BEGIN SELECT RAISE(ABORT, 'unwritable'); END");
 }
@@ -551,7 +537,7 @@ let_it_be_written(struct runner_site *site)
 {
 	int64_t end_ms = clock_boot_ms() + 30000;
 
-	run_sql(site, "DROP TRIGGER unwritable");
+	runner_site_run_sql(site, "DROP TRIGGER unwritable");
 	/* It tries again by itself. */
 	while (site->runner.revoked.late != NULL ||
 	    store_pending(site->runner.store) > 0) {
@@ -647,7 +633,7 @@ test_an_end_puts_on_record_what_can_be_written_by_then(void **state)
 	keep_it_unwritten(&site);
 	lock_unwritten(&site, 3600);
 	uv_timer_stop(&site.runner.revoked.timer);
-	run_sql(&site, "DROP TRIGGER unwritable");
+	runner_site_run_sql(&site, "DROP TRIGGER unwritable");
 	assert_non_null(site.runner.revoked.late);
 	runner_site_restart(&site);
 	expect_late(&site, "subject.locked", 1);
