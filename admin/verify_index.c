@@ -303,7 +303,9 @@ is_behind(struct last *last, const struct entry *entry)
 
 /* Its entries as rows of a table that is in no file and for this connection
  * alone, until close_entries(). Where an entry has no third field, `none` is
- * in its place, which nobody knows before. */
+ * in its place, which nobody knows before. A SQLite that was built without this
+ * (SQLITE_UNTESTABLE) would have to write the table to the file, which is open
+ * to be read only: the index cannot be read then. */
 static sqlite3_stmt *
 open_entries(sqlite3 *database, int page, int64_t none)
 {
