@@ -49,6 +49,8 @@ struct revoke_order {
 
 struct revoke_report {
 	size_t connections; /* that the gateways closed */
+	/* Where an earlier life's were not known as it began: with all of those
+	 * that were found revoked, by this or by anything else on the list. */
 	struct tasks_revoked tasks;
 	size_t warm; /* sandboxes removed */
 	size_t still_running; /* after the time that was waited */
