@@ -78,6 +78,7 @@ const char *pool_drop_text(enum pool_drop drop);
 
 struct pool_counters {
 	uint64_t made, claimed;
+	uint64_t failed; /* tries; of one rule's at the same time, one */
 	uint64_t dropped[POOL_DROP_COUNT];
 };
 const struct pool_counters *pool_counters(const struct pool *pool);

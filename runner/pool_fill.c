@@ -109,6 +109,7 @@ pool_fill_fail(struct pool_kind *kind, const char *reason)
 	if (kind->wait_ms > RETRY_MOST_MS)
 		kind->wait_ms = RETRY_MOST_MS;
 	kind->retry_ms = now + kind->wait_ms;
+	kind->pool->counters.failed++;
 }
 
 void
