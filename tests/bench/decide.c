@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "lib/alloc.h"
 #include "lib/buffer.h"
@@ -16,36 +15,13 @@
 #include "lib/json.h"
 #include "policy/pattern.h"
 #include "policy/policy.h"
+#include "tests/bench/timing.h"
 
 #define DECISIONS 1000 /* in a row, of different images */
 #define ROUNDS_MAX 1000
 
 DEFINE_CLEANUP(struct policy, policy_free);
 DEFINE_CLEANUP(struct pattern, pattern_free);
-
-static int64_t
-now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
-static int
-compare(const void *a, const void *b)
-{
-	int64_t one = *(const int64_t *)a, other = *(const int64_t *)b;
-
-	return (one > other) - (one < other);
-}
-
-static int64_t
-median(int64_t *times, size_t count)
-{
-	qsort(times, count, sizeof(*times), compare);
-	return times[count / 2];
-}
 
 static char *
 write_policy(int count)
@@ -131,11 +107,11 @@ measure_decisions(int rounds, json_t *result)
 		spread[at] = time_decisions(large, DECISIONS, &request);
 	}
 	json_object_set_new(
-	    result, "few", json_integer(median(few, (size_t)rounds)));
+	    result, "few", json_integer(percentile(few, (size_t)rounds, 50)));
 	json_object_set_new(
-	    result, "many", json_integer(median(many, (size_t)rounds)));
-	json_object_set_new(
-	    result, "spread", json_integer(median(spread, (size_t)rounds)));
+	    result, "many", json_integer(percentile(many, (size_t)rounds, 50)));
+	json_object_set_new(result, "spread",
+	    json_integer(percentile(spread, (size_t)rounds, 50)));
 }
 
 /* `part` again and again, PATTERN_MAX bytes at most. */
@@ -185,7 +161,7 @@ measure_patterns(int rounds, json_t *result)
 			    pattern, value, sizeof(value) - 1);
 			times[k] = now_ns() - began;
 		}
-		int64_t typical = median(times, (size_t)rounds);
+		int64_t typical = percentile(times, (size_t)rounds, 50);
 
 		if (typical > worst)
 			worst = typical;

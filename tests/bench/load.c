@@ -27,6 +27,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "tests/bench/timing.h"
+
 #define NS_PER_S INT64_C(1000000000)
 #define TIMEOUT_S 30
 #define ANSWER_MAX 8192
@@ -44,15 +46,6 @@ fail(const char *what)
 {
 	fprintf(stderr, "load: %s: %s\n", what, strerror(errno));
 	exit(EXIT_FAILURE);
-}
-
-static int64_t
-now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * NS_PER_S + now.tv_nsec;
 }
 
 static void
@@ -262,14 +255,6 @@ run_idle(const struct load *load)
 		;
 }
 
-static int
-compare(const void *a, const void *b)
-{
-	int64_t one = *(const int64_t *)a, other = *(const int64_t *)b;
-
-	return one < other ? -1 : one > other;
-}
-
 /* At its times whether or not the one before was slow: what waits meanwhile
  * counts as waiting. */
 static void
@@ -292,7 +277,7 @@ run_pace(const struct load *load)
 		took_ns[i] = now_ns() - due_ns;
 	}
 	close_tls(ssl);
-	qsort(took_ns, count, sizeof(int64_t), compare);
+	qsort(took_ns, count, sizeof(int64_t), compare_times);
 	printf("{\"p50_us\": %lld, \"p99_us\": %lld, \"max_us\": %lld}\n",
 	    (long long)took_ns[count / 2] / 1000,
 	    (long long)took_ns[count * 99 / 100] / 1000,

@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "lib/alloc.h"
@@ -20,6 +19,7 @@
 #include "lib/clock.h"
 #include "runner/audit.h"
 #include "runner/store.h"
+#include "tests/bench/timing.h"
 
 #define ROUNDS_MAX 1000
 #define SINGLES 100 /* of a round */
@@ -38,15 +38,6 @@ struct append {
 	struct store_op op;
 	struct audit_entry *entry;
 };
-
-static int64_t
-now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
 
 /* -- records, as of a task that was accepted */
 
@@ -166,14 +157,6 @@ run_batches(struct measure *measure, size_t size, uint64_t *commits)
 /* -- results */
 
 static int
-compare_times(const void *a, const void *b)
-{
-	int64_t one = *(const int64_t *)a, other = *(const int64_t *)b;
-
-	return (one > other) - (one < other);
-}
-
-static int
 compare_rates(const void *a, const void *b)
 {
 	double one = *(const double *)a, other = *(const double *)b;
@@ -186,13 +169,6 @@ median(double *rates, size_t count)
 {
 	qsort(rates, count, sizeof(*rates), compare_rates);
 	return rates[count / 2];
-}
-
-static int64_t
-late(int64_t *times, size_t count)
-{
-	qsort(times, count, sizeof(*times), compare_times);
-	return times[count * 99 / 100];
 }
 
 static void
@@ -217,8 +193,8 @@ run(struct measure *measure, size_t rounds)
 	       "\"single_late\": %" PRId64 ", \"sync_late\": %" PRId64 "}\n",
 	    median(one, rounds), median(few, rounds), median(many, rounds),
 	    records / (double)few_commits, records / (double)many_commits,
-	    late(measure->single, measure->singles),
-	    late(measure->sync, measure->singles));
+	    percentile(measure->single, measure->singles, 99),
+	    percentile(measure->sync, measure->singles, 99));
 }
 
 static void

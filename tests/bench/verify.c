@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "certs/signature_make.h"
 #include "lib/alloc.h"
@@ -19,6 +18,7 @@
 #include "lib/digest.h"
 #include "lib/file.h"
 #include "runner/gate.h"
+#include "tests/bench/timing.h"
 
 #define BODY 4096
 #define FILE_MAX (64 * 1024)
@@ -39,23 +39,6 @@ struct submission {
 	char key[24];
 	char *input, *value; /* of the signature; NULL: none */
 };
-
-static int64_t
-now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (int64_t)now.tv_sec * 1000000000 + now.tv_nsec;
-}
-
-static int
-compare(const void *a, const void *b)
-{
-	int64_t one = *(const int64_t *)a, other = *(const int64_t *)b;
-
-	return (one > other) - (one < other);
-}
 
 /* -- credentials */
 
@@ -203,7 +186,6 @@ measure(const struct runner *runner, const struct client *client,
 		free(submission.input);
 		free(submission.value);
 	}
-	qsort(times, rounds, sizeof(*times), compare);
 }
 
 static void
@@ -226,8 +208,8 @@ measure_all(
 		measure(runner, client, &trials[i].trial, rounds, times);
 		printf("%s\"%s\": {\"median\": %lld, \"p99\": %lld}",
 		    i > 0 ? ", " : "", trials[i].name,
-		    (long long)times[rounds / 2],
-		    (long long)times[rounds * 99 / 100]);
+		    (long long)percentile(times, rounds, 50),
+		    (long long)percentile(times, rounds, 99));
 	}
 	printf("}\n");
 }

@@ -7,35 +7,18 @@ import sys
 
 from harness import Case, main, wait_until
 from harness_body import post_blob
+from harness_false_runner import FALSE_RUNNER
 
-# In the runner's place, by its uid. It lets each body come, takes nothing more
-# from the gateway, and says that it failed once all of it was passed on.
-FALSE_RUNNER = """
-import array, contextlib, fcntl, json, os, select, socket, sys
-listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-os.umask(0)
-listener.bind(sys.argv[1])
-listener.listen(64)
-def send(peer, message, *fds):
-    peer.sendmsg([json.dumps(message).encode()], [(
-        socket.SOL_SOCKET, socket.SCM_RIGHTS,
-        array.array("i", fds))] if fds else [])
-def welcome(peer):
-    peer.recv(65536)
-    send(peer, {"type": "welcome", "version": 1, "runner": "false"})
-    send(peer, {"type": "state", "ready": True, "reasons": [], "queued": 0,
-                "running": 0, "capacity": 1, "warm": 0, "warming": 0,
-                "counters": {}})
-    made = os.memfd_create("list", os.MFD_ALLOW_SEALING)
-    os.write(made, b"[]")
-    fcntl.fcntl(made, fcntl.F_ADD_SEALS, 15)
-    send(peer, {"type": "revocations", "change": 1}, made)
+# It lets each body come, takes nothing more from the gateway, and says that it
+# failed once all of it was passed on.
+DEAF = FALSE_RUNNER + """
 peers = []
 while True:
     for ready in select.select([listener, *peers], [], [])[0]:
         if ready is listener:
             peers.append(listener.accept()[0])
             welcome(peers[-1])
+            revoke(peers[-1], 1, [])
             continue
         said = ready.recv(65536)
         if not said:
@@ -72,7 +55,7 @@ class TestBodies(Case):
         path = pathlib.Path(site.run, "gateway.sock")
         path.unlink(missing_ok=True)
         runner = subprocess.Popen(
-            [sys.executable, "-c", FALSE_RUNNER, path],
+            [sys.executable, "-c", DEAF, path],
             user=site.runner_uid, group=site.gateway_uid, extra_groups=[],
             stdout=subprocess.PIPE, text=True)
         try:

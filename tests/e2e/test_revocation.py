@@ -14,6 +14,7 @@ import time
 from harness import (ALL_SCOPES, IMAGE, Case, main, rule,
                      wait_until)
 from harness_disk import full
+from harness_false_runner import FALSE_RUNNER
 
 EVERYBODY = {"version": 1, "rules": [rule("test", ["**"])]}
 SLEEP = ("sleep", "600")
@@ -409,35 +410,16 @@ class TestImage(RevocationCase):
         wait_until(lambda: self.warm() == 2, 30, "warm sandboxes again")
 
 
-# In the runner's place, by its uid: greets, and gives the list when a line
-# comes on standard input.
-FALSE_RUNNER = """
-import array, fcntl, json, os, socket, sys
-listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-os.umask(0)
-listener.bind(sys.argv[1])
-listener.listen(64)
-def send(peer, message, *fds):
-    peer.sendmsg([json.dumps(message).encode()], [(
-        socket.SOL_SOCKET, socket.SCM_RIGHTS,
-        array.array("i", fds))] if fds else [])
+# Gives the list when a line comes on standard input.
+LATE_LIST = FALSE_RUNNER + """
 peers = []
 for _ in range(int(sys.argv[2])):
-    peer = listener.accept()[0]
-    peer.recv(65536)
-    send(peer, {"type": "welcome", "version": 1, "runner": "false"})
-    send(peer, {"type": "state", "ready": True, "reasons": [], "queued": 0,
-                "running": 0, "capacity": 1, "warm": 0, "warming": 0,
-                "counters": {}})
-    peers.append(peer)
+    peers.append(listener.accept()[0])
+    welcome(peers[-1])
 print("greeted", flush=True)
 sys.stdin.readline()
 for peer in peers:
-    made = os.memfd_create("list", os.MFD_ALLOW_SEALING)
-    os.write(made, json.dumps(
-        [{"kind": "subject", "value": "bob"}]).encode())
-    fcntl.fcntl(made, fcntl.F_ADD_SEALS, 15)
-    send(peer, {"type": "revocations", "change": 7}, made)
+    revoke(peer, 7, [{"kind": "subject", "value": "bob"}])
     print(peer.recv(65536).decode(), flush=True)
 sys.stdin.readline()
 """
@@ -453,7 +435,7 @@ class TestGatewayWithoutAList(RevocationCase):
         socket_path.unlink(missing_ok=True)
         # One connection for the worker, one for operations.
         runner = subprocess.Popen(
-            [sys.executable, "-c", FALSE_RUNNER, socket_path, "2"],
+            [sys.executable, "-c", LATE_LIST, socket_path, "2"],
             user=site.runner_uid, group=site.gateway_uid, extra_groups=[],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         try:
