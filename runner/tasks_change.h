@@ -13,9 +13,6 @@ typedef void task_changed(struct task *task, const struct err *err);
  * task->recorded says so, in the same transaction, about to be started. */
 void tasks_change_accept(
     struct task *task, const struct task_submission *submission);
-/* Its record. The caller frees. */
-struct audit_entry *tasks_change_accepted_entry(
-    const struct task *task, const struct task_submission *submission);
 /* About to be started; `again`: that is on record already. */
 void tasks_change_start(struct task *task, bool again, task_changed *done);
 /* About to be started is on record, but its order reached nobody: it waits

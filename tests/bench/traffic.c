@@ -22,7 +22,7 @@
 #include "policy/recorded.h"
 #include "runner/refusals.h"
 #include "runner/store.h"
-#include "runner/tasks_change.h"
+#include "runner/tasks_entry.h"
 
 #define BATCH 256
 #define ADDRESS "192.0.2.1"
@@ -109,7 +109,7 @@ record_accepted(const struct call *call, struct task_data *data)
 	data->rule = alloc_string(call->verdict->rule);
 	memcpy(data->limits, call->verdict->limits, sizeof(data->limits));
 	uuid_make(call->line->time_ms, data->id);
-	entry = tasks_change_accepted_entry(&task, &submission);
+	entry = tasks_entry_accepted(&task, &submission);
 	entry->wall_ms = call->line->time_ms;
 	return entry;
 }
