@@ -152,6 +152,8 @@ test_a_task_that_closes_its_input_is_heard_and_goes_on(void **state)
 	    "trap 'exit 4' USR1; read line; exec <&-; echo $line; "
 	    "while :; do sleep 0.1; done");
 	UNTIL(r.input_closed);
+	/* Only afterwards it speaks. */
+	UNTIL(r.output[STREAM_STDOUT].len == 8);
 	/* What comes afterwards is dropped, and counts as taken. */
 	UNTIL(r.input_at == r.input_len && r.taken == r.input_len);
 	assert_false(r.ended);
