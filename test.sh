@@ -9,6 +9,10 @@
 #	sudo PRESET=asan ./test.sh	by clang with sanitizers and fuzz targets
 #	sudo PRESET=release-tests ./test.sh -L e2e
 #					the programs as they are installed
+#	sudo PAUSES=100,500 ./test.sh -L e2e
+#					a hundred times a second some process
+#					is stopped for up to 500 ms: looks for
+#					tests that count on who comes first
 #
 # Leaves nothing behind but build/PRESET, also when it is interrupted.
 set -u
@@ -23,6 +27,7 @@ build_dir=$source_dir/build/$preset
 
 work=
 job=
+pauses=
 
 fail() {
 	printf 'test.sh: %s\n' "$*" >&2
@@ -50,8 +55,14 @@ end_engines() {
 	engine_stop "$work/engine/state" "$work/engine/run"
 }
 
+end_pauses() {
+	[ -z "$pauses" ] || kill "$pauses"
+	pauses=
+}
+
 clean_up() {
 	trap '' INT TERM HUP
+	end_pauses
 	if [ -n "$job" ]; then
 		kill -TERM -- "-$job" 2>/dev/null
 		wait "$job" 2>/dev/null
@@ -105,8 +116,14 @@ run_tests() { # CTEST ARGUMENT...
 		"${labels[@]}" "$@" </dev/null &
 	job=$!
 	set +m
+	if [ -n "${PAUSES-}" ]; then
+		"$source_dir/tests/pauses.py" "${PAUSES%,*}" "${PAUSES#*,}" \
+			"$job" "$work/" &
+		pauses=$!
+	fi
 	wait "$job"
 	result=$?
+	end_pauses
 	job=
 	return "$result"
 }

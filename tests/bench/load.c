@@ -108,6 +108,32 @@ open_socket(const struct load *load)
 	return -1;
 }
 
+/* One who was stopped and goes on finds a wait with a time limit interrupted:
+ * signal(7). */
+static int
+receive(SSL *ssl, char *bytes, size_t len)
+{
+	int n;
+
+	do {
+		errno = 0;
+		n = SSL_read(ssl, bytes, (int)len);
+	} while (n <= 0 && errno == EINTR);
+	return n;
+}
+
+static bool
+shake_hands(SSL *ssl)
+{
+	int done;
+
+	do {
+		errno = 0;
+		done = SSL_connect(ssl);
+	} while (done != 1 && errno == EINTR);
+	return done == 1;
+}
+
 static void
 close_tls(SSL *ssl)
 {
@@ -129,7 +155,7 @@ open_tls(const struct load *load, SSL_CTX *tls)
 	ssl = SSL_new(tls);
 	if (ssl == NULL || SSL_set_fd(ssl, fd) != 1)
 		fail("SSL_new");
-	if (SSL_connect(ssl) == 1)
+	if (shake_hands(ssl))
 		return ssl;
 	close_tls(ssl);
 	return NULL;
@@ -151,8 +177,7 @@ read_answer(SSL *ssl)
 	size_t len = 0;
 
 	for (;;) {
-		int n =
-		    SSL_read(ssl, text + len, (int)(sizeof(text) - 1 - len));
+		int n = receive(ssl, text + len, sizeof(text) - 1 - len);
 		const char *body, *field;
 
 		if (n <= 0)
@@ -228,7 +253,7 @@ run_handshakes(const struct load *load)
 
 		if (ssl == NULL || SSL_shutdown(ssl) < 0)
 			fail("a good handshake was refused");
-		while (SSL_read(ssl, &byte, 1) > 0)
+		while (receive(ssl, &byte, 1) > 0)
 			;
 		if (SSL_get_error(ssl, 0) != SSL_ERROR_ZERO_RETURN)
 			fail("a good handshake was refused");
@@ -301,7 +326,7 @@ try_handshake(const struct load *load, struct flood *flood)
 	flood->handshakes++;
 	if (ssl == NULL)
 		return;
-	if (SSL_read(ssl, &byte, 1) > 0)
+	if (receive(ssl, &byte, 1) > 0)
 		fail("a stranger was taken");
 	close_tls(ssl);
 }
