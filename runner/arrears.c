@@ -1,17 +1,39 @@
 #include "runner/arrears.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
 #include "lib/json.h"
+#include "lib/log.h"
+
+/* The log is the last place where it can be said. */
+static void
+say_lost(const struct audit_entry *entry)
+{
+	auto_free char *object = NULL;
+
+	if (entry->object != NULL)
+		object = json_encode_canonical(entry->object, NULL);
+	log_error("record.lost", "code", event_code(entry->event), "object",
+	    object != NULL ? object : "", NULL);
+}
 
 void
 arrears_done(struct arrears *arrears)
 {
-	for (size_t i = 0; i < arrears->count; i++)
+	char lost[32];
+
+	for (size_t i = 0; i < arrears->count; i++) {
+		say_lost(arrears->entries[i]);
 		audit_entry_free(arrears->entries[i]);
+	}
+	snprintf(lost, sizeof(lost), "%" PRIu64, arrears->lost);
+	if (arrears->lost > 0)
+		log_error("records.lost", "count", lost, NULL);
 	*arrears = (struct arrears){0};
 }
 

@@ -19,7 +19,7 @@ struct arrears {
 	uint64_t lost;
 };
 
-/* All zero is empty. */
+/* All zero is empty. The log says what is in it at the end. */
 void arrears_done(struct arrears *arrears);
 void arrears_add_take(struct arrears *arrears, struct audit_entry *entry);
 /* Hands over each, the oldest first; last, where some were lost, an entry with

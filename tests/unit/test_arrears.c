@@ -11,6 +11,7 @@
 
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
+#include "tests/unit/capture.h"
 
 struct taken {
 	size_t count;
@@ -121,15 +122,31 @@ test_what_strangers_wrote_is_bounded(void **state)
 	assert_int_equal(taken.untrusted, ARREARS_BYTES_MAX / 65548);
 }
 
+static int
+end(void *arg)
+{
+	arrears_done(arg);
+	return 0;
+}
+
 static void
-test_what_is_never_written_is_freed(void **state)
+test_what_is_never_written_is_in_the_log(void **state)
 {
 	struct arrears arrears = {0};
+	struct capture said;
 
 	(void)state;
 	add(&arrears, 1, "x");
-	arrears_done(&arrears);
+	arrears.entries[0]->object = json_pack("{s:s}", "task", "t1");
+	arrears.lost = 3;
+	said = capture_run(end, &arrears);
 	assert_int_equal(arrears.count, 0);
+	assert_non_null(strstr(said.err,
+	    "event=record.lost code=task.cancel_asked "
+	    "object=\"{\\\"task\\\":\\\"t1\\\"}\""));
+	assert_null(strstr(said.err, "text"));
+	assert_non_null(strstr(said.err, "event=records.lost count=3"));
+	capture_done(&said);
 }
 
 int
@@ -140,7 +157,7 @@ main(void)
 	    cmocka_unit_test(test_what_cannot_be_written_again_is_kept_again),
 	    cmocka_unit_test(test_what_does_not_fit_is_counted),
 	    cmocka_unit_test(test_what_strangers_wrote_is_bounded),
-	    cmocka_unit_test(test_what_is_never_written_is_freed),
+	    cmocka_unit_test(test_what_is_never_written_is_in_the_log),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
