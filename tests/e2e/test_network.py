@@ -47,20 +47,28 @@ class TestNetwork(Case):
     def look(self, who):
         task = self.site.submit("sh", "-c", LOOK, who=who, wait=60)
         self.assertEqual(task["outcome"], "succeeded", task)
-        *devices, hosts, space = task["stdout"].splitlines()
+        return task, *self.seen(task["stdout"])
+
+    def seen(self, text):
+        """Its devices, and which network namespace it is in."""
+        *devices, hosts, space = text.splitlines()
         self.assertNotEqual(hosts, "0")
-        return task, devices, space
+        return devices, space
 
     def test_a_task_is_in_its_network_and_in_no_other(self):
-        task, devices, space = self.look("alice")
+        task, devices, _ = self.look("alice")
         self.assertEqual(devices, ["eth0", "lo"])
-        self.assertNotEqual(self.look("alice")[2], space)
         started = next(record for record in self.site.audit(task["id"])
                        if record["event"] == "task.started")
         self.assertEqual(started["object"]["network"], self.name)
-        running = self.site.submit("sleep", "600")["id"]
-        wait_until(lambda: self.site.task(running)["state"] == "running",
-                   what="the start")
+        running = self.site.submit("sh", "-c", LOOK + "; sleep 600")["id"]
+        wait_until(lambda: b"net:" in self.site.output(running),
+                   what="what it sees")
+        # Side by side: the kernel gives the number of one that has gone to
+        # the next.
+        self.assertNotEqual(
+            self.look("alice")[2],
+            self.seen(self.site.output(running).decode())[1])
         container = next(
             record for record in self.site.audit(running)
             if record["event"] == "task.started")["object"]["container"]
