@@ -82,11 +82,14 @@ class TestAskedWhileItRecovers(Case):
             row, = store.execute("SELECT * FROM task WHERE id = ?", (task,))
             names, values = row.keys(), list(row)
             place = names.index("id")
+            # Its own number may be one of those.
+            others = [other for number in range(times)
+                      if (other := f"{task[:-6]}{number:06x}") != task]
             store.executemany(
                 f"INSERT INTO task ({', '.join(names)}) VALUES "
                 f"({', '.join('?' * len(names))})",
-                (values[:place] + [f"{task[:-6]}{number:06x}"]
-                 + values[place + 1:] for number in range(times)))
+                (values[:place] + [other] + values[place + 1:]
+                 for other in others))
 
 
 if __name__ == "__main__":
