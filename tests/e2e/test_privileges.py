@@ -93,7 +93,8 @@ class TestPrivileges(Case):
                 self.assertNotIn(inode, sockets, (table, line))
 
     def test_what_the_runner_keeps_is_closed_to_others(self):
-        # Nothing goes while we look.
+        # Nothing goes while we look: no task of before is still to come.
+        self.site.submit("true", wait=60)
         self.site.wait_tidy()
         self.assertEqual(stat.S_IMODE(self.site.state.stat().st_mode), 0o700)
         for folder, _, files in os.walk(self.site.state):
