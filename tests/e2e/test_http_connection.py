@@ -87,6 +87,18 @@ class TestConnection(Case):
     def descriptors(self):
         return len(self.site.gateway.descriptors())
 
+    def settled(self):
+        """How many, once what earlier connections had is closed."""
+        last = None
+
+        def same():
+            nonlocal last
+            previous, last = last, self.descriptors()
+            return previous == last
+        self.site.wait_alone()
+        wait_until(same, what="descriptors that stay the same")
+        return last
+
     def wait_descriptors(self, number):
         wait_until(lambda: self.descriptors() <= number,
                    what=f"{number} descriptors or fewer")
@@ -244,8 +256,7 @@ class TestConnection(Case):
 
     def test_clients_that_vanish_while_they_wait(self):
         task = self.site.submit("sleep", "600")["id"]
-        self.site.wait_alone()
-        before = self.descriptors()
+        before = self.settled()
         wires = []
         for number in range(many(100)):
             wire = self.site.wire()

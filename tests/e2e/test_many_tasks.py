@@ -10,10 +10,9 @@ AT_A_TIME = 8
 
 
 class TestManyTasks(Case):
-    def connections_to_the_engine(self):
+    def connections_to_the_engine(self, descriptors):
         peers = unix_peers(self.site.engine.path)
-        return [target for target in
-                self.site.runner.descriptors().values()
+        return [target for target in descriptors.values()
                 if target.startswith("socket:[")
                 and int(target[8:-1]) in peers]
 
@@ -22,9 +21,10 @@ class TestManyTasks(Case):
         the engine a few stay open for the next request (runner/http.c), how
         many depends on how many were needed at once: those have a bound of
         their own."""
+        runners = self.site.runner.descriptors()
         return {"gateway": len(self.site.gateway.descriptors()),
-                "runner": len(self.site.runner.descriptors()) - len(
-                    self.connections_to_the_engine())}
+                "runner": len(runners) - len(
+                    self.connections_to_the_engine(runners))}
 
     def one(self, number):
         task = self.site.submit(
@@ -59,7 +59,8 @@ class TestManyTasks(Case):
                 f"{process.name} {before[process.name]} "
                 f"{sorted(process.descriptors().values())}"
                 for process in (self.site.runner, self.site.gateway)))
-        self.assertLessEqual(len(self.connections_to_the_engine()), 10)
+        self.assertLessEqual(len(self.connections_to_the_engine(
+            self.site.runner.descriptors())), 10)
 
     def settled_counts(self):
         """Once connections of earlier requests are closed."""
