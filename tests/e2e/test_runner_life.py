@@ -27,17 +27,26 @@ class TestStop(Case):
     def test_what_runs_may_end_by_itself_and_who_waits_hears_of_it(self):
         with self.site.wire() as wire:
             wire.send(self.site.request_bytes(
-                "POST", "/v1/tasks?wait=30",
-                {"image": IMAGE, "args": ["sh", "-c", "sleep 2; echo x"]}))
-            wait_until(lambda: any(
-                task["state"] == "running" for task in
-                self.site.call("GET", "/v1/tasks").json["tasks"]),
-                what="the start")
+                "POST", "/v1/tasks?wait=30", {"image": IMAGE, "args": [
+                    "sh", "-c", "trap 'echo x; exit 0' USR1; echo ready; "
+                    "while :; do sleep 1 & wait; done"]}))
+            task = wait_until(self.find_ready, what="the task's first line")
             self.site.runner.send(signal.SIGINT)
+            self.site.wait_unready("stopped")
+            self.assertEqual(self.site.call(
+                "POST", f"/v1/tasks/{task}/signal",
+                {"signal": "USR1"}).status, 204)
             answer = wire.answer("POST")
         self.assertEqual(answer.status, 201, answer.body)
-        self.assertEqual(answer.json["stdout"], "x\n")
+        self.assertEqual(answer.json["stdout"], "ready\nx\n")
+        self.assertEqual(answer.json["outcome"], "succeeded")
         self.site.runner.stop()
+
+    def find_ready(self):
+        """The task that has said so, and runs."""
+        return next((task["id"] for task in self.site.call(
+            "GET", "/v1/tasks?state=running").json["tasks"]
+            if self.site.output(task["id"]) == b"ready\n"), None)
 
     def test_what_runs_too_long_is_ended_and_what_waits_is_kept(self):
         long = self.running("sleep", "600")
