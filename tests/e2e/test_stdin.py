@@ -34,6 +34,20 @@ class StdinCase(Case):
         with put_stdin(self.site, task, length, **more) as body:
             return body.finish(data)
 
+    def let_in(self, task, length=None, *, at=None):
+        """A body from there to the end of the input, or from where it stands
+        without an end, once the one before is known to be gone."""
+        def begun():
+            query = f"?offset={at}" if at is not None else (
+                f"?offset={received(self.site, task)}&more=1")
+            body = put_stdin(self.site, task, length, query=query,
+                             headers={"Expect": "100-continue"})
+            if body.wire.socket.recv(1024).startswith(b"HTTP/1.1 100 "):
+                return body
+            body.wire.close()
+            return None
+        return wait_until(begun, what="a place for the body")
+
     def finish(self, task, data):
         """The task succeeded, and has copied exactly this."""
         done = self.site.finish(task)
@@ -265,23 +279,13 @@ class TestBackPressure(StdinCase):
     def test_a_client_that_vanishes_while_it_is_held_lets_go(self):
         task = self.read("sh", "-c", "while [ ! -e /tmp/go ]; do sleep 0.1;"
                          " done; cat > /dev/null")
-        for length in (1 << 30, None):
+        for length in (1 << 30, None, 1):
             with self.subTest(length=length):
-                offset = received(self.site, task)
-                body = put_stdin(self.site, task, length,
-                                 query=f"?offset={offset}&more=1")
-                body.offer(1 << 30)
+                body = self.let_in(task, length)
+                if length != 1:
+                    body.offer(1 << 30)
                 body.vanish()
-                wait_until(lambda: self.is_free(task), what="a free place")
         self.site.call("DELETE", f"/v1/tasks/{task}?grace=0")
-
-    def is_free(self, task):
-        """Whether another body would be let in."""
-        at = received(self.site, task)
-        with put_stdin(self.site, task, 1, query=f"?offset={at}&more=1",
-                       headers={"Expect": "100-continue"}) as body:
-            return body.wire.socket.recv(1024).startswith(
-                b"HTTP/1.1 100 ")
 
 
 class TestBroken(StdinCase):
@@ -295,24 +299,9 @@ class TestBroken(StdinCase):
                     body.send(data[:MIB])
                     wait_received(self.site, task, MIB)
                     body.vanish()
-                with self.resumed(task, MIB) as body:
+                with self.let_in(task, at=MIB) as body:
                     self.assertEqual(body.finish(data[MIB:]).status, 200)
                 self.finish(task, data)
-
-    def resumed(self, task, offset):
-        """A body from there on, once the one before is known to be gone."""
-        found = []
-
-        def begun():
-            body = put_stdin(self.site, task, query=f"?offset={offset}",
-                             headers={"Expect": "100-continue"})
-            if body.wire.socket.recv(1024).startswith(b"HTTP/1.1 100 "):
-                found.append(body)
-                return True
-            body.wire.close()
-            return False
-        wait_until(begun, what="a place for the rest")
-        return found[0]
 
     def test_half_a_chunk_is_not_the_end(self):
         task = self.read()
@@ -322,7 +311,7 @@ class TestBroken(StdinCase):
             body.wire.socket.shutdown(socket.SHUT_WR)
             body.wire.rest()
         self.assertFalse(self.site.task(task)["stdin"]["ended"])
-        with self.resumed(task, 5) as body:
+        with self.let_in(task, at=5) as body:
             self.assertEqual(body.finish(b" world").status, 200)
         self.finish(task, b"hello world")
 
@@ -343,7 +332,7 @@ class TestBroken(StdinCase):
         self.site.gateway.start()
         self.site.wait_ready()
         self.assertFalse(self.site.task(task)["stdin"]["ended"])
-        with self.resumed(task, MIB) as body:
+        with self.let_in(task, at=MIB) as body:
             self.assertEqual(body.finish(data[MIB:]).status, 200)
         self.finish(task, data)
 
@@ -358,7 +347,7 @@ class TestBroken(StdinCase):
         self.site.wait_ready()
         wait_until(lambda: self.site.task(task)["stdin"]["received"] == MIB,
                    what="the task taken up again")
-        with self.resumed(task, MIB) as body:
+        with self.let_in(task, at=MIB) as body:
             self.assertEqual(body.finish(data[MIB:]).status, 200)
         self.finish(task, data)
 
