@@ -42,6 +42,23 @@ class RevocationCase(Case):
         self.assertLess(report["took_ms"], 10000)
         return report
 
+    def revoke_and_ask(self, wire, who, *words):
+        """The report, and what is said on a connection of theirs that is
+        open. Who asks nothing is let go soon: not only behind the report."""
+        asks = self.site.request_bytes("GET", "/v1/whoami", who=who)
+
+        def told():
+            wire.send(asks)
+            answer = wire.answer()
+            return answer if answer.status == 401 else None
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            revoking = pool.submit(self.revoke, *words)
+            wait_until(lambda: self.whoami(who).status == 401,
+                       what="the revocation")
+            # Each worker of the gateway hears of it for itself.
+            answer = wait_until(told, what="the same on that connection")
+            return revoking.result(), answer
+
     def whoami(self, who, **more):
         return self.site.call("GET", "/v1/whoami", who=who, **more)
 
@@ -100,7 +117,6 @@ class TestSubject(RevocationCase):
         asked, idle = self.open("carol"), self.open("carol")
         self.assertEqual(asked.answer().status, 200)
         self.assertEqual(idle.answer().status, 200)
-        again = self.site.request_bytes("GET", "/v1/whoami", who="carol")
         stream = self.open(
             "carol", f"/v1/tasks/{running[0]}/output?stream=stdout&follow=1")
         following = stream.response()
@@ -110,17 +126,8 @@ class TestSubject(RevocationCase):
         waiting.send(self.site.request_bytes(
             "GET", f"/v1/tasks/{running[1]}?wait=60", who="carol"))
         began = time.monotonic()
-
-        with concurrent.futures.ThreadPoolExecutor(1) as pool:
-            revoking = pool.submit(self.revoke, "subject", "carol",
-                                   "--reason", "left us")
-            # Who asks nothing is let go soon: not only behind the report.
-            wait_until(lambda: self.whoami("carol").status == 401,
-                       what="the revocation")
-            asked.send(again)
-            answer = asked.answer()
-            report = revoking.result()
-
+        report, answer = self.revoke_and_ask(
+            asked, "carol", "subject", "carol", "--reason", "left us")
         self.assertEqual(
             (report["kind"], report["value"], report["queued"],
              report["running"], report["recorded"]),
@@ -284,13 +291,13 @@ class TestCredentials(RevocationCase):
         old = self.run_until_it_runs("first")
         new = self.run_until_it_runs("carol")
         with self.site.wire("first") as wire:
-            asks = self.site.request_bytes("GET", "/v1/whoami", who="first")
-            wire.send(asks)
+            wire.send(self.site.request_bytes(
+                "GET", "/v1/whoami", who="first"))
             self.assertEqual(wire.answer().status, 200)
-            report = self.revoke("cert", first.certificate)
+            report, answer = self.revoke_and_ask(
+                wire, "first", "cert", first.certificate)
             self.assertEqual((report["running"], report["queued"]), (1, 0))
-            wire.send(asks)
-            self.assert_revoked(wire.answer(), "certificate")
+            self.assert_revoked(answer, "certificate")
         self.assert_revoked(self.whoami("first"), "certificate")
         self.assertEqual(self.whoami("carol").status, 200)
         self.assertEqual(self.outcome(old), "revoked")
@@ -454,7 +461,7 @@ class TestGatewayWithoutAList(RevocationCase):
             self.assert_revoked(self.whoami("bob"))
         finally:
             runner.stdin.close()
-            runner.wait(10)
+            runner.wait(30)
             runner.stdout.close()
             socket_path.unlink(missing_ok=True)
         # Without the runner, what it said is not known any longer.
