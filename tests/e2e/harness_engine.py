@@ -13,6 +13,8 @@ import socket
 import subprocess
 import urllib.parse
 
+from harness_process import wait_until
+
 SCRIPT = pathlib.Path(__file__).resolve().parents[1] / "engine.sh"
 IMAGE = "taskgate-test/busybox"
 
@@ -140,10 +142,21 @@ class Engine:
         return len(found["Processes"] or ())
 
     def remove(self, container):
-        """Also one that goes by itself meanwhile."""
+        """Also one that goes by itself, or is being removed, meanwhile."""
         try:
             self.call("DELETE", f"/containers/{container}", force="true",
                       v="true")
         except EngineError as error:
-            if error.status != 404:
+            if error.status not in (404, 409):
                 raise
+            wait_until(lambda: self.is_gone(container),
+                       what=f"the end of a removal: {error}")
+
+    def is_gone(self, container):
+        try:
+            self.inspect(container)
+        except EngineError as error:
+            if error.status == 404:
+                return True
+            raise
+        return False
