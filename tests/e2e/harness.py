@@ -337,10 +337,11 @@ class Site:
         """One request on a connection of its own. `body`: bytes as they are,
         or anything else as JSON. `token`: "" sends none. A header of None is
         left out."""
+        # Made first: no time of the connection's goes by meanwhile.
+        data = self.request_bytes(method, path, body, who=who, token=token,
+                                  headers=headers, signed=signed)
         with self.wire(who, timeout=timeout) as wire:
-            wire.send(self.request_bytes(
-                method, path, body, who=who, token=token, headers=headers,
-                signed=signed))
+            wire.send(data)
             return wire.answer(method)
 
     def request_bytes(self, method, path, body=None, *, who="alice",
