@@ -199,6 +199,8 @@ engine_import() ( # SOCKET IMAGE [PROGRAM...]; a subshell for its trap
 	work=$(mktemp -d) || exit
 	trap 'rm -rf "$work"' EXIT
 	umask 022
+	# One after the other: two at once would each make an image of its own.
+	exec {lock}<"${1%/*}" && flock "$lock" || exit
 	engine_busybox_tree "$work/tree" || exit
 	[ $# -le 2 ] || install -m 0755 "${@:3}" "$work/tree/bin/" || exit
 	tar --create --file "$work/layer.tar" --directory "$work/tree" \
