@@ -39,7 +39,7 @@ class TestQuickstart(unittest.TestCase):
     @classmethod
     def quickstart(cls, *words):
         done = subprocess.run(
-            [cls.folder / "quickstart.sh", *words], text=True, timeout=500,
+            [cls.folder / "quickstart.sh", *words], text=True, timeout=1000,
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, check=False, cwd="/",
             env=environment(DOCKER_HOST=cls.engine.url, HOME="/root",
