@@ -18,6 +18,13 @@
 #define QUIET_MS 20
 #define ANSWER_MAX (4 << 20)
 
+/* What the whole process does. */
+static struct {
+	const struct fault *fault; /* NULL: none */
+	const char *hold; /* a request with this in it; NULL: none */
+	int gate;
+} task;
+
 static _Noreturn void
 give_up(const char *what)
 {
@@ -68,11 +75,12 @@ stands_at(const char *at, const char *find, size_t len)
 
 /* The number of bytes to pass on; less than len: and then the end. */
 static size_t
-spoil(char *data, size_t len, const struct fault *fault)
+spoil(char *data, size_t len)
 {
-	size_t width = strlen(fault->find);
+	const struct fault *fault = task.fault;
+	size_t width = fault != NULL ? strlen(fault->find) : 0;
 
-	for (size_t at = 0; at + width <= len; at++) {
+	for (size_t at = 0; width > 0 && at + width <= len; at++) {
 		if (!stands_at(data + at, fault->find, width))
 			continue;
 		if (fault->put == NULL)
@@ -86,7 +94,7 @@ spoil(char *data, size_t len, const struct fault *fault)
 }
 
 static void
-pass_answer(int from, int to, const struct fault *fault)
+pass_answer(int from, int to)
 {
 	static char data[ANSWER_MAX];
 	struct pollfd fd = {from, POLLIN, 0};
@@ -98,14 +106,26 @@ pass_answer(int from, int to, const struct fault *fault)
 		if (n > 0)
 			len += (size_t)n;
 	} while (n > 0 && len < sizeof(data) && poll(&fd, 1, QUIET_MS) > 0);
-	pass = spoil(data, len, fault);
+	pass = spoil(data, len);
 	send_all(to, data, pass);
 	if (n <= 0 || pass < len)
 		_exit(0);
 }
 
+static void
+hold_back(const char *data, size_t len)
+{
+	char byte = 0;
+
+	if (task.hold == NULL ||
+	    memmem(data, len, task.hold, strlen(task.hold)) == NULL)
+		return;
+	if (write(task.gate, &byte, 1) != 1 || read(task.gate, &byte, 1) != 1)
+		_exit(0);
+}
+
 static _Noreturn void
-serve(int client, const char *engine_path, const struct fault *fault)
+serve(int client, const char *engine_path)
 {
 	static char data[65536];
 	int engine = open_socket(engine_path, false);
@@ -117,16 +137,17 @@ serve(int client, const char *engine_path, const struct fault *fault)
 
 			if (n <= 0)
 				break;
+			hold_back(data, (size_t)n);
 			send_all(engine, data, (size_t)n);
 		}
 		if (fds[1].revents != 0)
-			pass_answer(engine, client, fault);
+			pass_answer(engine, client);
 	}
 	_exit(0);
 }
 
 static _Noreturn void
-accept_all(int listener, const char *engine_path, const struct fault *fault)
+accept_all(int listener, const char *engine_path)
 {
 	pid_t self = getpid();
 
@@ -138,15 +159,14 @@ accept_all(int listener, const char *engine_path, const struct fault *fault)
 			give_up("accept");
 		if (fork() == 0) {
 			child_follow(self);
-			serve(client, engine_path, fault);
+			serve(client, engine_path);
 		}
 		close(client);
 	}
 }
 
-pid_t
-fault_proxy_start(
-    const char *path, const char *engine_path, const struct fault *fault)
+static pid_t
+start(const char *path, const char *engine_path)
 {
 	pid_t test = getpid(), pid;
 	int listener;
@@ -159,10 +179,29 @@ fault_proxy_start(
 	if (pid == 0) {
 		/* Nobody outlives the test. */
 		child_follow(test);
-		accept_all(listener, engine_path, fault);
+		accept_all(listener, engine_path);
 	}
 	close(listener);
 	return pid;
+}
+
+pid_t
+fault_proxy_start(
+    const char *path, const char *engine_path, const struct fault *fault)
+{
+	task.fault = fault;
+	task.hold = NULL;
+	return start(path, engine_path);
+}
+
+pid_t
+fault_proxy_start_holding(
+    const char *path, const char *engine_path, const char *text, int gate)
+{
+	task.fault = NULL;
+	task.hold = text;
+	task.gate = gate;
+	return start(path, engine_path);
 }
 
 void

@@ -4,16 +4,24 @@
  * others could do is refused before (tests/unit/test_mount_source.c). What was
  * mounted is compared all the same, before anything of the image runs.
  */
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "lib/alloc.h"
 #include "runner/sandbox_state.h"
+#include "tests/e2e/fault_proxy.h"
 #include "tests/e2e/sandbox_site.h"
+
+/* Between the runner and the engine: no container starts before a test says
+ * so. */
+static pid_t proxy;
+static int gate[2]; /* ours, the proxy's */
 
 #define PLACE "/var/lib/taskgate-test-XXXXXX"
 
@@ -60,34 +68,34 @@ swap(const struct place *place)
 	assert_int_equal(rename(place->aside, place->other), 0);
 }
 
+/* The engine is asked to start it, and does not hear of that yet. */
 static void
 launch(struct record *record, const struct place *place)
 {
 	static const char *const args[] = {"cat", "/shown/name"};
+	struct pollfd held = {gate[0], POLLIN, 0};
+	int64_t end_ms = clock_boot_ms() + DEADLINE_MS;
 	struct site_order order;
+	char byte;
 
 	site_default_order(&order);
 	order.spec.mounts = place->mounts;
 	order.command.args = args;
 	order.command.nargs = 2;
 	site_launch(record, &order);
-}
-
-/* The engine is asked to start it, and nothing more is heard of it here. */
-static void
-await_start(struct record *record)
-{
-	UNTIL(record->sandbox->state >= SANDBOX_AWAITED);
-	assert_int_equal(record->sandbox->state, SANDBOX_AWAITED);
-}
-
-/* The request goes out; an answer takes a hundred times as long. */
-static void
-send_start(struct record *record)
-{
-	for (int i = 0; i < 20; i++)
+	while (poll(&held, 1, 5) == 0) {
+		assert_true(clock_boot_ms() < end_ms);
 		uv_run(&site.loop, UV_RUN_NOWAIT);
+	}
+	assert_int_equal(read(gate[0], &byte, 1), 1);
 	assert_int_equal(record->sandbox->state, SANDBOX_AWAITED);
+}
+
+/* Now it does. What comes of it is not heard here before the loop turns. */
+static void
+let_start(void)
+{
+	assert_int_equal(write(gate[0], "", 1), 1);
 }
 
 static void
@@ -95,7 +103,7 @@ await_engine(const struct record *record)
 {
 	const struct timespec pause = {0, 20 * 1000 * 1000};
 
-	for (int i = 0; i < 1000; i++) {
+	for (int i = 0; i < DEADLINE_MS / 20; i++) {
 		auto_free char *text =
 		    site_command_output("curl -sS --unix-socket '%s' "
 					"http://engine/containers/%s/json",
@@ -131,6 +139,7 @@ test_what_stands_there_is_shown(void **state)
 	(void)state;
 	make_place(&place);
 	launch(&r, &place);
+	let_start();
 	UNTIL(r.ended);
 	assert_int_equal(r.end.how, SANDBOX_EXITED);
 	assert_string_equal(site_text(&r, STREAM_STDOUT), "source\n");
@@ -145,10 +154,9 @@ test_one_that_is_swapped_while_it_is_mounted_is_refused(void **state)
 	(void)state;
 	make_place(&place);
 	launch(&r, &place);
-	await_start(&r);
 	/* The other is there while the engine looks, and only then. */
 	swap(&place);
-	send_start(&r);
+	let_start();
 	await_engine(&r);
 	swap(&place);
 	assert_refused(&r);
@@ -163,8 +171,7 @@ test_one_that_is_swapped_after_it_was_mounted_is_refused(void **state)
 	(void)state;
 	make_place(&place);
 	launch(&r, &place);
-	await_start(&r);
-	send_start(&r);
+	let_start();
 	await_engine(&r);
 	swap(&place);
 	assert_refused(&r);
@@ -179,10 +186,10 @@ test_one_that_becomes_a_link_while_it_is_mounted_is_refused(void **state)
 	(void)state;
 	make_place(&place);
 	launch(&r, &place);
-	await_start(&r);
 	/* To what it was: device and inode are the same. */
 	assert_int_equal(rename(place.source, place.aside), 0);
 	assert_int_equal(symlink(place.aside, place.source), 0);
+	let_start();
 	assert_refused(&r);
 }
 
@@ -201,6 +208,7 @@ test_one_that_waits_is_current_until_its_source_is_swapped(void **state)
 	(void)state;
 	make_place(&place);
 	launch(&r, &place);
+	let_start();
 	UNTIL(r.ready);
 	assert_true(sandbox_is_current(r.sandbox));
 	swap(&place);
@@ -223,6 +231,7 @@ test_one_that_is_adopted_before_its_order_is_looked_at_again(void **state)
 	(void)state;
 	make_place(&place);
 	launch(&first, &place);
+	let_start();
 	UNTIL(first.ready);
 	site_save(&first, &saved);
 	saved.mounts = place.mounts;
@@ -235,6 +244,36 @@ test_one_that_is_adopted_before_its_order_is_looked_at_again(void **state)
 	swap(&place);
 	assert_true(sandbox_is_current(second.sandbox));
 	sandbox_destroy(second.sandbox);
+}
+
+static int
+set_up(void **state)
+{
+	auto_free char *path = NULL, *engine = NULL;
+
+	if (site_set_up(state) != 0)
+		return -1;
+	path = site_path("proxy.sock");
+	engine = alloc_printf("unix://%s", path);
+	assert_int_equal(
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, gate), 0);
+	proxy = fault_proxy_start_holding(
+	    path, site.engine + strlen("unix://"), "/start ", gate[1]);
+	sandbox_factory_free(site.factory);
+	site_make_factory(engine);
+	UNTIL(site.ready);
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	int result = site_tear_down(state);
+
+	fault_proxy_stop(proxy);
+	close(gate[0]);
+	close(gate[1]);
+	return result;
 }
 
 int
@@ -254,5 +293,5 @@ main(void)
 		test_one_that_waits_is_current_until_its_source_is_swapped),
 	};
 
-	return cmocka_run_group_tests(tests, site_set_up, site_tear_down);
+	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
