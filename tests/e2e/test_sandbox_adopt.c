@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "lib/alloc.h"
 #include "runner/control.h"
@@ -207,6 +208,7 @@ static void
 test_a_task_cannot_speak_for_its_task_init(void **state)
 {
 	const char *args[] = {"intruder", "return"};
+	auto_free char *told = NULL;
 	struct site_order order;
 	RECORD first = {0};
 	RECORD second = {0};
@@ -217,7 +219,13 @@ test_a_task_cannot_speak_for_its_task_init(void **state)
 	order.command.nargs = 2;
 	site_launch(&first, &order);
 	UNTIL(strstr(site_text(&first, STREAM_STDOUT), "waiting\n") != NULL);
+	/* The task comes first: with its task-init nobody is let in any more.
+	 * /proc shows us what it has heard. */
+	told = alloc_printf("/proc/%d/root/tmp/told", (int)first.init_pid);
+	assert_int_equal(kill(first.init_pid, SIGSTOP), 0);
 	take_over(&first, &second);
+	UNTIL(access(told, F_OK) == 0);
+	assert_int_equal(kill(first.init_pid, SIGCONT), 0);
 	UNTIL(second.ended);
 	assert_int_equal(second.end.how, SANDBOX_EXITED);
 	assert_int_equal(second.end.exit_code, 9);
