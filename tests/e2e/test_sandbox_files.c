@@ -178,10 +178,14 @@ test_nobody_changes_a_file_once_the_task_has_ended(void **state)
 	RECORD r = {0};
 
 	(void)state;
+	/* Both have a page from the beginning: either could fill /tmp before
+	 * the other runs. */
 	run_with_files(&r,
-	    "(while :; do echo y >>/tmp/b; done) & "
-	    "setsid sh -c 'while :; do echo x; done >/tmp/a' & "
-	    "while [ ! -s /tmp/a ] || [ ! -s /tmp/b ]; do :; done",
+	    "cd /tmp; echo >a; echo >b; "
+	    "(while :; do echo y >>b; done) & "
+	    "setsid sh -c 'while :; do echo x; done >>a' & "
+	    "for f in a b; do "
+	    "while [ $(wc -c <$f) = 1 ]; do :; done; done",
 	    NULL, 0, 2);
 	assert_int_equal(r.end.how, SANDBOX_EXITED);
 	for (int i = 0; i < 2; i++) {
