@@ -53,7 +53,8 @@ is_refused(long number)
 	pid_t pid = fork();
 
 	if (pid == 0) {
-		alarm(1);
+		/* None waits today; one that does ends all the same. */
+		alarm(30);
 		if (syscall(number, -1L, -1L, -1L, -1L, -1L, -1L) == -1 &&
 		    (errno == EPERM || errno == ENOSYS))
 			_exit(1);
