@@ -100,12 +100,23 @@ open_connection(struct attempt_site *site)
 static pid_t
 start_victim(void)
 {
-	pid_t victim = fork();
+	int said[2];
+	char byte = 0;
+	pid_t victim;
 
+	assert_int_equal(pipe2(said, O_CLOEXEC), 0);
+	victim = fork();
 	assert_true(victim >= 0);
-	if (victim > 0)
+	if (victim > 0) {
+		close(said[1]);
+		assert_int_equal(read(said[0], &byte, 1), 1);
+		close(said[0]);
 		return victim;
+	}
 	if (geteuid() == 0 && (setgid(CHILD_ID) != 0 || setuid(CHILD_ID) != 0))
+		_exit(1);
+	/* It is of that user from now on. */
+	if (write(said[1], &byte, 1) != 1)
 		_exit(1);
 	for (;;)
 		pause();
