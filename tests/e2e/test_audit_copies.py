@@ -84,9 +84,10 @@ class TestCopies(Case):
 
         self.read_by_nobody(self.wait_for(self.last())[-1]["seq"])
         # And standard output had all of it meanwhile.
-        seen = [json.loads(line) for line in
-                self.site.runner.log().splitlines()
-                if line.startswith("{")]
+        seen = self.records("".join(
+            line for line in
+            self.site.runner.log().splitlines(keepends=True)
+            if line.startswith("{")))
         numbers = sorted({record["seq"] for record in seen})
         self.assertEqual(numbers, list(range(1, len(numbers) + 1)))
         self.assertGreater(len(numbers), 30)
