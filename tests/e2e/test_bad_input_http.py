@@ -131,8 +131,9 @@ class TestHttp(Case):
 
 
 class TestSlow(Case):
-    gateway_settings = {"head_timeout": 1, "body_timeout": 1,
-                        "handshake_timeout": 1, "idle_timeout": 1}
+    # Time enough for what is in order, on a slow machine too.
+    gateway_settings = {"head_timeout": 2, "body_timeout": 2,
+                        "handshake_timeout": 2, "idle_timeout": 2}
 
     def test_a_head_that_never_ends(self):
         with self.site.wire() as wire:
