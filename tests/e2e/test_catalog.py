@@ -299,11 +299,12 @@ class TestMany(Case):
             {"id": "new", "subjects": ["alice"], "image": IMAGE}]})
         for process in (self.site.gateway, self.site.runner):
             process.send(signal.SIGHUP)
-
-        def changed():
-            answer = self.site.call("GET", "/v1/catalog").json
-            return answer if answer["policy_sha256"] != before else None
-        self.assertEqual(wait_until(changed)["rules"][0]["rule"], "new")
+        # By every worker: any of them may be asked.
+        wait_until(lambda: "event=gateway.reloaded" in
+                   self.site.gateway.log(), what="the new policy")
+        answer = self.site.call("GET", "/v1/catalog").json
+        self.assertNotEqual(answer["policy_sha256"], before)
+        self.assertEqual(answer["rules"][0]["rule"], "new")
         answer = self.site.call("GET", "/v1/catalog?after=r1")
         self.assertEqual(answer.status, 422)
 
