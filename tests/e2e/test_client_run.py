@@ -50,7 +50,7 @@ class TestExits(Case):
 
     def test_a_task_over_its_time(self):
         done = self.run_task("sh", "-c", "echo begun; sleep 60",
-                             options=("--timeout", "1s"))
+                             options=("--timeout", "3s"))
         self.assert_ends(done, 124, "begun\n")
         self.assertIn("timed out", done.stderr)
 
@@ -253,7 +253,11 @@ class TestSignals(Case):
         process = self.begin(*self.STUBBORN)
         began = time.time()
         process.send_signal(signal.SIGINT)
-        wait_until(lambda: self.newest()["state"] == "running")
+        # Two that come before it has looked would be one.
+        task = self.newest()["id"]
+        wait_until(lambda: "task.cancel_asked" in [
+            record["event"] for record in self.site.audit(task)],
+            what="the first to be heard")
         with self.assertRaises(subprocess.TimeoutExpired):
             process.wait(0.5)
         process.send_signal(signal.SIGINT)
