@@ -27,6 +27,7 @@ struct counters {
 	counter latency[METRICS_BOUNDS + 1];
 	counter latency_sum_us;
 	counter runner_connected; /* 0 or 1 */
+	counter runner_process; /* its id; no number for /metrics */
 	counter revocations_known; /* 0 or 1 */
 };
 

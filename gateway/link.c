@@ -345,6 +345,7 @@ connect_now(struct link *link, struct err *err)
 		    link->path, (long)uid);
 	link->channel =
 	    channel_open_take(link->loop, take_fd(fd), &channel_events, link);
+	link->state.process = pid;
 	if (say_hello(link, err) < 0) {
 		disconnect(link);
 		return -1;

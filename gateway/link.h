@@ -36,6 +36,8 @@ struct link_answer {
 
 struct link_state {
 	bool connected; /* welcomed, and still there */
+	pid_t process; /* whose the other end is; 0: none, or one that a pid
+			  namespace hides from us */
 	/* What was revoked, as long as the runner says so: `listed`. */
 	bool listed;
 	struct revocations revoked;

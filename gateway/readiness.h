@@ -7,9 +7,14 @@
 
 #include <jansson.h>
 
-#include "gateway/worker.h"
+#include "gateway/gateway.h"
+#include "gateway/link.h"
 
 /* An array of sentences, empty when all is well. The caller owns it. */
 json_t *readiness_reasons(const struct worker *worker);
+/* Of these what concerns the runner, which `state` tells of. All workers must
+ * be connected to that same process. Pure. */
+void readiness_add_runner(json_t *reasons, const struct gateway *gateway,
+    const struct link_state *state);
 
 #endif

@@ -422,6 +422,8 @@ on_runner(void *arg, bool connected)
 {
 	struct worker *worker = arg;
 
+	atomic_store(&worker->counters.runner_process,
+	    (uint64_t)link_state(worker->link)->process);
 	atomic_store(&worker->counters.runner_connected, connected ? 1 : 0);
 	if (!connected)
 		atomic_store(&worker->counters.revocations_known, 0);

@@ -184,6 +184,7 @@ shake_hands(struct bench *bench)
 	say(bench, WELCOME);
 	say(bench, STATE);
 	TURN_UNTIL(bench, bench->connected == before + 1);
+	assert_int_equal(link_state(bench->link)->process, getpid());
 	TURN_UNTIL(bench, link_state(bench->link)->said.reasons != NULL);
 }
 
