@@ -25,14 +25,15 @@ import uuid
 
 from harness_engine import IMAGE, Engine
 from harness_process import (ROOT, SOAK, Process, environment, free_id,
-                             free_port, many, reachable_folder, wait_until)
+                             free_port, many, reachable_folder, wait_same,
+                             wait_until)
 from harness_sign import Signer
 from harness_wire import Answer, Wire, head, tls_context
 
 # What tests import from here.
 __all__ = ["ALL_SCOPES", "ANYTHING", "IMAGE", "POLICY", "SOAK", "Case",
            "Engine", "Member", "Process", "Site", "environment", "free_id",
-           "free_port", "main", "many", "rule", "wait_until"]
+           "free_port", "main", "many", "rule", "wait_same", "wait_until"]
 
 PROGRAMS = ("taskgate", "taskgate-admin", "taskgate-gateway",
             "taskgate-runner", "task-init")

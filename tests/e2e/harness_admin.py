@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import pty
 import shutil
 import subprocess
 import tempfile
@@ -20,6 +21,22 @@ def openssl(*words, stdin=None):
         text=True, timeout=60, check=False)
     assert done.returncode == 0, f"openssl {words}: {done.stderr}"
     return done.stdout
+
+
+def on_terminal(*words):
+    """How the tool ended, and all that it has shown on a terminal."""
+    ours, theirs = pty.openpty()
+    with subprocess.Popen([BIN / "taskgate-admin", *map(str, words)],
+                          stdout=theirs) as child:
+        os.close(theirs)
+        data = b""
+        while True:
+            try:
+                data += os.read(ours, 65536)
+            except OSError:  # EIO: the other side is closed
+                break
+        os.close(ours)
+        return child.wait(30), data.decode()
 
 
 def snapshot(folder):

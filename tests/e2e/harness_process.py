@@ -32,6 +32,18 @@ def wait_until(condition, seconds=30, what="the condition"):
     return value
 
 
+def wait_same(value, what="a value that stays the same"):
+    """Polls; returns what it is twice in a row."""
+    last = None
+
+    def same():
+        nonlocal last
+        previous, last = last, value()
+        return previous == last
+    wait_until(same, what=what)
+    return last
+
+
 reservations = []  # held until this process ends
 
 

@@ -6,7 +6,6 @@ import base64
 import fcntl
 import json
 import os
-import pty
 import socket
 import ssl
 import stat
@@ -14,7 +13,8 @@ import subprocess
 import threading
 import unittest
 
-from harness_admin import BIN, GATEWAY_UID, KEYS, AdminCase, openssl, snapshot
+from harness_admin import (GATEWAY_UID, KEYS, AdminCase, on_terminal, openssl,
+                           snapshot)
 
 
 class Rotate(AdminCase):
@@ -405,27 +405,12 @@ class Tokens(AdminCase):
                 "\x1b", "\\u001b").encode(),
             b"\1" * 64))))
         for words in ((), ("-o", "json"), ("-o", "jsonl")):
-            code, text = self.on_terminal("token", "inspect", path, "--dir",
-                                          self.etc, *words)
+            code, text = on_terminal("token", "inspect", path, "--dir",
+                                     self.etc, *words)
             self.assertEqual(code, 1)
             self.assertIn("31m", text)
             for byte in ("\x1b", "\x07", "\u202e", "\u009b"):
                 self.assertNotIn(byte, text, words)
-
-    def on_terminal(self, *words):
-        """How it ended, and all that it has shown."""
-        ours, theirs = pty.openpty()
-        with subprocess.Popen([BIN / "taskgate-admin", *words],
-                              stdout=theirs) as child:
-            os.close(theirs)
-            data = b""
-            while True:
-                try:
-                    data += os.read(ours, 65536)
-                except OSError:  # EIO: the other side is closed
-                    break
-            os.close(ours)
-            return child.wait(30), data.decode()
 
     def test_unpublished_key_issues_nothing(self):
         for path in (self.etc / "token-keys").iterdir():

@@ -3,9 +3,7 @@ store itself wrote, with names that a stranger chose."""
 
 import html.parser
 import json
-import os
 import pathlib
-import pty
 import re
 import shutil
 import sqlite3
@@ -13,7 +11,7 @@ import subprocess
 import tempfile
 import unittest
 
-BIN = pathlib.Path(os.environ["TASKGATE_BIN"])
+from harness_admin import BIN, on_terminal
 WEEK = ("--since", "2026-11-21", "--until", "2026-11-28")
 STRANGER = "mallory </title><script>alert(1)</script>"
 IMAGE = "evil/<img src=x onerror=\"x\">&'\""
@@ -59,19 +57,9 @@ class TestReview(unittest.TestCase):
         return done
 
     def on_terminal(self, *words):
-        ours, theirs = pty.openpty()
-        with subprocess.Popen([BIN / "taskgate-admin", "audit", *words,
-                               "--dir", self.folder], stdout=theirs) as child:
-            os.close(theirs)
-            data = b""
-            while True:
-                try:
-                    data += os.read(ours, 65536)
-                except OSError:  # EIO: the other side is closed
-                    break
-            os.close(ours)
-            self.assertEqual(child.wait(30), 0)
-        return data.decode()
+        code, text = on_terminal("audit", *words, "--dir", self.folder)
+        self.assertEqual(code, 0, text)
+        return text
 
     def report(self, *words):
         path = self.folder / "report.html"

@@ -9,7 +9,7 @@ import socket
 import ssl
 import uuid
 
-from harness import IMAGE, ROOT, Case, main, many, wait_until
+from harness import IMAGE, ROOT, Case, main, many, wait_same, wait_until
 from harness_wire import Wire
 
 SECURITY_FIELDS = ("Cache-Control", "Content-Security-Policy",
@@ -89,15 +89,8 @@ class TestConnection(Case):
 
     def settled(self):
         """How many, once what earlier connections had is closed."""
-        last = None
-
-        def same():
-            nonlocal last
-            previous, last = last, self.descriptors()
-            return previous == last
         self.site.wait_alone()
-        wait_until(same, what="descriptors that stay the same")
-        return last
+        return wait_same(self.descriptors, "descriptors that stay the same")
 
     def wait_descriptors(self, number):
         wait_until(lambda: self.descriptors() <= number,

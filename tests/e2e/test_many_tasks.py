@@ -2,7 +2,7 @@
 
 import concurrent.futures
 
-from harness import Case, main, many, wait_until
+from harness import Case, main, many, wait_same, wait_until
 from harness_sockets import unix_peers
 
 TASKS = many(200)
@@ -64,14 +64,7 @@ class TestManyTasks(Case):
 
     def settled_counts(self):
         """Once connections of earlier requests are closed."""
-        last = None
-
-        def settled():
-            nonlocal last
-            previous, last = last, self.counts()
-            return previous == last
-        wait_until(settled, 30, "descriptors that stay the same")
-        return last
+        return wait_same(self.counts, "descriptors that stay the same")
 
 
 if __name__ == "__main__":
