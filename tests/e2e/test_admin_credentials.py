@@ -9,7 +9,6 @@ import os
 import socket
 import ssl
 import stat
-import subprocess
 import threading
 import unittest
 
