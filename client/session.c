@@ -243,7 +243,9 @@ call_once(struct session *session, const struct session_call *call,
 {
 	const struct http_request request = {
 	    .method = call->method,
-	    .path = call->path,
+	    .path = retry->attempts > 0 && call->path_again != NULL
+		? call->path_again
+		: call->path,
 	    .body = call->body,
 	    .idempotency_key = call->idempotency_key,
 	    .is_signed = call->is_signed,
@@ -302,6 +304,7 @@ session_create(struct session *session, const json_t *order, const char *key,
 	const struct session_call call = {
 	    .method = "POST",
 	    .path = path,
+	    .path_again = "/v1/tasks",
 	    .body = body,
 	    .idempotency_key = key,
 	    .policy = &retry_call,

@@ -39,6 +39,7 @@ void session_close(struct session *session);
 struct session_call {
 	const char *method;
 	const char *path;
+	const char *path_again; /* from the second try on; NULL: the same */
 	const char *body; /* or NULL */
 	const char *idempotency_key; /* or NULL */
 	const struct retry_policy *policy;
@@ -55,7 +56,9 @@ struct session_call {
 int session_call(struct session *session, const struct session_call *call,
     json_t **ret_document, int *ret_status, struct failure *failure);
 
-/* POST /v1/tasks under a key: sent again as often as need be, one task. */
+/* POST /v1/tasks under a key: sent again as often as need be, one task. Once a
+ * reply was lost or put off, the next comes without a wait: that there is a
+ * task must be known before the line is lost again. */
 int
 session_create(struct session *session, const json_t *order, const char *key,
     int wait_s, json_t **ret_document, struct failure *failure);

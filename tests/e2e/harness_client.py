@@ -94,10 +94,12 @@ class Line:
 
 class Liar(Line):
     """A gateway that passes everything on but the truth: it has the server's
-    key, and changes bytes of what the server says, as many for as many."""
+    key, and changes bytes of what the server says, as many for as many. Or
+    whoever asks for something in particular never hears an answer."""
 
     def __init__(self, site, who="alice"):
         self.lies = {}
+        self.unanswered, self.asked = None, 0
         self.near = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.near.load_cert_chain(site.etc / "gateway" / "server.crt",
                                   site.etc / "gateway" / "server.key")
@@ -111,6 +113,9 @@ class Liar(Line):
                     assert len(truth) == len(lie)
                     data = data.replace(truth, lie)
                 sink.sendall(data)
+                if not down and self.unanswered and self.unanswered in data:
+                    self.asked += 1
+                    break
         for end in (source, sink):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)

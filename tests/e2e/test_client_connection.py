@@ -13,7 +13,7 @@ import threading
 import harness_forge as forge
 from harness import (IMAGE, Case, environment, free_port, main,
                      wait_until)
-from harness_client import Line, Terminal, copy_context, newest, through
+from harness_client import Liar, Line, Terminal, copy_context, newest, through
 from harness_wire import Wire
 
 # 3000 lines, each of which says where it belongs, over a second or more.
@@ -93,6 +93,16 @@ class TestLosses(Case):
                 self.site.call("GET", "/v1/tasks?limit=200").json["tasks"]
                 if task["args"] == ["sh", "-c", "echo once; exit 3"]]
         self.assertEqual(len(ours), 1)
+
+    def test_a_reply_that_is_waited_for_and_lost_is_not_waited_for_again(self):
+        with Liar(self.site) as liar:
+            liar.unanswered = b"POST /v1/tasks?wait=1 "
+            done = self.site.client(
+                *through(self.site, liar, "no-wait"), "run", IMAGE, "--",
+                "sh", "-c", "sleep 1; echo through; exit 3")
+        self.assertEqual((done.returncode, done.stdout, done.stderr),
+                         (3, "through\n", ""))
+        self.assertEqual(liar.asked, 1)
 
     def test_the_gateway_restarts_while_a_task_is_followed(self):
         before = newest(self.site)["id"]
