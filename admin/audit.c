@@ -189,6 +189,11 @@ tail(const struct invocation *invocation, struct err *err)
 	struct page page = {0};
 	long long limit;
 
+	if (task != NULL && !uuid_is_valid(task))
+		return err_set(err, ERR_UNPROCESSABLE,
+		    "--task: \"%.64s\" is not a task's id; audit search finds "
+		    "them",
+		    task);
 	if (check_follow(invocation, err) != 0 ||
 	    option_integer(invocation, "limit", SHOWN, 1, PAGE, &limit, err) !=
 		0 ||

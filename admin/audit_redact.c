@@ -12,6 +12,7 @@
 #include "admin/verbs.h"
 #include "lib/cleanup.h"
 #include "lib/json.h"
+#include "lib/record.h"
 
 static int
 read_number(const char *text, json_int_t *ret, struct err *err)
@@ -29,13 +30,14 @@ static int
 redact(const struct invocation *invocation, struct err *err)
 {
 	AUTO(runner_link_close) struct runner_link link = {.sock = -1};
-	const char *reason = option_value(invocation, "reason");
+	const char *reason;
 	auto_json *members = NULL;
 	auto_fd int fd = -1;
 	json_t *body = NULL;
 	json_int_t seq;
 
-	if (read_number(invocation->operands[0], &seq, err) != 0)
+	if (read_number(invocation->operands[0], &seq, err) != 0 ||
+	    tool_reason(invocation, RECORD_REASON_MAX, &reason, err) != 0)
 		return -1;
 	members = json_pack("{s:I, s:s}", "seq", seq, "reason", reason);
 	if (members == NULL)

@@ -63,7 +63,19 @@ call_take(const struct invocation *invocation, enum message_type type,
 	    &link, type, json_incref(own), ret_body, &fd, err);
 }
 
-/* What is not UTF-8 is left out: the runner says that it is missing. */
+/* The runner says the same; to it a longer one is no message at all. */
+static int
+check_target(const json_t *target, struct err *err)
+{
+	const char *value = json_string_value(json_object_get(target, "value"));
+	enum revocation_kind kind;
+
+	revocation_kind_parse(
+	    json_string_value(json_object_get(target, "kind")), &kind);
+	return revocation_check_value(kind, value != NULL ? value : "", err);
+}
+
+/* What is not UTF-8 is left out, and is no value then. */
 static json_t *
 name_target(enum revocation_kind kind, const char *value)
 {
@@ -115,12 +127,18 @@ is_complete(const json_t *report)
 static int
 revoke_take(const struct invocation *invocation, json_t *members)
 {
-	const char *reason = option_value(invocation, "reason");
+	const char *reason;
 	auto_json *target = json_deep_copy(members);
 	auto_json *body = NULL;
 	struct err err;
 
 	json_object_del(target, "not_after_s");
+	if (check_target(target, &err) != 0 ||
+	    tool_reason(invocation, REVOCATION_REASON_MAX, &reason, &err) !=
+		0) {
+		json_decref(members);
+		return tool_fail(&err);
+	}
 	if (reason != NULL &&
 	    json_object_set_new(members, "reason", json_string(reason)) != 0) {
 		json_decref(members);
@@ -251,6 +269,12 @@ verb_lock(struct invocation *invocation)
 		    "subject");
 		return tool_fail(&err);
 	}
+	if (ttl_s > REVOCATION_LOCK_MAX_S) {
+		err_set(&err, ERR_UNPROCESSABLE,
+		    "--ttl: at most %lldd; for ever is revoke subject",
+		    (long long)REVOCATION_LOCK_MAX_S / (24 * 3600));
+		return tool_fail(&err);
+	}
 	members = name_target(REVOCATION_LOCK, invocation->operands[0]);
 	json_object_set_new(members, "ttl_s", json_integer(ttl_s));
 	return revoke_take(invocation, members);
@@ -266,7 +290,8 @@ restore(const struct invocation *invocation, enum revocation_kind kind,
 	auto_json *body = NULL;
 	struct err err;
 
-	if (call_take(invocation, MESSAGE_restore, json_deep_copy(target),
+	if (check_target(target, &err) != 0 ||
+	    call_take(invocation, MESSAGE_restore, json_deep_copy(target),
 		&body, &err) != 0 ||
 	    tool_print_one(invocation, &report_view, target, &err) != 0)
 		return tool_fail(&err);

@@ -83,6 +83,19 @@ tool_time(int64_t wall_s)
 }
 
 int
+tool_reason(const struct invocation *invocation, size_t max, const char **ret,
+    struct err *err)
+{
+	const char *reason = option_value(invocation, "reason");
+
+	if (reason != NULL && (*reason == '\0' || strlen(reason) > max))
+		return err_set(
+		    err, ERR_UNPROCESSABLE, "--reason: 1 to %zu bytes", max);
+	*ret = reason;
+	return 0;
+}
+
+int
 tool_duration(const struct invocation *invocation, const char *name,
     int64_t fallback_s, int64_t *ret_s, struct err *err)
 {

@@ -26,6 +26,9 @@ const char *tool_directory(const struct invocation *invocation);
 int64_t tool_now_s(void);
 /* Seconds since the epoch as RFC 3339. The caller frees. */
 char *tool_time(int64_t wall_s);
+/* What --reason says, for the record; NULL: nothing. At most `max` bytes. */
+int tool_reason(const struct invocation *invocation, size_t max,
+    const char **ret, struct err *err);
 /* An option's duration ("1h"), at least a second. */
 int tool_duration(const struct invocation *invocation, const char *name,
     int64_t fallback_s, int64_t *ret_s, struct err *err);

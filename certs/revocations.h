@@ -14,6 +14,8 @@
 
 #define REVOCATION_VALUE_MAX 80
 #define REVOCATION_REASON_MAX 200
+/* Ten years. What is to last longer is no lock. */
+#define REVOCATION_LOCK_MAX_S (INT64_C(10) * 366 * 24 * 3600)
 /* Of one set. */
 #define REVOCATIONS_MAX 100000
 

@@ -69,11 +69,26 @@ static void
 advise_revoked(
     const struct context *context, int64_t now_s, struct failure *failure)
 {
+	const char *detail = failure->detail != NULL ? failure->detail : "";
+
 	(void)now_s;
-	failure_hint(failure,
-	    "ask the operator why; who may come again gets what was revoked "
-	    "anew: taskgate-admin enroll %s",
-	    context->subject);
+	/* certs/revocations.c: what is refused is the subject, whatever is
+	 * issued to it later, or one certificate or token. */
+	if (strstr(detail, "subject is locked") != NULL)
+		failure_hint(failure,
+		    "ask the operator why; who may come again is let in by "
+		    "taskgate-admin unlock %s",
+		    context->subject);
+	else if (strstr(detail, "subject was revoked") != NULL)
+		failure_hint(failure,
+		    "ask the operator why; who may come again is let in by "
+		    "taskgate-admin revoke remove subject %s",
+		    context->subject);
+	else
+		failure_hint(failure,
+		    "ask the operator why; who may come again gets what was "
+		    "revoked anew: taskgate-admin enroll %s",
+		    context->subject);
 }
 
 static void

@@ -28,13 +28,16 @@ static const struct {
     {"subject", "principal", "subject"},
     {"uid", "principal", "uid"},
     {"address", "principal", "address"},
+    {"value", "object", "value"},
+    {"process", "object", "process"},
     {"task", "object", "task"},
     {"image", "untrusted", "image"},
     {"image", "object", "image"},
     {"image", "object", "image_id"},
     {"rule", NULL, "rule"},
     {"outcome", NULL, "outcome"},
-    /* Last: it may be long and hold blanks. */
+    /* Last: they may be long and hold blanks. */
+    {"reason", "object", "reason"},
     {"why", "untrusted", "detail"},
 };
 

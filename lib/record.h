@@ -13,6 +13,8 @@
 #include "lib/err.h"
 
 #define RECORD_SALT_BYTES 16
+/* Of a reason that an operator gives. */
+#define RECORD_REASON_MAX 200
 
 /* A record and what stands beside it, apart. Owned. */
 struct record_parts {

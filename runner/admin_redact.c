@@ -7,10 +7,9 @@
 
 #include "lib/alloc.h"
 #include "lib/cleanup.h"
+#include "lib/record.h"
 #include "runner/audit_gone.h"
 #include "runner/peers.h"
-
-#define REASON_MAX 200
 
 struct redacting {
 	struct store_op op;
@@ -81,7 +80,7 @@ peer_handle_audit_redact(
 	    JSON_FIELD(struct redact, seq, "seq", JSON_KIND_INTEGER, true, 1,
 		INT64_MAX),
 	    JSON_FIELD(struct redact, reason, "reason", JSON_KIND_STRING, true,
-		1, REASON_MAX),
+		1, RECORD_REASON_MAX),
 	};
 	struct redact asked = {0};
 	struct question *question;

@@ -12,7 +12,6 @@
 
 /* A clock that is behind ours must not take a certificate for good again. */
 #define CERTIFICATE_LEEWAY_MS (INT64_C(24) * 3600 * 1000)
-#define LOCK_MAX_S (INT64_C(10) * 366 * 24 * 3600)
 
 struct target {
 	int64_t request;
@@ -134,7 +133,7 @@ peer_handle_revoke(struct peer *peer, struct message *message, struct err *err)
 	    JSON_FIELD(struct revoke, not_after_s, "not_after_s",
 		JSON_KIND_INTEGER, false, 1, INT64_C(253402300799)),
 	    JSON_FIELD(struct revoke, ttl_s, "ttl_s", JSON_KIND_INTEGER, false,
-		1, LOCK_MAX_S),
+		1, REVOCATION_LOCK_MAX_S),
 	};
 	struct revoke asked = {0};
 	struct question *question;

@@ -167,7 +167,17 @@ class TestSubject(RevocationCase):
         done = self.site.client("whoami", who="dave")
         self.assertEqual(done.returncode, 4, done.stderr)
         self.assertIn("revoked", done.stderr)
-        self.assertIn("operator", done.stderr)
+        # A new enrolment would not help.
+        self.assertIn("revoke remove subject dave", done.stderr)
+        line = next(line for line in self.site.admin(
+            "audit", "tail", "--dir", self.site.etc).stdout.splitlines()
+            if "subject.revoked" in line and "value=dave" in line)
+        self.assertIn("uid=0", line)
+        self.command("revoke", "remove", "subject", "dave")
+        self.command("lock", "dave", "--ttl", "1h")
+        done = self.site.client("whoami", who="dave")
+        self.assertIn("taskgate-admin unlock dave", done.stderr)
+        self.command("unlock", "dave")
 
     def test_a_client_that_waits_for_its_task_hears_why_it_ends(self):
         self.site.enroll("harry")
@@ -268,6 +278,11 @@ class TestLock(RevocationCase):
 
     def test_what_cannot_be_meant_is_refused(self):
         for words, code in ((("lock", "dave"), 1),
+                            (("lock", "dave", "--ttl", "99999d"), 1),
+                            (("revoke", "subject", "x" * 200), 1),
+                            (("revoke", "remove", "subject", "x" * 200), 1),
+                            (("revoke", "subject", "dave", "--reason",
+                              "x" * 201), 1),
                             (("unlock", "nobody"), 3),
                             (("revoke", "subject", "No Such"), 1),
                             (("revoke", "image", "busybox"), 1),
@@ -277,6 +292,8 @@ class TestLock(RevocationCase):
                                    check=False)
             self.assertEqual(done.returncode, code,
                              (words, done.stdout, done.stderr))
+            self.assertNotIn("closed the connection", done.stderr)
+        self.assertFalse(self.events("peer.refused"))
 
 
 class TestCredentials(RevocationCase):
