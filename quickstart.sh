@@ -525,6 +525,7 @@ down() {
 		return
 	}
 	process_stop gateway
+	printf 'Stopping; what still runs has up to 30 s to end.\n'
 	# What runs ends with it.
 	process_stop runner INT
 	remove_containers

@@ -282,15 +282,17 @@ static const struct command_spec commands[] = {
     {"cert list", NULL, "List the certificates that were signed", NULL, NULL, 0,
 	0, 0, verb_cert_list},
     {"cert show", "FILE|SERIAL", "Show a certificate",
-	"Says as well why the gateway would refuse it.", NULL, 0, 1, 1,
-	verb_cert_show},
+	"Says as well why the gateway would refuse it, but for a "
+	"revocation: revoke list.",
+	NULL, 0, 1, 1, verb_cert_show},
     {"token issue", "NAME", "Issue a token",
 	"The token is good only together with the certificate of --cert.",
 	token_issue_options, COUNT(token_issue_options), 1, 1,
 	verb_token_issue},
     {"token inspect", "[FILE|-]", "Show a token and whether it is valid",
 	"Reads a file or standard input: a token is a secret and no argument. "
-	"Exits 1 where this installation would refuse it.",
+	"Exits 1 where this installation would refuse it, but for a "
+	"revocation: revoke list.",
 	NULL, 0, 0, 1, verb_token_inspect},
     {"token keys", NULL, "List the keys that tokens are verified with",
 	"An old one is needed until the last token that it can have signed "

@@ -12,7 +12,7 @@
 #define NOTE_S (INT64_C(30) * 24 * 3600)
 
 static const struct column columns[] = {
-    {"Ready", "ready"},
+    {"Ready (runner)", "ready"},
     {"Reasons", "reasons"},
     {"Version", "version"},
     {"Uptime (s)", "uptime_s"},

@@ -389,9 +389,10 @@ task_render_request(const struct task_data *data)
 		set(shown, "mounts", mounts_show(data->mounts));
 	if (data->secrets != NULL)
 		set(shown, "secrets", secrets_show(data->secrets));
-	set(shown, "user",
-	    json_pack("{s:I, s:I}", "uid", (json_int_t)data->uid, "gid",
-		(json_int_t)data->gid));
+	if (data->uid >= 0)
+		set(shown, "user",
+		    json_pack("{s:I, s:I}", "uid", (json_int_t)data->uid, "gid",
+			(json_int_t)data->gid));
 	set(shown, "env", render_env_names(request));
 	if (request->stdin_mode == REQUEST_STDIN_INLINE)
 		set(shown, "stdin", render_stdin_hash(request));

@@ -299,6 +299,7 @@ test_who_is_to_approve_is_shown_what_the_task_gets(void **state)
 
 	(void)state;
 	make_data(&data);
+	data.uid = 0;
 	data.gid = 7;
 	data.mounts = alloc_string("[{\"read_only\":true,\"source\":"
 				   "\"/srv/mine\",\"target\":\"/in\"}]");
@@ -313,6 +314,11 @@ test_who_is_to_approve_is_shown_what_the_task_gets(void **state)
 	assert_true(json_equal(json_object_get(shown, "user"), user));
 	assert_true(json_equal(json_object_get(shown, "secrets"), secrets));
 	assert_true(json_equal(json_object_get(shown, "mounts"), mounts));
+	/* Nobody in particular. */
+	data.uid = data.gid = -1;
+	auto_json *usual = task_render_request(&data);
+
+	assert_null(json_object_get(usual, "user"));
 	task_data_done(&data);
 }
 
