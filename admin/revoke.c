@@ -217,9 +217,12 @@ verb_revoke_token(struct invocation *invocation)
 	auto_free char *id = NULL;
 	struct err err;
 
-	if (strcmp(operand, "-") != 0 && access(operand, F_OK) != 0)
+	if (strcmp(operand, "-") != 0 && access(operand, F_OK) != 0) {
+		tool_note("no file is named %s: it is taken for a token's id",
+		    operand);
 		return revoke_take(
 		    invocation, name_target(REVOCATION_TOKEN, operand));
+	}
 	if (read_token_id(operand, &id, &err) != 0)
 		return tool_fail(&err);
 	return revoke_take(invocation, name_target(REVOCATION_TOKEN, id));

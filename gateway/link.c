@@ -21,8 +21,6 @@
 #define TICK_MS 1000
 #define RETRY_AFTER_S 1
 
-static const char unreachable[] = "the runner cannot be reached at the moment";
-
 struct link {
 	uv_loop_t *loop;
 	char *path;
@@ -459,7 +457,7 @@ fail_to_ask(struct link *link, uint64_t request, struct err *err)
 
 	questions_take(&link->questions, request, &unasked);
 	log_failure(LOG_LEVEL_WARNING, "runner.unasked", err, NULL);
-	return err_set(err, ERR_UNAVAILABLE, "%s", unreachable);
+	return err_set(err, ERR_UNAVAILABLE, LINK_UNREACHABLE);
 }
 
 int
@@ -469,7 +467,7 @@ link_ask(struct link *link, const struct link_question *question,
 	uint64_t request;
 
 	if (!link->state.connected)
-		return err_set(err, ERR_UNAVAILABLE, "%s", unreachable);
+		return err_set(err, ERR_UNAVAILABLE, LINK_UNREACHABLE);
 	request = questions_add(&link->questions,
 	    &(struct question){.answered = answered,
 		.began = question->began,
@@ -509,7 +507,7 @@ link_tell(
     struct link *link, enum message_type type, json_t *members, struct err *err)
 {
 	if (!link->state.connected)
-		return err_set(err, ERR_UNAVAILABLE, "%s", unreachable);
+		return err_set(err, ERR_UNAVAILABLE, LINK_UNREACHABLE);
 	return channel_send(link->channel, type, members, NULL, 0, err);
 }
 

@@ -22,6 +22,9 @@
 
 struct link;
 
+/* What whoever asks something meanwhile is told. */
+#define LINK_UNREACHABLE "the runner cannot be reached at the moment"
+
 /* What the runner answered; valid during the call only. */
 struct link_answer {
 	const struct err *failure; /* NULL: a reply */

@@ -41,10 +41,14 @@ int
 revocation_check(
     const struct exchange *exchange, const char *token_id, struct err *err)
 {
-	if (!link_state(exchange->worker->link)->listed &&
-	    serves_someone(exchange))
-		return err_set(err, ERR_UNAVAILABLE,
-		    "it is not known at the moment who was revoked");
+	const struct link_state *state = link_state(exchange->worker->link);
+
+	/* The list comes and goes with the runner. */
+	if (!state->listed && serves_someone(exchange))
+		return err_set(err, ERR_UNAVAILABLE, "%s",
+		    state->connected
+			? "it is not known at the moment who was revoked"
+			: LINK_UNREACHABLE);
 	if (check(exchange->conn, token_id, err) != 0) {
 		mark(exchange->conn);
 		return -1;

@@ -328,6 +328,7 @@ class TestAbsence(Case):
             done = self.site.client("run", IMAGE, "--", "true")
             self.assertEqual(done.returncode, 125)
             self.assertIn("taskgate status", done.stderr)
+            self.assertIn("the runner cannot be reached", done.stderr)
             status = self.site.client("status")
             self.assertEqual(status.returncode, 1)
             self.assertIn("ready          no", status.stdout)
