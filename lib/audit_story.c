@@ -76,11 +76,13 @@ add_arguments(struct buffer *story, const json_t *args)
 
 	json_array_foreach(args, k, arg)
 	{
-		if (story->len - start > ARGUMENTS_MAX) {
+		buffer_append_string(story, k == 0 ? ":" : "");
+		/* The rest was too large for the record. */
+		if (story->len - start > ARGUMENTS_MAX ||
+		    json_object_get(arg, "dropped_bytes") != NULL) {
 			buffer_append_string(story, " ...");
 			break;
 		}
-		buffer_append_string(story, k == 0 ? ":" : "");
 		add_argument(
 		    story, json_is_string(arg) ? json_string_value(arg) : "?");
 	}

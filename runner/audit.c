@@ -101,27 +101,134 @@ set_string(json_t *object, const char *name, const char *value)
 		die("an audit record's %s cannot be set", name);
 }
 
-/* What is too large to be kept is counted. */
+/* -- what a stranger wrote, where it is too much */
+
+/* No member is longer: of these, the most with which all have room. */
+#define MEMBER_MAX (16 * 1024)
+#define MEMBER_MIN 1024
+/* Of {"dropped_bytes":N}, and what stands around a member. */
+#define MARK_MAX 64
+
+static json_t *
+mark_dropped(size_t len)
+{
+	return json_pack("{s:I}", "dropped_bytes", (json_int_t)len);
+}
+
+static size_t
+measure(const json_t *value)
+{
+	size_t len = 0;
+	auto_free char *text = json_encode_canonical(value, &len);
+
+	return len;
+}
+
+/* The leading items that fit, and how much came behind them. New. */
+static json_t *
+shorten_array(const json_t *array, size_t max, size_t *ret_dropped)
+{
+	json_t *kept = json_array(), *item = NULL;
+	size_t used = 2, dropped = 0, k;
+
+	json_array_foreach(array, k, item)
+	{
+		size_t len = measure(item);
+
+		used += len + 1;
+		if (used <= max)
+			json_array_append(kept, item);
+		else
+			dropped += len;
+	}
+	json_array_append_new(kept, mark_dropped(dropped));
+	*ret_dropped = dropped;
+	return kept;
+}
+
+/* The order of the members does not matter to it. */
+static size_t
+choose_member_max(json_t *members, const size_t *lens)
+{
+	size_t max = 2 * MEMBER_MAX, sum;
+
+	do {
+		const char *name = NULL;
+		json_t *value = NULL;
+		size_t k = 0;
+
+		max /= 2;
+		sum = MARK_MAX;
+		json_object_foreach(members, name, value)
+		{
+			sum += strlen(name) + MARK_MAX +
+			    (lens[k] < max ? lens[k] : max);
+			k++;
+		}
+	} while (sum > AUDIT_UNTRUSTED_MAX && max > MEMBER_MIN);
+	return max;
+}
+
+/* Members that are small stay; beside them, how much is gone. New. */
+static json_t *
+shorten(json_t *members)
+{
+	auto_free size_t *lens =
+	    alloc_zero(json_object_size(members) + 1, sizeof(*lens));
+	json_t *kept = json_object(), *value = NULL;
+	const char *name = NULL;
+	size_t max, all = 0, k = 0;
+
+	json_object_foreach(members, name, value)
+	{
+		lens[k++] = measure(value);
+	}
+	max = choose_member_max(members, lens);
+	k = 0;
+	json_object_foreach(members, name, value)
+	{
+		size_t dropped = lens[k];
+
+		if (lens[k++] <= max) {
+			json_object_set(kept, name, value);
+			continue;
+		}
+		json_object_set_new(kept, name,
+		    json_is_array(value) ? shorten_array(value, max, &dropped)
+					 : mark_dropped(dropped));
+		all += dropped;
+	}
+	json_object_set_new(
+	    kept, "dropped_bytes", json_integer((json_int_t)all));
+	return kept;
+}
+
+static void
+keep_take(struct audit_leaf *leaf, json_t *kept)
+{
+	json_decref(leaf->kept);
+	free(leaf->untrusted);
+	leaf->kept = kept;
+	leaf->untrusted = json_encode_canonical(kept, &leaf->untrusted_len);
+}
+
+/* What is large must not keep what is small out of the log. */
 static void
 encode_untrusted(const struct audit_entry *entry, struct audit_leaf *ret)
 {
-	auto_json *instead = NULL;
-	auto_free char *text = NULL;
-	size_t len = 0;
+	size_t len;
 
 	if (entry->untrusted == NULL)
 		return;
-	text = json_encode_canonical(entry->untrusted, &len);
-	ret->too_large = len > AUDIT_UNTRUSTED_MAX;
-	if (ret->too_large) {
-		instead = json_pack("{s:I}", "dropped_bytes", (json_int_t)len);
-		ret->untrusted =
-		    json_encode_canonical(instead, &ret->untrusted_len);
-		return;
-	}
-	ret->untrusted_len = len;
-	ret->untrusted = take(text);
+	keep_take(ret, json_incref(entry->untrusted));
+	len = ret->untrusted_len;
+	if (len > AUDIT_UNTRUSTED_MAX)
+		keep_take(ret, shorten(entry->untrusted));
+	if (ret->untrusted_len > AUDIT_UNTRUSTED_MAX)
+		keep_take(ret, mark_dropped(len));
 }
+
+/* -- records */
 
 void
 audit_render(const struct audit_entry *entry, int64_t seq,
@@ -163,6 +270,7 @@ audit_leaf_done(struct audit_leaf *leaf)
 {
 	free(leaf->record);
 	free(leaf->untrusted);
+	json_decref(leaf->kept);
 	*leaf = (struct audit_leaf){0};
 }
 
@@ -201,8 +309,7 @@ insert(struct database *database, const struct audit_entry *entry, int64_t seq,
 	const char *own = text_of(entry->object, "image");
 	const char *image_id =
 	    own != NULL ? own : text_of(entry->object, "image_id");
-	const char *image =
-	    leaf->too_large ? NULL : text_of(entry->untrusted, "image");
+	const char *image = text_of(leaf->kept, "image");
 
 	/* The client named a task, and its rule the image. */
 	if (image == NULL)

@@ -33,7 +33,10 @@ const char *event_code(enum event event);
  * no UTF-8 come out as \xNN. */
 json_t *audit_text(const char *text);
 
-/* Canonical bytes of `untrusted` from which on only their number is kept. */
+/* Canonical bytes of `untrusted`. Of one with more, each member that is too
+ * large becomes {"dropped_bytes"}, an array what fits of its beginning with
+ * that as its last item, and `dropped_bytes` beside them is the sum; where that
+ * is still too much, nothing but the number of bytes is kept. */
 #define AUDIT_UNTRUSTED_MAX (64 * 1024)
 /* What one reading gives at most; the rest comes with the next. */
 #define AUDIT_READ_MAX (16 * 1024 * 1024)
@@ -64,8 +67,8 @@ struct audit_leaf {
 	size_t record_len;
 	uint8_t hash[SHA256_BYTES];
 	char *untrusted; /* canonical; NULL: none */
-	bool too_large; /* it only says how much there was */
 	size_t untrusted_len;
+	json_t *kept; /* the same as a value */
 };
 
 /* Pure. */

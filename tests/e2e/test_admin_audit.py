@@ -136,6 +136,30 @@ class TestAudit(Case):
             "audit", "search", "--subject", "nobody", "-o", "json").stdout),
             [])
 
+    def test_a_long_argument_hides_nothing_else(self):
+        task = self.site.submit("echo", "x" * 100000, "end", wait=30)["id"]
+        (found,) = wait_until(lambda: [
+            one for one in self.search("--image", IMAGE, "--event",
+                                       "task.accepted")
+            if one["object"]["task"] == task], what="the record of the task")
+        self.assertEqual(found["untrusted"], {
+            "image": IMAGE, "args": ["echo", {"dropped_bytes": 100007}],
+            "dropped_bytes": 100007})
+        self.assertIn(f"image {IMAGE}: echo ... from", self.words(
+            "audit", "show", task).stdout)
+        ran = json.loads(self.words("audit", "summary", "-o",
+                                    "json").stdout)["ran"]
+        self.assertIn(("alice", IMAGE),
+                      [(one["subject"], one["image"]) for one in ran])
+        self.assertTrue(json.loads(self.words(
+            "audit", "verify", "-o", "json").stdout)["good"])
+        # Nobody knows what a policy says of a part of it.
+        changes = json.loads(self.words(
+            "policy", "replay", self.site.etc / "policy.json", "-o",
+            "json").stdout)["changes"]
+        self.assertEqual([(one["verdict"], one["what"]) for one in changes
+                          if one.get("task") == task], [("unknown", IMAGE)])
+
     def test_search_refuses_what_it_cannot_mean(self):
         for words in (("--since", "yesterday"), ("--limit", "-1"),
                       ("--since", "2026-01-02", "--until", "2026-01-01")):

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -106,25 +107,129 @@ test_another_salt_is_another_record(void **state)
 	audit_entry_free(entry);
 }
 
+/* -- what is too large */
+
+static json_t *
+make_string(size_t len)
+{
+	auto_free char *text = alloc_zero(len + 1, 1);
+
+	memset(text, 'x', len);
+	return json_string(text);
+}
+
 static void
-test_untrusted_that_is_too_large_is_only_counted(void **state)
+assert_keeps(json_t *untrusted, const char *expected)
 {
 	struct audit_entry *entry = make_entry();
 	AUTO(audit_leaf_done) struct audit_leaf leaf = {0};
-	/* {"a":"..."} */
-	auto_free char *text = alloc_zero(AUDIT_UNTRUSTED_MAX + 1, 1);
+	char hex[SHA256_HEX];
+
+	entry->untrusted = untrusted;
+	audit_render(entry, 7, salt, &leaf);
+	assert_in_range(leaf.untrusted_len, 2, AUDIT_UNTRUSTED_MAX);
+	assert_int_equal(leaf.untrusted_len, strlen(leaf.untrusted));
+	if (expected != NULL)
+		assert_string_equal(leaf.untrusted, expected);
+	record_hash_untrusted(salt, leaf.untrusted, leaf.untrusted_len, hex);
+	assert_non_null(strstr(leaf.record, hex));
+	audit_entry_free(entry);
+}
+
+static void
+test_a_member_that_is_too_large_is_only_counted(void **state)
+{
+	struct audit_entry *entry = make_entry();
+	AUTO(audit_leaf_done) struct audit_leaf leaf = {0};
 
 	(void)state;
-	memset(text, 'x', AUDIT_UNTRUSTED_MAX - 8);
-	entry->untrusted = json_pack("{s:s}", "a", text);
+	/* {"a":"..."} */
+	entry->untrusted =
+	    json_pack("{s:o}", "a", make_string(AUDIT_UNTRUSTED_MAX - 8));
 	audit_render(entry, 7, salt, &leaf);
 	assert_int_equal(leaf.untrusted_len, AUDIT_UNTRUSTED_MAX);
-	audit_leaf_done(&leaf);
-	text[AUDIT_UNTRUSTED_MAX - 8] = 'x';
-	json_object_set_new(entry->untrusted, "a", json_string(text));
-	audit_render(entry, 7, salt, &leaf);
-	assert_string_equal(leaf.untrusted, "{\"dropped_bytes\":65537}");
 	audit_entry_free(entry);
+	assert_keeps(
+	    json_pack("{s:o}", "a", make_string(AUDIT_UNTRUSTED_MAX - 7)),
+	    "{\"a\":{\"dropped_bytes\":65531},\"dropped_bytes\":65531}");
+}
+
+static void
+test_what_is_small_stays_beside_what_is_too_large(void **state)
+{
+	(void)state;
+	assert_keeps(json_pack("{s:s, s:[s, o, s], s:{s:o}, s:{s:i}}", "image",
+			 "demo", "args", "echo", make_string(100000), "end",
+			 "env", "A", make_string(70000), "limits", "pids", 3),
+	    "{\"args\":[\"echo\",{\"dropped_bytes\":100007}],"
+	    "\"dropped_bytes\":170015,\"env\":{\"dropped_bytes\":70008},"
+	    "\"image\":\"demo\",\"limits\":{\"pids\":3}}");
+	assert_keeps(json_pack("{s:o, s:s}", "image", make_string(1000000),
+			 "task", "resize"),
+	    "{\"dropped_bytes\":1000002,\"image\":{\"dropped_bytes\":1000002},"
+	    "\"task\":\"resize\"}");
+}
+
+/* Several that are each below the bound do not push the others out. */
+static void
+test_what_is_small_stays_beside_many_that_are_not(void **state)
+{
+	for (size_t len = 1000; len < 20000; len += 499) {
+		struct audit_entry *entry = make_entry();
+		AUTO(audit_leaf_done) struct audit_leaf leaf = {0};
+
+		(void)state;
+		entry->untrusted = json_pack("{s:s}", "image", "demo");
+		for (int k = 0; k < 20; k++) {
+			char name[] = {(char)('a' + k), '\0'};
+			json_t *array = json_array();
+
+			for (int i = 0; i < 4; i++)
+				json_array_append_new(array, make_string(len));
+			json_object_set_new(entry->untrusted, name,
+			    k % 2 == 0 ? make_string(len) : array);
+			if (k % 2 == 0)
+				json_decref(array);
+		}
+		audit_render(entry, 7, salt, &leaf);
+		assert_in_range(leaf.untrusted_len, 2, AUDIT_UNTRUSTED_MAX);
+		assert_non_null(strstr(leaf.untrusted, "\"image\":\"demo\""));
+		audit_entry_free(entry);
+	}
+}
+
+static void
+test_the_bound_holds_whatever_the_members_are(void **state)
+{
+	json_t *many = json_object(), *keys = json_object();
+	json_t *deep = make_string(100000), *items = json_array();
+	char name[16];
+
+	(void)state;
+	for (int i = 0; i < 10000; i++) {
+		snprintf(name, sizeof(name), "%05d", i);
+		json_object_set_new(many, name, json_integer(i % 10));
+		json_array_append_new(items, json_object());
+	}
+	/* {"00000":0, ... "09999":9} */
+	assert_keeps(many, "{\"dropped_bytes\":100001}");
+	auto_json *key = make_string(100000);
+	json_object_set_new(keys, json_string_value(key), json_integer(1));
+	json_object_set_new(keys, "image", json_string("demo"));
+	assert_keeps(keys, "{\"dropped_bytes\":100021}");
+	for (int i = 0; i < 30; i++)
+		deep = json_pack("[o]", deep);
+	assert_keeps(json_pack("{s:o}", "args", deep),
+	    "{\"args\":[{\"dropped_bytes\":100060}],"
+	    "\"dropped_bytes\":100060}");
+	for (int i = 0; i < 20000; i++)
+		json_array_append_new(items, json_object());
+	assert_keeps(json_pack("{s:o}", "args", items), NULL);
+	/* One byte is written as six. */
+	assert_keeps(json_pack("{s:o, s:s}", "args",
+			 json_sprintf("%0*d\x01", 70000, 0), "image", "\x01"),
+	    "{\"args\":{\"dropped_bytes\":70008},\"dropped_bytes\":70008,"
+	    "\"image\":\"\\u0001\"}");
 }
 
 static void
@@ -312,7 +417,10 @@ main(void)
 	    cmocka_unit_test(
 		test_what_a_stranger_wrote_is_only_hashed_in_the_record),
 	    cmocka_unit_test(test_another_salt_is_another_record),
-	    cmocka_unit_test(test_untrusted_that_is_too_large_is_only_counted),
+	    cmocka_unit_test(test_a_member_that_is_too_large_is_only_counted),
+	    cmocka_unit_test(test_what_is_small_stays_beside_what_is_too_large),
+	    cmocka_unit_test(test_what_is_small_stays_beside_many_that_are_not),
+	    cmocka_unit_test(test_the_bound_holds_whatever_the_members_are),
 	    cmocka_unit_test(test_text_of_any_bytes_becomes_one_neutral_string),
 	    cmocka_unit_test(test_an_entry_without_a_message_says_its_sentence),
 	    STORED(test_records_are_numbered_without_gaps),

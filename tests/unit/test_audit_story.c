@@ -57,6 +57,11 @@ test_a_task_is_a_story(void **state)
 		     "300}}}",
 	    "alice asked for task resize width=300 (image demo) from "
 	    "192.0.2.1; rule demo accepted it.");
+	assert_tells("{\"event\":\"task.accepted\"," ALICE
+		     ",\"rule\":\"demo\",\"untrusted\":{\"image\":\"demo\","
+		     "\"args\":[\"echo\",{\"dropped_bytes\":70000}]}}",
+	    "alice asked for image demo: echo ... from 192.0.2.1; rule demo "
+	    "accepted it.");
 	assert_tells("{\"event\":\"task.started\",\"object\":{\"start\":"
 		     "\"warm\",\"container\":\"0123456789abcdef\","
 		     "\"image_id\":\"sha256:0123456789abcdef\"}}",
@@ -133,7 +138,8 @@ static void
 test_records_of_any_form_tell_something(void **state)
 {
 	static const char *const values[] = {"null", "7", "[]", "{}", "\"\"",
-	    "{\"args\":[7,{}],\"image\":[],\"detail\":{}}", "true"};
+	    "{\"args\":[7,{}],\"image\":[],\"detail\":{}}",
+	    "{\"args\":{\"dropped_bytes\":7},\"params\":[]}", "true"};
 	static const char *const events[] = {"task.accepted", "task.denied",
 	    "request.refused", "task.started", "task.finished",
 	    "task.cancel_asked", "task.signalled", "task.read_by_other",

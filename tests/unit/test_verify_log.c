@@ -56,6 +56,11 @@ run_append(struct store_op *op, struct database *database, struct err *err)
 	if (append->number % 2 == 0)
 		entry->untrusted = json_pack("{s:s, s:I}", "image", "demo", "n",
 		    (json_int_t)append->number);
+	/* What is too large is not searched, what stands beside it is. */
+	if (append->number % 100 == 6)
+		json_object_set_new(entry->untrusted,
+		    append->number % 200 == 6 ? "image" : "args",
+		    json_sprintf("%070000d", 0));
 	result = audit_append(database, entry, err);
 	audit_entry_free(entry);
 	return result;
