@@ -4,6 +4,7 @@
 #include "client/errand.h"
 
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "lib/alloc.h"
@@ -41,6 +42,7 @@ errands_signal(struct errands *errands, const char *task, const char *signal)
 	    .method = "POST",
 	    .path = alloc_printf("/v1/tasks/%s/signal", task),
 	    .body = alloc_printf("{\"signal\":\"%s\"}", signal),
+	    .signal = signal,
 	    .policy = &retry_once,
 	};
 
@@ -75,6 +77,17 @@ start(struct errand *errand, struct session *session)
 	errand->transfer = http_start(session->http, &request);
 }
 
+/* It has not started yet, or has ended: of the latter the follow tells, of
+ * a signal that went nowhere nobody else does. */
+static void
+say_refused(const struct errand *errand, const struct session *session)
+{
+	if (errand->signal != NULL && !session->quiet)
+		fprintf(stderr,
+		    "taskgate: %s was not passed on: the task does not run\n",
+		    errand->signal);
+}
+
 /* Returns whether the errand is over. */
 static bool
 take_reply(struct errand *errand, struct session *session)
@@ -86,9 +99,10 @@ take_reply(struct errand *errand, struct session *session)
 
 	if (reply.status >= 200 && reply.status < 300)
 		return true;
-	/* It had ended meanwhile: the follow will say so. */
-	if (reply.status == 409)
+	if (reply.status == 409) {
+		say_refused(errand, session);
 		return true;
+	}
 	random_bytes(&random, sizeof(random));
 	if (!retry_decide(errand->policy, &errand->retry, reply.cause,
 		reply.retry_after_s, clock_boot_ms(), random, &delay_ms)) {

@@ -13,6 +13,7 @@ struct errand {
 	const char *method;
 	char *path;
 	char *body; /* or NULL */
+	const char *signal; /* its name, static; NULL: it is none */
 	const struct retry_policy *policy;
 	struct transfer *transfer;
 	struct retry retry;
@@ -27,7 +28,8 @@ struct errands {
 /* DELETE of the task with this grace. What does not fit is dropped: a person
  * presses a key again. */
 void errands_cancel(struct errands *errands, const char *task, int grace_s);
-/* POST of a signal, once. */
+/* POST of a signal (a static name), once. One that comes while the task does
+ * not run is dropped, with a word about it. */
 void
 errands_signal(struct errands *errands, const char *task, const char *signal);
 

@@ -58,6 +58,29 @@ cancel(struct follow *follow)
 	return false;
 }
 
+/* As the kernel does for a process that does not look: each once. */
+static void
+keep_early(struct follow *follow, int number)
+{
+	for (size_t i = 0; i < follow->nearly; i++) {
+		if (follow->early[i] == number)
+			return;
+	}
+	if (follow->nearly == COUNT(follow->early))
+		die("follow: a signal that is not caught");
+	follow->early[follow->nearly++] = number;
+}
+
+static void
+pass_on(struct follow *follow, int number)
+{
+	if (follow->task == NULL)
+		keep_early(follow, number);
+	else
+		errands_signal(
+		    &follow->errands, follow->task, sigabbrev_np(number));
+}
+
 bool
 follow_take_signal(void *arg, int number)
 {
@@ -67,9 +90,7 @@ follow_take_signal(void *arg, int number)
 		return number != SIGINT && number != SIGTERM;
 	if (number == SIGINT || number == SIGTERM)
 		return cancel(follow);
-	if (follow->task != NULL)
-		errands_signal(
-		    &follow->errands, follow->task, sigabbrev_np(number));
+	pass_on(follow, number);
 	return true;
 }
 
@@ -90,6 +111,9 @@ void
 follow_begin(struct follow *follow, const char *task)
 {
 	follow->task = task;
+	for (size_t i = 0; i < follow->nearly; i++)
+		pass_on(follow, follow->early[i]);
+	follow->nearly = 0;
 	if (follow->interrupts > 0) {
 		follow->interrupts = 0;
 		cancel(follow);

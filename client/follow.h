@@ -20,6 +20,8 @@ struct follow {
 	struct feed *feed; /* standard input; borrowed; NULL: there is none */
 	bool passes_signals; /* INT, TERM cancel; others go to the task */
 	unsigned interrupts; /* so far */
+	int early[4]; /* other signals before there is a task, each once */
+	size_t nearly;
 };
 
 /* A stream into `sink` from `offset` on; both are borrowed. */
@@ -27,10 +29,11 @@ void follow_add(struct follow *follow, const char *name, struct sink *sink,
     int64_t offset, bool until_end);
 /* For struct session, while something else than a stream is waited for: what a
  * signal means, and errands and the feed. Before there is a task (NULL) signals
- * are counted. */
+ * are kept. */
 bool follow_take_signal(void *arg, int number);
 void follow_turn_errands(void *arg);
-/* The task is known now; what was interrupted before cancels it. */
+/* The task is known now: the signals before go to it, in order of their
+ * coming, and what was interrupted before cancels it. */
 void follow_begin(struct follow *follow, const char *task);
 
 /* Until all streams have ended and all of it is written. -1: the failure, with

@@ -5,9 +5,9 @@ import signal
 import subprocess
 import time
 
-from harness import (IMAGE, POLICY, Case, environment, main,
+from harness import (IMAGE, POLICY, Case, environment, main, rule,
                      wait_until)
-from harness_client import Terminal
+from harness_client import Terminal, newest
 
 # An image that may be run, and is not there.
 ABSENT = "taskgate-test/absent"
@@ -293,6 +293,26 @@ class TestSignals(Case):
             process.communicate(timeout=30)
             self.assertEqual(process.returncode, 5, name)
 
+    def test_one_that_comes_before_the_task_is_known_is_kept(self):
+        # Its creation waits a second for its end, while the task runs.
+        for name in ("USR1", "USR2", "HUP", "QUIT"):
+            mark = f"mark-{name}"
+            process = self.site.client_start(
+                "run", IMAGE, "--", "sh", "-c", f"trap 'exit 5' {name}; "
+                "echo begun; while :; do sleep 0.1; done", mark)
+            self.addCleanup(process.kill)
+            wait_until(lambda mark=mark: self.is_heard(mark), what=mark)
+            process.send_signal(getattr(signal, f"SIG{name}"))
+            out, err = process.communicate(timeout=30)
+            self.assertEqual((process.returncode, out), (5, "begun\n"),
+                             (name, err))
+            # The shell may say which signal ended its `sleep`.
+            self.assertNotIn("taskgate", err)
+
+    def is_heard(self, mark):
+        task = self.newest()
+        return task["args"][-1] == mark and task["output"]["stdout"] > 0
+
     def test_a_reader_that_goes_away_ends_the_task(self):
         process = self.site.client_start("run", IMAGE, "--", "yes")
         process.stdout.readline()
@@ -323,6 +343,33 @@ class TestSignals(Case):
         self.assertEqual(process.wait(30), 130)
         process.stdout.close()
         process.stderr.close()
+
+
+class TestSignalsBeforeTheStart(Case):
+    """What is signalled to a task that waits for its turn."""
+
+    policy = {"version": 1, "rules": [
+        rule("one", ["alice"], concurrency={"total": 1})]}
+
+    def test_a_signal_that_goes_nowhere_is_told(self):
+        first = self.site.submit("sleep", "600")["id"]
+        for options, told in (
+                ((), ["taskgate: USR1 was not passed on: the task does not "
+                      "run\n"]),
+                (("--quiet",), [])):
+            process = self.site.client_start(
+                "run", *options, IMAGE, "--", "echo", *options)
+            self.addCleanup(process.kill)
+            wait_until(lambda: newest(self.site)["id"] != first and
+                       newest(self.site)["state"] == "queued")
+            process.send_signal(signal.SIGUSR1)
+            if told:
+                self.assertEqual(process.stderr.readline(), told[0])
+            process.send_signal(signal.SIGINT)
+            _, err = process.communicate(timeout=30)
+            self.assertEqual(process.returncode, 130)
+            self.assertNotIn("USR1", err)
+        self.site.call("DELETE", f"/v1/tasks/{first}?grace=0")
 
 
 class TestTerminals(Case):
