@@ -31,7 +31,7 @@
 	    {"timeout", 't', "DURATION", "TASKGATE_TIMEOUT",                  \
 		"How long it may run, such as 90s or 5m", false},             \
 	    {"output-limit", 0, "SIZE", "TASKGATE_OUTPUT_LIMIT",              \
-		"How much output of each stream is kept", false},             \
+		"How much output is kept, both streams together", false},     \
 	    {"stdin-limit", 0, "SIZE", "TASKGATE_STDIN_LIMIT",                \
 		"How much standard input it may be given", false},            \
 	    {"tmp", 0, "SIZE", "TASKGATE_TMP", "Size of its /tmp, in memory", \
