@@ -17,14 +17,13 @@
 static int
 refuse_command(const struct invocation *invocation, const char *word)
 {
-	static const char *const built_in[] = {"help", "completion", "man"};
 	const struct program_spec *program = invocation->program;
 	struct suggestion suggestion = {word, NULL, SIZE_MAX};
 
 	for (size_t i = 0; i < program->ncommands; i++)
 		suggestion_consider(&suggestion, program->commands[i].name);
-	for (size_t i = 0; i < COUNT(built_in); i++)
-		suggestion_consider(&suggestion, built_in[i]);
+	for (size_t i = 0; i < command_nbuilt_in; i++)
+		suggestion_consider(&suggestion, command_built_in[i].name);
 	return command_refuse_name(
 	    invocation, "no such command:", &suggestion, "");
 }
@@ -53,6 +52,10 @@ find_command(
 	for (size_t i = 0; i < program->ncommands; i++) {
 		if (strcmp(program->commands[i].name, both) == 0)
 			return &program->commands[i];
+	}
+	for (size_t i = 0; i < command_nbuilt_in; i++) {
+		if (strcmp(command_built_in[i].name, both) == 0)
+			return &command_built_in[i];
 	}
 	return NULL;
 }
@@ -137,7 +140,8 @@ check_operands(const struct invocation *invocation)
 }
 
 static int
-show_help(const struct invocation *invocation, char **words, int count)
+show_help(
+    const struct invocation *invocation, const char *const *words, int count)
 {
 	const struct program_spec *program = invocation->program;
 	const struct command_spec *command = NULL;
@@ -159,44 +163,46 @@ show_help(const struct invocation *invocation, char **words, int count)
 	return 0;
 }
 
+/* What is refused is the word, and not help's own use. */
 static int
-run_help(const struct invocation *invocation, char **words, int count)
+run_help(struct invocation *invocation)
 {
-	return show_help(invocation, words, count);
+	invocation->command = NULL;
+	return show_help(
+	    invocation, invocation->operands, invocation->noperands);
 }
 
 static int
-run_completion(const struct invocation *invocation, char **words, int count)
+run_completion(struct invocation *invocation)
 {
-	if (count != 1 ||
-	    !command_completion_print(invocation->program, words[0], stdout))
+	if (invocation->noperands != 1 ||
+	    !command_completion_print(
+		invocation->program, invocation->operands[0], stdout))
 		return command_refuse(
 		    invocation, "completion wants bash, zsh or fish");
 	return 0;
 }
 
 static int
-run_man(const struct invocation *invocation, char **words, int count)
+run_man(struct invocation *invocation)
 {
-	(void)words;
-	if (count != 0)
-		return command_refuse(invocation, "man takes no operands");
 	command_help_man(invocation->program, stdout);
 	return 0;
 }
 
-/* What stands where no command of the table does. */
+const struct command_spec command_built_in[] = {
+    {"help", "[COMMAND]", "Show the help of a command", NULL, NULL, 0, 0, 2,
+	run_help},
+    {"completion", "SHELL", "Print completion for bash, zsh or fish", NULL,
+	NULL, 0, 0, 1, run_completion},
+    {"man", NULL, "Print the man page", NULL, NULL, 0, 0, 0, run_man},
+};
+const size_t command_nbuilt_in = COUNT(command_built_in);
+
+/* What stands where no command of a table does. */
 static int
 run_without_command(struct parser *parser)
 {
-	static const struct {
-		const char *name;
-		int (*run)(const struct invocation *, char **, int);
-	} built_in[] = {
-	    {"help", run_help},
-	    {"completion", run_completion},
-	    {"man", run_man},
-	};
 	struct invocation *invocation = parser->invocation;
 	char **words = parser->argv + parser->at;
 	int count = parser->argc - parser->at;
@@ -204,11 +210,6 @@ run_without_command(struct parser *parser)
 	if (count == 0) {
 		command_help_program(invocation->program, stderr);
 		return EXIT_USAGE;
-	}
-	for (size_t i = 0; i < COUNT(built_in); i++) {
-		if (strcmp(words[0], built_in[i].name) == 0)
-			return built_in[i].run(
-			    invocation, words + 1, count - 1);
 	}
 	if (!is_group(invocation->program, words[0]))
 		return refuse_command(invocation, words[0]);
@@ -234,8 +235,13 @@ parse_and_run(struct parser *parser)
 		code = parse_rest(parser);
 	if (parser->wants_help) {
 		if (invocation->command == NULL)
-			return show_help(invocation, parser->argv + parser->at,
+			return show_help(invocation,
+			    (const char *const *)parser->argv + parser->at,
 			    parser->argc - parser->at);
+		/* "help run --help" asks for that of `run`. */
+		if (invocation->command->run == run_help &&
+		    invocation->noperands > 0)
+			return run_help(invocation);
 		command_help_command(
 		    invocation->program, invocation->command, stdout);
 		return 0;

@@ -75,9 +75,10 @@ print_first_words(
 			    name[len] == ' ' ? ""
 					     : program->commands[i].summary);
 	}
-	shell->word(stream, "help", 4, "Show the help of a command");
-	shell->word(stream, "completion", 10, "Print completion for a shell");
-	shell->word(stream, "man", 3, "Print the man page");
+	for (size_t i = 0; i < command_nbuilt_in; i++)
+		shell->word(stream, command_built_in[i].name,
+		    strlen(command_built_in[i].name),
+		    command_built_in[i].summary);
 }
 
 static void
@@ -305,12 +306,16 @@ print_fish(const struct program_spec *program, FILE *stream)
 {
 	for (size_t i = 0; i < program->ncommands; i++)
 		print_fish_command(program, i, stream);
+	for (size_t i = 0; i < command_nbuilt_in; i++)
+		fprintf(stream,
+		    "complete -c %s -n __fish_use_subcommand -f -a %s -d "
+		    "'%s'\n",
+		    program->name, command_built_in[i].name,
+		    command_built_in[i].summary);
 	fprintf(stream,
-	    "complete -c %s -n __fish_use_subcommand -f -a "
-	    "'help completion man'\n"
 	    "complete -c %s -n '__fish_seen_subcommand_from completion' -f -a "
 	    "'bash zsh fish'\n",
-	    program->name, program->name);
+	    program->name);
 	print_fish_options(
 	    program, "", program->options, program->noptions, stream);
 	print_fish_options(program, "", command_standard_options,

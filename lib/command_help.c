@@ -111,6 +111,16 @@ print_footer(const struct program_spec *program, FILE *stream)
 	print_wrapped(stream, program->footer, 0, 0);
 }
 
+static void
+print_built_in(FILE *stream, const struct command_spec *command)
+{
+	auto_free char *name = alloc_printf("%s%s%s", command->name,
+	    command->operands != NULL ? " " : "",
+	    command->operands != NULL ? command->operands : "");
+
+	print_entry(stream, name, command->summary);
+}
+
 void
 command_help_program(const struct program_spec *program, FILE *stream)
 {
@@ -121,10 +131,8 @@ command_help_program(const struct program_spec *program, FILE *stream)
 	for (size_t i = 0; i < program->ncommands; i++)
 		print_entry(stream, program->commands[i].name,
 		    program->commands[i].summary);
-	print_entry(stream, "help [COMMAND]", "Show the help of a command");
-	print_entry(stream, "completion SHELL",
-	    "Print completion for bash, zsh or fish");
-	print_entry(stream, "man", "Print the man page");
+	for (size_t i = 0; i < command_nbuilt_in; i++)
+		print_built_in(stream, &command_built_in[i]);
 	print_common(program, stream);
 	print_footer(program, stream);
 }
@@ -243,6 +251,8 @@ command_help_man(const struct program_spec *program, FILE *stream)
 	    stream);
 	for (size_t i = 0; i < program->ncommands; i++)
 		print_roff_command(&program->commands[i], stream);
+	for (size_t i = 0; i < command_nbuilt_in; i++)
+		print_roff_command(&command_built_in[i], stream);
 	fputs(".SH OPTIONS\n", stream);
 	for (size_t i = 0; i < program->noptions; i++)
 		print_roff_option(stream, &program->options[i]);

@@ -13,6 +13,10 @@
 extern const struct option_spec command_standard_options[];
 extern const size_t command_nstandard_options;
 
+/* help, completion, man: of every program. */
+extern const struct command_spec command_built_in[];
+extern const size_t command_nbuilt_in;
+
 void command_help_program(const struct program_spec *program, FILE *stream);
 void command_help_command(const struct program_spec *program,
     const struct command_spec *command, FILE *stream);

@@ -236,8 +236,11 @@ test_usage_errors_exit_2_and_say_what_was_meant(void **state)
 	    {"--detach run x", "no such option: \"--detach\""},
 	    {"completion", "completion wants bash, zsh or fish"},
 	    {"completion tcsh", "completion wants bash, zsh or fish"},
-	    {"man x", "man takes no operands"},
+	    {"man x", "man: one operand too many: \"x\""},
 	    {"help nonsense", "no such command: \"nonsense\""},
+	    {"help nonsense", "Try 'tg-demo --help'."},
+	    {"help token list x", "help: one operand too many: \"x\""},
+	    {"completion --zzz", "no such option: \"--zzz\""},
 	    {"run --\x1b[2Jx y", "no such option: \"--\\x1b[2Jx\""},
 	};
 
@@ -303,11 +306,34 @@ test_help_names_every_command_and_option(void **state)
 	expect_output("help", whole, COUNT(whole));
 	expect_output("run --help", run, COUNT(run));
 	expect_output("help run", run, COUNT(run));
+	expect_output("help run --help", run, COUNT(run));
 	expect_output("--help run", run, COUNT(run));
 	/* Help is given even where the rest is not right yet. */
 	expect_output("run -m 5 --help", run, COUNT(run));
 	expect_output("token --help", group, COUNT(group));
 	expect_output("help token", group, COUNT(group));
+}
+
+static void
+test_what_is_built_in_has_help_like_a_command(void **state)
+{
+	static const char *const help[] = {
+	    "Usage: tg-demo help [OPTION...] [COMMAND]",
+	    "Show the help of a command", "  -h, --help"};
+	static const char *const completion[] = {
+	    "Usage: tg-demo completion [OPTION...] SHELL", "bash, zsh or fish"};
+	static const char *const man[] = {
+	    "Usage: tg-demo man [OPTION...]\n", "Print the man page"};
+
+	(void)state;
+	expect_output("help help", help, COUNT(help));
+	expect_output("help --help", help, COUNT(help));
+	expect_output("help -h", help, COUNT(help));
+	expect_output("help completion", completion, COUNT(completion));
+	expect_output("completion --help", completion, COUNT(completion));
+	expect_output("--help completion", completion, COUNT(completion));
+	expect_output("help man", man, COUNT(man));
+	expect_output("man --help", man, COUNT(man));
 }
 
 static void
@@ -452,6 +478,7 @@ main(void)
 	    cmocka_unit_test(test_usage_errors_exit_2_and_say_what_was_meant),
 	    cmocka_unit_test(test_nothing_at_all_is_a_usage_error_with_help),
 	    cmocka_unit_test(test_help_names_every_command_and_option),
+	    cmocka_unit_test(test_what_is_built_in_has_help_like_a_command),
 	    cmocka_unit_test(test_help_fits_80_columns),
 	    cmocka_unit_test(test_version_is_the_projects),
 	    cmocka_unit_test(test_the_man_page_is_roff_of_the_whole_table),
