@@ -66,11 +66,15 @@ static int
 set_word(
     const struct query_spec *spec, struct query_value *value, struct err *err)
 {
+	auto_buffer words = BUFFER_INIT(ERR_DETAIL_MAX);
+
 	for (size_t i = 0; spec->words[i] != NULL; i++)
 		if (strcmp(spec->words[i], value->text) == 0)
 			return 0;
-	return err_set(err, ERR_UNPROCESSABLE,
-	    "%s: not one of the words that it can be", spec->name);
+	for (size_t i = 0; spec->words[i] != NULL; i++)
+		buffer_printf(&words, " %s", spec->words[i]);
+	return err_set(
+	    err, ERR_UNPROCESSABLE, "%s: not one of%s", spec->name, words.data);
 }
 
 static int

@@ -107,7 +107,7 @@ test_other_kinds_are_compared_exactly(void **state)
 	assert_refused("follow", "2", "follow");
 	assert_refused("follow", "true", "follow");
 	assert_refused("before", "1", "before");
-	assert_refused("state", "finished", "state");
+	assert_refused("state", "finished", "state: not one of queued running");
 	assert_refused("state", "Running", "state");
 	assert_refused("state", "", "state");
 	assert_refused("subject", "Alice", "subject");
