@@ -56,6 +56,7 @@ static void
 add_pool(json_t *counters, const struct pool_counters *pool)
 {
 	set_count(counters, "warm_made", pool->made);
+	set_count(counters, "warm_failed", pool->failed);
 	set_count(counters, "warm_claimed", pool->claimed);
 	for (int i = 0; i < POOL_DROP_COUNT; i++) {
 		auto_free char *name = alloc_printf(

@@ -463,6 +463,7 @@ class TestWarm(Adoption):
         self.wait_full()
         wait_until(lambda: self.metrics()["taskgate_warm_sandboxes"] == 2,
                    what="a full pool in the metrics")
+        self.assertIn("taskgate_runner_warm_failed_total", self.metrics())
         names = ("tasks_started_warm", "warm_claimed", "warm_made")
         before = self.numbers(*names)
         self.assertGreaterEqual(before[2], 2)
