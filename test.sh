@@ -61,11 +61,18 @@ end_pauses() {
 }
 
 clean_up() {
+	local deadline
 	trap '' INT TERM HUP
 	end_pauses
 	if [ -n "$job" ]; then
 		kill -TERM -- "-$job" 2>/dev/null
 		wait "$job" 2>/dev/null
+		# ctest waits for no test: each still ends what it started.
+		deadline=$((SECONDS + 30))
+		while kill -0 -- "-$job" 2>/dev/null &&
+			[ "$SECONDS" -lt "$deadline" ]; do
+			sleep 0.1
+		done
 	fi
 	[ -n "$work" ] || return
 	end_leftovers
@@ -134,6 +141,8 @@ trap 'exit 130' INT
 trap 'exit 143' TERM
 trap 'exit 129' HUP
 
+[[ ${PAUSES:-1,1} =~ ^[1-9][0-9]*,[1-9][0-9]*$ ]] ||
+	fail "PAUSES: \"$PAUSES\" is not RATE,MILLISECONDS"
 [ "$preset" = asan ] || packages_asan=()
 packages_install "${packages_build[@]}" "${packages_run[@]}" \
 	"${packages_test[@]}" "${packages_asan[@]}" || fail 'packages could not be installed'
